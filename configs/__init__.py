@@ -1,0 +1,1 @@
+"""The named configs, one YAML file each."""

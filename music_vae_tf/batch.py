@@ -1,0 +1,162 @@
+"""The one door between data and models: examples, batches, and their letters.
+
+Everywhere in this code:
+
+    B  examples in a batch
+    T  steps of a sequence (16 a bar in most configs)
+    S  segments of a hierarchical sequence (bars, or instruments)
+    D  columns of one step: D_in into the encoder, D_out at the decoder, D_c controls
+    Z  size of the latent vector
+    P  parameters that a decoder emits for one step
+
+An `Example` is *compact*: a one-hot row is kept as its class number, a row of bits is
+packed. A `Layout` says how compact rows unfold into the dense rows a model reads; this
+happens in the batch, so that caches and shuffle buffers hold a fraction of the bytes.
+"""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Layout(abc.ABC):
+    """How dense rows `[..., D]` are kept as compact rows `[..., width]`."""
+
+    depth: int  # D, columns of a dense row
+    width: int  # columns of a compact row
+    dtype: np.dtype  # of the compact rows
+    padding: float  # a compact value that unfolds to zeros
+
+    @abc.abstractmethod
+    def pack(self, dense: np.ndarray) -> np.ndarray:
+        """Dense rows `[..., D]` -> compact rows `[..., width]`."""
+
+    @abc.abstractmethod
+    def unpack(self, compact: np.ndarray) -> np.ndarray:
+        """Compact rows `[..., width]` -> dense float32 rows `[..., D]`."""
+
+    @abc.abstractmethod
+    def unpack_tensor(self, compact):
+        """`unpack` as TensorFlow operations."""
+
+
+@dataclasses.dataclass(frozen=True, init=False)
+class OneHot(Layout):
+    """Some one-hot vectors side by side, kept as class numbers; -1 is all zeros."""
+
+    depths: tuple[int, ...]
+
+    def __init__(self, *depths: int):
+        object.__setattr__(self, "depths", depths)
+
+    dtype = np.dtype(np.int16)
+    padding = -1
+
+    @property
+    def depth(self):
+        return sum(self.depths)
+
+    @property
+    def width(self):
+        return len(self.depths)
+
+    def pack(self, dense):
+        parts = np.split(np.asarray(dense), np.cumsum(self.depths)[:-1], axis=-1)
+        classes = [np.where(p.any(-1), p.argmax(-1), self.padding) for p in parts]
+        return np.stack(classes, axis=-1).astype(self.dtype)
+
+    def unpack(self, compact):
+        parts = [
+            compact[..., i, None] == np.arange(depth)
+            for i, depth in enumerate(self.depths)
+        ]
+        return np.concatenate(parts, axis=-1).astype(np.float32)
+
+    def unpack_tensor(self, compact):
+        import tensorflow as tf
+
+        parts = [
+            tf.one_hot(tf.cast(compact[..., i], tf.int32), depth)
+            for i, depth in enumerate(self.depths)
+        ]
+        return parts[0] if len(parts) == 1 else tf.concat(parts, axis=-1)
+
+
+@dataclasses.dataclass(frozen=True)
+class Bits(Layout):
+    """Columns that are 0 or 1, eight to a byte."""
+
+    depth: int
+
+    dtype = np.dtype(np.uint8)
+    padding = 0
+
+    @property
+    def width(self):
+        return -(-self.depth // 8)
+
+    def pack(self, dense):
+        return np.packbits(np.asarray(dense) != 0, axis=-1, bitorder="little")
+
+    def unpack(self, compact):
+        bits = np.unpackbits(compact, axis=-1, count=self.depth, bitorder="little")
+        return bits.astype(np.float32)
+
+    def unpack_tensor(self, compact):
+        import tensorflow as tf
+
+        bits = tf.bitwise.right_shift(
+            compact[..., None], tf.range(8, dtype=compact.dtype)
+        )
+        rows = tf.reshape(bits & 1, [*compact.shape[:-1], 8 * self.width])
+        return tf.cast(rows[..., : self.depth], tf.float32)
+
+
+@dataclasses.dataclass(frozen=True)
+class Reals(Layout):
+    """Columns of real numbers, kept as they are."""
+
+    depth: int
+
+    dtype = np.dtype(np.float32)
+    padding = 0.0
+
+    @property
+    def width(self):
+        return self.depth
+
+    def pack(self, dense):
+        return np.asarray(dense, self.dtype)
+
+    def unpack(self, compact):
+        return compact
+
+    def unpack_tensor(self, compact):
+        return compact
+
+
+class Example(NamedTuple):
+    """One training example, compact.
+
+    `inputs` is None where the encoder reads what the decoder shall say (`targets`), and
+    `controls` is None without controls. `length` is the number of steps, or an int32
+    array `[S]` of them for hierarchical examples, whose segments are padded each.
+    """
+
+    targets: np.ndarray
+    length: int | np.ndarray
+    inputs: np.ndarray | None = None
+    controls: np.ndarray | None = None
+
+
+class Batch(NamedTuple):
+    """B examples, dense and padded with zeros."""
+
+    inputs: object  # float32 [B, T, D_in]
+    targets: object  # float32 [B, T, D_out]
+    controls: object  # float32 [B, T, D_c]; D_c is 0 without controls
+    lengths: object  # int32 [B] or [B, S]

@@ -1,0 +1,1 @@
+"""NoteSequence <-> example, one converter per kind of music."""

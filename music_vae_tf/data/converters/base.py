@@ -1,0 +1,96 @@
+"""What every converter is: NoteSequence -> examples, and samples -> NoteSequence."""
+
+from __future__ import annotations
+
+import abc
+from collections import Counter
+from typing import NamedTuple
+
+import numpy as np
+
+from music_vae_tf.batch import Example, Layout
+
+
+class NotConvertible(Exception):
+    """Why a sequence, or a part of it, gives no example: `time signature 3/4`."""
+
+    def __init__(self, reason: str):
+        super().__init__(reason)
+        self.reason = reason
+
+
+class Extraction(NamedTuple):
+    """What came out of a NoteSequence, and what did not.
+
+    `left_out` counts reasons in the words a user understands: parts that gave no
+    example (`'time signature 3/4': 1`) and notes that were dropped from examples
+    (`'notes of unmapped drum pitch 23': 14`).
+    """
+
+    examples: list[Example]
+    left_out: Counter[str]
+
+
+class Converter(abc.ABC):
+    """Both directions between NoteSequences and tensors, for one kind of music.
+
+    Converters are frozen dataclasses: built whole, never changed. There is no mode: an
+    `rng` (numpy.random.RandomState or Generator) makes the choice among too many
+    examples random, as in training; without one the first are taken.
+    """
+
+    inputs: Layout
+    targets: Layout
+    controls: Layout | None
+    inputs_are_targets: bool
+    end_token: int | None
+    length_shape: tuple[int, ...]  # () or (S,)
+    max_tensors_per_notesequence: int | None
+
+    @abc.abstractmethod
+    def extract(self, sequence, rng=None) -> Extraction:
+        """All examples of a NoteSequence, and what was left out; never raises
+        NotConvertible."""
+
+    @abc.abstractmethod
+    def to_sequence(self, sample, controls=None):
+        """Dense decoder output `[T, D_out]` (and its controls `[T, D_c]`) ->
+        NoteSequence."""
+
+    def to_examples(self, sequence, rng=None) -> list[Example]:
+        """The examples of a NoteSequence.
+
+        Raises:
+            NotConvertible: there is none; says why.
+        """
+        examples, left_out = self.extract(sequence, rng)
+        if not examples:
+            raise NotConvertible("; ".join(left_out) or "no notes")
+        return examples
+
+    def unpack(self, example: Example) -> Example:
+        """The same example dense: float32 arrays `[T, D]`, none of them None."""
+        targets = self.targets.unpack(example.targets)
+        return Example(
+            targets=targets,
+            length=example.length,
+            inputs=targets
+            if example.inputs is None
+            else self.inputs.unpack(example.inputs),
+            controls=np.zeros([len(targets), 0], np.float32)
+            if example.controls is None
+            else self.controls.unpack(example.controls),
+        )
+
+
+def sample_items(items: list, at_most: int | None, rng=None) -> list:
+    """At most so many items: the first ones, or with an rng a random choice."""
+    if not at_most or len(items) <= at_most:
+        return items
+    if rng is None:
+        return items[:at_most]
+    # A set, as in Magenta's maybe_sample_items: chosen at random, kept in index order
+    # as far as small integers hash in order.
+    return [
+        items[i] for i in set(rng.choice(len(items), at_most, replace=False).tolist())
+    ]

@@ -1,0 +1,1 @@
+"""NoteSequence -> picture, sound, score."""

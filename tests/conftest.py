@@ -1,0 +1,28 @@
+"""What tests share: the golden data of the original Magenta, where they are at hand."""
+
+import importlib.util
+import os
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+SHARED = Path(os.environ.get("MUSIC_VAE_TF_SHARED", REPOSITORY.parent / "shared"))
+
+
+@pytest.fixture(scope="session")
+def shared():
+    """The folder of reference data that lies beside a developer's checkout."""
+    if not (SHARED / "golden").is_dir():
+        pytest.skip("left out: the reference data (../shared) are not on this machine")
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def golden(shared):
+    """Reader of the numbers the original Magenta computed (`golden_io.Golden`)."""
+    path = shared / "golden" / "golden_io.py"
+    spec = importlib.util.spec_from_file_location("golden_io", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.Golden(str(shared / "golden"))
