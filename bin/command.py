@@ -1,0 +1,237 @@
+"""What every command shares: its own flags, its help, and errors a person can read.
+
+A command is a module like this one, and nothing heavy is imported before `main` runs:
+
+    command = Command("music_vae_train", __doc__)
+    command.string("config", None, "Name of a config, or a YAML file.", required=True)
+
+    def main(flags):
+        from music_vae_tf import training
+        ...
+
+    run = command.entry(main)
+
+    if __name__ == "__main__":
+        sys.exit(run())
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import difflib
+import logging
+import os
+import sys
+import textwrap
+
+from absl import flags as absl_flags
+
+LOG_LEVELS = {
+    "DEBUG": logging.DEBUG,
+    "INFO": logging.INFO,
+    "WARN": logging.WARNING,
+    "ERROR": logging.ERROR,
+    "FATAL": logging.CRITICAL,
+}
+DONE, FAILED, MISUSED, INTERRUPTED = 0, 1, 2, 130
+HELP_WIDTH = 88
+
+
+class UserError(ValueError):
+    """A mistake of the user: its message says what came, what was expected, what to
+    do, and is all that is shown of it."""
+
+    for_the_user = True
+
+
+class Misuse(UserError):
+    """A command line that cannot be understood."""
+
+
+class Command:
+    """One console command: flags of its own, and how a call of it begins and ends.
+
+    Flags are absl's: `--name=value`, `--name value`, `-name value`, `--switch` and
+    `--noswitch`. They are kept apart from those of every other command, so that two
+    commands can live in one process.
+    """
+
+    def __init__(self, name: str, doc: str):
+        """`doc` is what `--help` shows above the flags: the docstring of the
+        command's module, with an example command line."""
+        self.name = name
+        self._doc = doc
+        self._required = []
+        self._flags = absl_flags.FlagValues()
+        self._flags.set_gnu_getopt(True)
+        self.enum("log", "INFO", LOG_LEVELS, "Which messages are shown.")
+
+    def string(self, name, default, help, *, required=False):
+        self._define(absl_flags.DEFINE_string, name, default, help, required)
+
+    def integer(self, name, default, help, *, at_least=None, required=False):
+        self._define(absl_flags.DEFINE_integer, name, default, help, required, at_least)
+
+    def float(self, name, default, help, *, at_least=None, required=False):
+        self._define(absl_flags.DEFINE_float, name, default, help, required, at_least)
+
+    def boolean(self, name, default, help):
+        absl_flags.DEFINE_boolean(name, default, help, flag_values=self._flags)
+
+    def enum(self, name, default, choices, help):
+        absl_flags.DEFINE_enum(
+            name,
+            default,
+            list(choices),
+            help,
+            flag_values=self._flags,
+            case_sensitive=False,
+        )
+
+    def _define(self, kind, name, default, help, required, at_least=None):
+        limits = {} if at_least is None else {"lower_bound": at_least}
+        kind(name, default, help, flag_values=self._flags, **limits)
+        if required:
+            self._required.append(name)
+
+    def entry(self, main):
+        """The console entry point `run(argv=None) -> exit status` around
+        `main(flags)`.
+
+        `argv` is what follows the command's name. `main` reads values as
+        `flags.input_dir` (and `flags["input_dir"].present` says whether it was given)
+        and may return an exit status.
+        """
+
+        def run(argv=None) -> int:
+            arguments = sys.argv[1:] if argv is None else list(argv)
+            if _asks_for_help(arguments):
+                print(self.help())
+                return DONE
+            return self._call(main, arguments)
+
+        return run
+
+    def _call(self, main, arguments):
+        try:
+            flags = self.parse(arguments)
+            with _messages_from(flags.log):
+                return main(flags) or DONE
+        except KeyboardInterrupt:
+            self._say("interrupted")
+            return INTERRUPTED
+        except Misuse as error:
+            self._say(f"{error}\n(--help lists all flags)")
+            return MISUSED
+        except Exception as error:
+            if not _is_for_the_user(error):
+                raise
+            self._say(_message(error))
+            return FAILED
+
+    def _say(self, message):
+        print(f"{self.name}: {message}", file=sys.stderr)
+
+    def parse(self, arguments: list[str]) -> absl_flags.FlagValues:
+        """The values of all flags.
+
+        Raises:
+            Misuse: an unknown flag, a value out of place, or a required flag missing.
+        """
+        flags = copy.deepcopy(self._flags)
+        try:
+            _, *left_over = flags([self.name, *arguments])
+        except absl_flags.UnrecognizedFlagError as error:
+            raise Misuse(self._unknown(error.flagname)) from None
+        except (absl_flags.Error, ValueError) as error:
+            raise Misuse(str(error)) from None
+        if left_over:
+            raise Misuse(
+                f"unexpected argument {left_over[0]!r}; values belong to a flag, as "
+                "in --flag=value, and a switch has none, or --switch=false"
+            )
+        for name in self._required:
+            if flags[name].value in (None, ""):
+                raise Misuse(f"--{name} is required: {flags[name].help}")
+        return flags
+
+    def _unknown(self, name):
+        known = [
+            spelling
+            for known_name in self._flags
+            for spelling in _spellings(self._flags[known_name])
+        ]
+        near = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
+        hint = ", ".join(f"--{spelling}" for spelling in near)
+        return f"unknown flag --{name}" + (f"; did you mean {hint}?" if hint else "")
+
+    def help(self) -> str:
+        """The command's docstring, then every flag with its default and meaning."""
+        entries = [
+            _help_entry(self._flags[name], name in self._required)
+            for name in self._flags
+        ]
+        return "\n".join([f"{self.name}: {self._doc.strip()}", "", "Flags:", *entries])
+
+
+def _asks_for_help(arguments):
+    asked = {"--help", "-help", "-h", "--helpfull", "--helpshort"}
+    return not asked.isdisjoint(arguments)
+
+
+def _spellings(flag):
+    return [flag.name, f"no{flag.name}"] if flag.boolean else [flag.name]
+
+
+def _help_entry(flag, required):
+    name = f"[no]{flag.name}" if flag.boolean else flag.name
+    facts = flag.help
+    if required:
+        facts += " (required)"
+    elif flag.default_as_str is not None:
+        facts += f" (default: {flag.default_as_str.strip(chr(39))})"
+    meaning = textwrap.fill(
+        facts, HELP_WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6
+    )
+    return f"  --{name}\n{meaning}"
+
+
+def _is_for_the_user(error):
+    return isinstance(error, OSError) or getattr(error, "for_the_user", False)
+
+
+def _message(error):
+    if isinstance(error, OSError) and error.strerror and error.filename:
+        return f"{error.filename}: {error.strerror}"
+    return str(error) or type(error).__name__
+
+
+@contextlib.contextmanager
+def _messages_from(level_name):
+    """While it lasts, absl's and our own messages of this level reach stderr.
+
+    TensorFlow's C++ half reads its threshold from the environment when it is imported,
+    hence before anything heavy is.
+    """
+    level = LOG_LEVELS[level_name]
+    quiet = "0" if level <= logging.DEBUG else "2"
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", quiet)
+    handler = _ToStderr()
+    root = logging.getLogger()
+    root.addHandler(handler)
+    for name in ("absl", "music_vae_tf"):
+        logging.getLogger(name).setLevel(level)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
+
+
+class _ToStderr(logging.Handler):
+    """Writes to whatever stderr is at the moment: a progress bar puts itself there."""
+
+    def emit(self, record):
+        notable = record.levelno > logging.INFO
+        prefix = f"{record.levelname.lower()}: " if notable else ""
+        print(prefix + self.format(record), file=sys.stderr)
