@@ -1,0 +1,582 @@
+"""Named configurations: YAML text to frozen dataclasses, read strictly.
+
+A file has the sections `converter`, `model`, `objective`, `training` and `dataset`.
+Where a section, or an argument of one, chooses between classes, `kind` says which and
+the other keys are arguments of that class; `build.py` makes the objects. Numbers of
+the model and its training are called as Magenta's hparams are.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import math
+import re
+import types
+import typing
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Literal, NamedTuple
+
+import yaml
+
+
+class ConfigError(ValueError):
+    """A config, or a change to one, that cannot be read; says what would be right."""
+
+    for_the_user = True
+
+
+# What a config is.
+
+
+@dataclasses.dataclass(frozen=True)
+class Kind:
+    """A class by its short name, with the arguments to make an object of it."""
+
+    kind: str
+    arguments: Mapping[str, object]  # scalars, tuples, other Kinds
+
+
+class Rule(NamedTuple):
+    """What a value must fulfil beside its type: `Annotated[int, Rule(...)]`."""
+
+    words: str
+    holds: Callable[[object], bool]
+
+
+Count = Annotated[int, Rule("of at least 1", lambda n: n >= 1)]
+Sizes = Annotated[tuple[Count, ...], Rule("that is not empty", bool)]
+NonNegative = Annotated[float, Rule("of at least 0", lambda x: x >= 0)]
+Positive = Annotated[float, Rule("above 0", lambda x: x > 0)]
+Rate = Annotated[float, Rule("from 0 to 1", lambda x: 0 <= x <= 1)]
+PositiveRate = Annotated[float, Rule("above 0 and at most 1", lambda x: 0 < x <= 1)]
+
+
+@dataclasses.dataclass(frozen=True)
+class MusicVAEConfig:
+    """An encoder, a latent vector, and a decoder (Magenta's MusicVAE)."""
+
+    encoder: Kind
+    decoder: Kind
+    max_seq_len: Count  # steps; the product of all level lengths
+    z_size: Annotated[int, Rule("of at least 0", lambda n: n >= 0)]  # 0: no encoder
+    enc_rnn_size: Sizes  # units per layer and direction
+    dec_rnn_size: Sizes  # units per layer
+    dropout_keep_prob: PositiveRate = 1.0  # of the inputs of every cell
+    residual_encoder: bool = False
+    residual_decoder: bool = False
+    control_preprocessing_rnn_size: Sizes = (256,)
+    nade_num_hidden: Count | None = None
+    conditional: bool = True  # part of Magenta's hparams, read by nothing
+    use_cudnn: bool = False  # the same, since Magenta 2
+
+    def __post_init__(self):
+        for levels in [*_level_lengths(self.encoder), *_level_lengths(self.decoder)]:
+            if math.prod(levels) != self.max_seq_len:
+                raise ConfigError(
+                    f"level_lengths {list(levels)} multiply to {math.prod(levels)}; "
+                    f"they must multiply to max_seq_len, which is {self.max_seq_len}"
+                )
+
+
+def _level_lengths(kind: Kind) -> Iterator[tuple[int, ...]]:
+    """All `level_lengths` in a Kind and those inside it."""
+    for name, value in kind.arguments.items():
+        if name == "level_lengths":
+            yield value
+        if isinstance(value, Kind):
+            yield from _level_lengths(value)
+
+
+@dataclasses.dataclass(frozen=True)
+class ObjectiveConfig:
+    """What is minimised: reconstruction loss + beta * max(KL - free bits, 0)."""
+
+    free_bits: NonNegative  # bits of KL that cost nothing, per example
+    max_beta: NonNegative
+    beta_rate: Rate  # beta = (1 - beta_rate ** step) * max_beta
+    sampling_schedule: Literal["constant", "exponential", "inverse_sigmoid"]
+    sampling_rate: float
+
+    def __post_init__(self):
+        lowest_to_highest, holds = {
+            "constant": ("from 0 to 1", 0 <= self.sampling_rate <= 1),
+            "exponential": ("between 0 and 1", 0 < self.sampling_rate < 1),
+            "inverse_sigmoid": ("of at least 1", self.sampling_rate >= 1),
+        }[self.sampling_schedule]
+        if not holds:
+            raise ConfigError(
+                f"sampling_rate is {self.sampling_rate}; sampling_schedule "
+                f"{self.sampling_schedule} needs a rate {lowest_to_highest}"
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingConfig:
+    """One step of Adam: how many examples, how far, and how gradients are clipped."""
+
+    batch_size: Count  # examples over all devices together
+    learning_rate: Positive
+    decay_rate: PositiveRate  # of what the learning rate has above its minimum
+    min_learning_rate: NonNegative
+    clip_mode: Literal["global_norm", "value"]
+    grad_clip: Positive
+    grad_norm_clip_to_zero: Positive  # gradients this long are dropped altogether
+
+
+@dataclasses.dataclass(frozen=True)
+class DatasetConfig:
+    """Where examples come from by default, and how training varies them."""
+
+    tfds_name: str | None = None  # of TensorFlow Datasets
+    transpose_range: tuple[int, int] | None = None  # semitones, both included
+    stretch_range: tuple[Positive, Positive] | None = None  # factors of duration
+
+    def __post_init__(self):
+        for name in ("transpose_range", "stretch_range"):
+            low, high = getattr(self, name) or (0, 0)
+            if low > high:
+                raise ConfigError(f"{name} is [{low}, {high}]; the lower comes first")
+
+
+MODELS = {"music_vae": MusicVAEConfig}  # by `kind` of the section `model`
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """A whole configuration."""
+
+    name: str
+    converter: Kind
+    model: MusicVAEConfig
+    objective: ObjectiveConfig
+    training: TrainingConfig
+    dataset: DatasetConfig = DatasetConfig()
+
+
+HPARAMS_SECTIONS = ("model", "objective", "training")
+
+
+# Files.
+
+
+def names() -> list[str]:
+    """The named configurations that come with this package."""
+    folder = resources.files("music_vae_tf.configs")
+    return sorted(
+        Path(entry.name).stem
+        for entry in folder.iterdir()
+        if entry.name.endswith(".yaml")
+    )
+
+
+def load(name_or_path: str) -> Config:
+    """The configuration of this name, or in this YAML file of the user's own.
+
+    Raises:
+        ConfigError: there is none; or it does not say what a config must say.
+        OSError: the file cannot be read.
+    """
+    path = Path(name_or_path)
+    if path.suffix in (".yaml", ".yml"):
+        try:
+            return parse(path.read_text(encoding="utf-8"), path.stem)
+        except (ConfigError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{path}: {error}") from error
+    if name_or_path not in names():
+        raise ConfigError(
+            f"no config is called {name_or_path!r}{_nearest(name_or_path, names())}; "
+            "`music_vae_generate --list_configs` lists them all, and a file of your "
+            "own is given by its path, ending in .yaml"
+        )
+    file = resources.files("music_vae_tf.configs") / f"{name_or_path}.yaml"
+    return parse(file.read_text(encoding="utf-8"), name_or_path)
+
+
+def parse(text: str, name: str) -> Config:
+    """The configuration in a YAML text, which `dump` writes.
+
+    Raises:
+        ConfigError: names the key, what came, and what was expected.
+    """
+    where = f"config {name}"
+    try:
+        document = yaml.load(text, Loader=_Loader)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{where} is not YAML: {error}") from error
+    fields = dataclasses.fields(Config)[1:]  # all but the name
+    _check_keys(document, fields, where)
+    model = _read_kind(document["model"], f"{where} > model")
+    if model.kind not in MODELS:
+        raise ConfigError(
+            f"{where} > model > kind: {model.kind!r} is none of {', '.join(MODELS)}"
+        )
+    section = construct(MODELS[model.kind], model.arguments, f"{where} > model")
+    return construct(Config, {**document, "name": name, "model": section}, where)
+
+
+def dump(config: Config) -> str:
+    """YAML text that `parse` reads back to an equal configuration."""
+    kinds = {model: kind for kind, model in MODELS.items()}
+    document = _plain(config)
+    del document["name"]
+    document["model"] = {"kind": kinds[type(config.model)], **document["model"]}
+    return yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+
+
+def _plain(value):
+    if isinstance(value, Kind):
+        return {"kind": value.kind, **_plain(value.arguments)}
+    if dataclasses.is_dataclass(value):
+        return {
+            field.name: _plain(getattr(value, field.name))
+            for field in dataclasses.fields(value)
+        }
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, tuple) else value
+
+
+# Magenta's flat hparams.
+
+
+def hparams(config: Config) -> dict[str, object]:
+    """All numbers of model, objective and training under Magenta's names.
+
+    As Magenta's `hparams.values()`: lists for tuples, and `nade_num_hidden` only where
+    there is one.
+    """
+    return {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in _hparams(config).items()
+    }
+
+
+def override(config: Config, assignments: str) -> Config:
+    """The same configuration with some hparams changed.
+
+    Args:
+        assignments: as Magenta's `--hparams`, `batch_size=64,enc_rnn_size=[512]`;
+            `dec_rnn_size[1]=128` changes one item (Magenta reads it, then refuses).
+
+    Raises:
+        ConfigError: an unknown name, a value of the wrong type, a name given twice.
+    """
+    known = _hparams(config)
+    changed = {}
+    for name, index, text in _assignments(assignments):
+        if name not in known:
+            raise ConfigError(f"no hparam is called {name!r}{_nearest(name, known)}")
+        if name in changed and (index is None or not isinstance(changed[name], dict)):
+            raise ConfigError(f"hparams > {name}: given more than once")
+        value = _from_flag(text, known[name])
+        if index is None:
+            changed[name] = value
+        else:
+            changed.setdefault(name, {})[index] = value
+    values = {
+        name: _with_items(name, known[name], value)
+        if isinstance(value, dict)
+        else value
+        for name, value in changed.items()
+    }
+    sections = {
+        section: _replace(getattr(config, section), values)
+        for section in HPARAMS_SECTIONS
+    }
+    return dataclasses.replace(config, **sections)
+
+
+def _hparams(config) -> dict[str, object]:
+    return {
+        field.name: value
+        for section in HPARAMS_SECTIONS
+        for field in dataclasses.fields(getattr(config, section))
+        if not isinstance(value := getattr(getattr(config, section), field.name), Kind)
+        and value is not None
+    }
+
+
+_ASSIGNMENT = re.compile(
+    r"(?P<name>[a-zA-Z][\w.]*) (\[\s*(?P<index>\d+)\s*\])? \s*=\s*"
+    r"(?P<value>[^,\[]* | \[[^\]]*\]) \s*(?:,\s*|$)",
+    re.VERBOSE,
+)
+
+
+def _assignments(text: str) -> Iterator[tuple[str, int | None, str]]:
+    """`a=1,b[0]=2` -> ('a', None, '1'), ('b', 0, '2')."""
+    position = 0
+    while position < len(text):
+        match = _ASSIGNMENT.match(text, position)
+        if not match:
+            raise ConfigError(
+                f"hparams: cannot read {text[position:]!r}; write name=value pairs "
+                "with commas between, as in batch_size=64,enc_rnn_size=[512,512]"
+            )
+        index = match["index"]
+        yield match["name"], index and int(index), match["value"].strip()
+        position = match.end()
+
+
+def _from_flag(text: str, current: object):
+    """The value in one assignment, in the words of flags: a list may lack its commas,
+    a boolean may be 0 or 1, and text needs no quotes."""
+    if text.startswith("["):
+        items = re.split(r"[\s,]+", text[1:-1].strip())
+        return [_from_flag(item, current) for item in items if item]
+    if isinstance(current, str):
+        return text
+    value = yaml.load(text, Loader=_Loader)
+    return bool(value) if isinstance(current, bool) and type(value) is int else value
+
+
+def _with_items(name: str, current: object, items: Mapping[int, object]) -> list:
+    if not isinstance(current, tuple):
+        raise ConfigError(f"hparams > {name}: {current!r} is no list; leave out [...]")
+    values = dict(enumerate(current))
+    for index in items:
+        if index not in values:
+            raise ConfigError(
+                f"hparams > {name}[{index}]: the list is {list(current)}; its items "
+                f"are numbered from 0 to {len(current) - 1}"
+            )
+    return list({**values, **items}.values())
+
+
+def _replace(section, values: Mapping[str, object]):
+    mine = {field.name: getattr(section, field.name) for field in _fields(section)}
+    changed = {name: value for name, value in values.items() if name in mine}
+    return construct(type(section), {**mine, **changed}, "hparams")
+
+
+def _fields(dataclass) -> list[dataclasses.Field]:
+    return [field for field in dataclasses.fields(dataclass) if field.init]
+
+
+# The strict reader.
+
+
+def construct(cls: type, mapping: Mapping[str, object], where: str):
+    """A frozen dataclass from its fields' values as YAML gives them, all checked.
+
+    Lists become the tuples that the class declares, whole numbers become floats where
+    it says so. A ValueError of the class's own checks is told with its place.
+
+    Args:
+        cls: a dataclass; its annotations say what each field takes.
+        mapping: field name -> value.
+        where: what is being read, `config groovae_4bar > converter`.
+
+    Raises:
+        ConfigError: names the place, what came, and what was expected.
+    """
+    _check_keys(mapping, _fields(cls), where)
+    hints = typing.get_type_hints(cls, include_extras=True)
+    values = {
+        key: _read(value, hints[key], f"{where} > {key}")
+        for key, value in mapping.items()
+    }
+    try:
+        return cls(**values)
+    except ValueError as error:
+        raise ConfigError(f"{where}: {error}") from error
+
+
+def _check_keys(mapping, fields: Iterable[dataclasses.Field], where: str):
+    known = {field.name: field for field in fields}
+    if not isinstance(mapping, Mapping):
+        raise ConfigError(
+            f"{where}: expected the keys {', '.join(known)}; got {_shown(mapping)}"
+        )
+    for key in mapping:
+        if key not in known:
+            raise ConfigError(f"{where}: no key {key!r} here{_nearest(key, known)}")
+    missing = [
+        name
+        for name, field in known.items()
+        if name not in mapping
+        and field.default is dataclasses.MISSING
+        and field.default_factory is dataclasses.MISSING
+    ]
+    if missing:
+        raise ConfigError(f"{where}: {', '.join(missing)} is missing")
+
+
+def _read(value, hint, where: str):
+    """`value` as an object of the annotated type `hint`."""
+    if typing.get_origin(hint) is Annotated:
+        read = _read(value, hint.__origin__, where)
+        if all(rule.holds(read) for rule in hint.__metadata__):
+            return read
+    elif hint is Kind:
+        return _read_kind(value, where)
+    elif _is_union(hint):
+        return _read_union(value, typing.get_args(hint), where)
+    elif typing.get_origin(hint) is tuple:
+        if isinstance(value, list | tuple):
+            return _read_tuple(value, hint, where)
+    elif typing.get_origin(hint) is Literal:
+        if value in typing.get_args(hint):
+            return value
+    elif dataclasses.is_dataclass(hint) and isinstance(value, Mapping):
+        return construct(hint, value, where)
+    elif hint is float and type(value) is int:
+        return float(value)
+    elif isinstance(value, hint) and (hint is bool or not isinstance(value, bool)):
+        return value
+    raise ConfigError(
+        f"{where}: expected {_described(hint)}; got {_shown(value)}"
+        f"{_advice(value, hint)}"
+    )
+
+
+def _read_kind(value, where: str) -> Kind:
+    if isinstance(value, Kind):
+        return value
+    if not isinstance(value, Mapping) or not isinstance(value.get("kind"), str):
+        raise ConfigError(
+            f"{where}: expected a mapping with `kind: ...` in it; got {_shown(value)}"
+        )
+    arguments = {
+        key: _read_argument(item, f"{where} > {key}")
+        for key, item in value.items()
+        if key != "kind"
+    }
+    return Kind(value["kind"], arguments)
+
+
+def _read_argument(value, where: str):
+    if isinstance(value, Mapping):
+        return _read_kind(value, where)
+    if isinstance(value, list):
+        return tuple(_read_argument(item, where) for item in value)
+    return value
+
+
+def _read_union(value, members, where: str):
+    errors = []
+    for member in members:
+        try:
+            return _read(value, member, where)
+        except ConfigError as error:
+            errors.append(error)
+    raise ConfigError(
+        f"{where}: expected {' or '.join(map(_described, members))}; "
+        f"got {_shown(value)}{_advice(value, members[0])}"
+    ) from errors[0]
+
+
+def _read_tuple(value, hint, where: str) -> tuple:
+    members = typing.get_args(hint)
+    if members[-1] is Ellipsis:
+        members = members[:1] * len(value)
+    if len(members) != len(value):
+        raise ConfigError(
+            f"{where}: expected {_described(hint)}; got {len(value)} of them"
+        )
+    return tuple(
+        _read(item, member, f"{where}[{i}]")
+        for i, (item, member) in enumerate(zip(value, members))
+    )
+
+
+# The words of errors.
+
+_NOUNS = {
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    str: "a text",
+    type(None): "null",
+    Kind: "a mapping with `kind: ...` in it",
+}
+
+
+def _is_union(hint) -> bool:
+    return typing.get_origin(hint) in (typing.Union, types.UnionType)
+
+
+def _described(hint) -> str:
+    members = typing.get_args(hint)
+    if typing.get_origin(hint) is Annotated:
+        rules = [rule.words for rule in hint.__metadata__]
+        return " ".join([_described(hint.__origin__), *rules])
+    if _is_union(hint):
+        return " or ".join(map(_described, members))
+    if typing.get_origin(hint) is Literal:
+        return f"one of {', '.join(members)}"
+    if typing.get_origin(hint) is tuple and members[-1] is Ellipsis:
+        return f"a list (items: {_described(members[0])})"
+    if typing.get_origin(hint) is tuple:
+        return f"a list of {len(members)} ({', '.join(map(_described, members))})"
+    return _NOUNS.get(hint, f"a {getattr(hint, '__name__', hint)}")
+
+
+def _shown(value) -> str:
+    return {None: "null", True: "true", False: "false"}.get(
+        value if isinstance(value, bool | None) else ..., repr(value)
+    )
+
+
+def _advice(value, hint) -> str:
+    """What a slip of the pen that we recognise should have been."""
+    if isinstance(value, str) and value.lower() in ("on", "off", "yes", "no"):
+        return ", which is a word here"
+    if isinstance(value, str) and value.lower() == "none":
+        return "; nothing is written null"
+    if typing.get_origin(hint) is tuple and not isinstance(value, list | tuple):
+        return f"; one item is written [{value}]"
+    return ""
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(str(name), list(known), n=3, cutoff=0.5)
+    return f" (did you mean {' or '.join(near)}?)" if near else ""
+
+
+# YAML as version 1.2 has it.
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads 1e-3 as a number and off as a word, and takes no key twice."""
+
+    yaml_implicit_resolvers: typing.ClassVar = {}
+
+    def construct_mapping(self, node, deep=False):
+        keys = [key.value for key, _ in node.value]
+        for key, _ in node.value:
+            if keys.count(key.value) > 1:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key.value!r} comes twice", key.start_mark
+                )
+        return super().construct_mapping(node, deep)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes what `_Loader` reads, lists on one line."""
+
+    yaml_implicit_resolvers: typing.ClassVar = {}
+
+    def ignore_aliases(self, data):
+        return True
+
+    def represent_list(self, data):
+        return self.represent_sequence("tag:yaml.org,2002:seq", data, flow_style=True)
+
+
+_Dumper.add_representer(list, _Dumper.represent_list)
+
+_SCALARS = {
+    "null": r"~|null|Null|NULL|",
+    "bool": r"true|True|TRUE|false|False|FALSE",
+    "int": r"[-+]?(0|[1-9][0-9]*)",
+    "float": r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.inf|\.nan",
+}
+for _class in (_Loader, _Dumper):
+    for _tag, _pattern in _SCALARS.items():
+        _class.add_implicit_resolver(
+            f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), None
+        )
