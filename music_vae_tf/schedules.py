@@ -1,0 +1,59 @@
+"""Numbers that change with the training step, as float32 functions of it.
+
+All reckon in float32 from a float32 step, as Magenta's graph does; its rates are close
+to 1, where float32 and exact arithmetic differ in the third digit. `step` is a scalar
+number or tensor of any type, and counts the steps taken before this one.
+"""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+
+def beta(step, max_beta: float, beta_rate: float) -> tf.Tensor:
+    """Weight of the KL term: `(1 - beta_rate ** step) * max_beta`.
+
+    With the usual `beta_rate` 0 it is 0 at step 0, because 0 ** 0 is 1, and `max_beta`
+    ever after (as in Magenta).
+    """
+    return (1.0 - tf.pow(beta_rate, _float(step))) * max_beta
+
+
+def learning_rate(
+    step, learning_rate: float, decay_rate: float, min_learning_rate: float
+) -> tf.Tensor:
+    """Exponential decay from `learning_rate` towards `min_learning_rate`."""
+    decayed = tf.pow(decay_rate, _float(step))
+    return (learning_rate - min_learning_rate) * decayed + min_learning_rate
+
+
+def sampling_probability(step, schedule: str, rate: float) -> tf.Tensor:
+    """How likely a training decoder reads its own last output instead of the target.
+
+    Args:
+        schedule: 'constant', always `rate`;
+            'exponential', `1 - rate ** step` with a rate between 0 and 1; or
+            'inverse_sigmoid', `1 - rate / (rate + exp(step / rate))`, rate at least 1.
+    """
+    return _SAMPLING[schedule](_float(step), tf.constant(rate, tf.float32))
+
+
+def evaluation_sampling_probability(schedule: str, rate: float) -> float:
+    """The same in evaluation: 1 where training ever samples (as in Magenta), else 0."""
+    return 0.0 if schedule == "constant" and rate == 0 else 1.0
+
+
+def _inverse_sigmoid(step, rate):
+    # exp overflows to infinity from step 88 * rate on; the result is then 1, as meant.
+    return 1.0 - rate / (rate + tf.exp(step / rate))
+
+
+_SAMPLING = {
+    "constant": lambda step, rate: rate,
+    "exponential": lambda step, rate: 1.0 - tf.pow(rate, step),
+    "inverse_sigmoid": _inverse_sigmoid,
+}
+
+
+def _float(step) -> tf.Tensor:
+    return tf.cast(step, tf.float32)
