@@ -1,0 +1,120 @@
+"""What converters read of a NoteSequence, as NumPy arrays.
+
+Fields of a protocol buffer are slow to read in Python, and were most of the cost of
+converting: each is read once here.
+"""
+
+from __future__ import annotations
+
+import itertools
+from operator import attrgetter
+from typing import NamedTuple
+
+import numpy as np
+
+COMMON_TIME = (4, 4)  # the metre before the first that is written
+DEFAULT_QPM = 120.0  # the tempo before the first that is written
+
+NOTE = np.dtype(
+    [
+        ("pitch", np.int64),
+        ("velocity", np.int64),
+        ("start_seconds", np.float64),
+        ("end_seconds", np.float64),
+        ("instrument", np.int64),
+        ("program", np.int64),
+        ("is_drum", np.bool_),
+    ],
+    align=True,
+)
+_note_fields = attrgetter(
+    "pitch", "velocity", "start_time", "end_time", "instrument", "program", "is_drum"
+)
+
+
+class Change(NamedTuple):
+    """A metre `(numerator, denominator)` or a tempo (quarters a minute) setting in."""
+
+    seconds: float
+    value: tuple[int, int] | float
+
+
+class Score(NamedTuple):
+    """A NoteSequence, or a stretch of one."""
+
+    notes: np.ndarray  # [N] of NOTE, in the order of the NoteSequence
+    metres: list[Change]
+    tempos: list[Change]
+    total_seconds: float
+    earliest_event_seconds: float  # of its control changes and text annotations
+
+
+def read(sequence) -> Score:
+    """A NoteSequence as arrays."""
+    events = itertools.chain(sequence.control_changes, sequence.text_annotations)
+    return Score(
+        notes=np.fromiter(map(_note_fields, sequence.notes), NOTE, len(sequence.notes)),
+        metres=[
+            Change(m.time, (m.numerator, m.denominator))
+            for m in sequence.time_signatures
+        ],
+        tempos=[Change(t.time, t.qpm) for t in sequence.tempos],
+        total_seconds=sequence.total_time,
+        earliest_event_seconds=min(map(attrgetter("time"), events), default=0.0),
+    )
+
+
+def split_on_time_changes(score: Score) -> list[Score]:
+    """One score per stretch of constant metre and tempo, each starting at 0 seconds.
+
+    Notes are cut at the end of their stretch. Equal to note_seq's
+    split_note_sequence_on_time_changes: stretches without notes are kept, notes that
+    start before 0 or after the end are not, and a sequence of 0 seconds gives none.
+    """
+    times = _split_times(score)
+    notes = score.notes[np.argsort(score.notes["start_seconds"], kind="stable")]
+    bounds = np.searchsorted(notes["start_seconds"], times)
+    return [
+        _stretch(score, notes[first:last], start, end)
+        for start, end, first, last in zip(times, times[1:], bounds, bounds[1:])
+    ]
+
+
+def _split_times(score: Score) -> list[float]:
+    """Where stretches begin, and at last where the score ends (seconds)."""
+    now = {"metre": COMMON_TIME, "tempo": DEFAULT_QPM}
+    changes = [(c, "metre") for c in score.metres] + [
+        (c, "tempo") for c in score.tempos
+    ]
+    times = [0.0]
+    for change, kind in sorted(changes, key=lambda c: c[0].seconds):
+        if change.seconds < score.total_seconds and change.value != now[kind]:
+            now[kind] = change.value
+            if change.seconds > times[-1]:
+                times.append(change.seconds)
+    if score.total_seconds > times[-1]:
+        times.append(score.total_seconds)
+    return times
+
+
+def _stretch(score: Score, notes: np.ndarray, start: float, end: float) -> Score:
+    notes = notes.copy()
+    notes["start_seconds"] -= start
+    notes["end_seconds"] = np.minimum(notes["end_seconds"], end) - start
+    return Score(
+        notes=notes,
+        metres=_changes_within(score.metres, start, end),
+        tempos=_changes_within(score.tempos, start, end),
+        total_seconds=notes["end_seconds"].max(initial=0.0),
+        earliest_event_seconds=0.0,
+    )
+
+
+def _changes_within(changes: list[Change], start: float, end: float) -> list[Change]:
+    """What holds at the start, now written there, and what sets in before the end."""
+    changes = sorted(changes, key=lambda c: c.seconds)
+    before = [Change(0.0, c.value) for c in changes if c.seconds <= start]
+    inside = [
+        Change(c.seconds - start, c.value) for c in changes if start < c.seconds < end
+    ]
+    return before[-1:] + inside
