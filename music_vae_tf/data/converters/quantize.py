@@ -50,7 +50,7 @@ def quantize(score: Score, steps_per_quarter: int, quarters_per_bar: int) -> Qua
     qpm = _constant(score.tempos, DEFAULT_QPM)
     if qpm is None:
         raise NotConvertible("tempo changes")
-    if not _fills_bar(metre, steps_per_quarter, quarters_per_bar):
+    if not fills_bar(metre, steps_per_quarter, quarters_per_bar):
         raise NotConvertible("time signature {}/{}".format(*metre))
     if qpm == 0:  # note_seq lets it pass; everything would happen in step 0
         raise NotConvertible("tempo 0")
@@ -91,7 +91,7 @@ def _constant(changes: list[Change], default):
     return value
 
 
-def _fills_bar(metre, steps_per_quarter: int, quarters_per_bar: int) -> bool:
+def fills_bar(metre, steps_per_quarter: int, quarters_per_bar: int) -> bool:
     numerator, denominator = metre
     if denominator <= 0 or denominator & (denominator - 1):
         return False

@@ -71,7 +71,7 @@ def split_on_time_changes(score: Score) -> list[Score]:
     split_note_sequence_on_time_changes: stretches without notes are kept, notes that
     start before 0 or after the end are not, and a sequence of 0 seconds gives none.
     """
-    times = _split_times(score)
+    times = split_times(score)
     notes = score.notes[np.argsort(score.notes["start_seconds"], kind="stable")]
     bounds = np.searchsorted(notes["start_seconds"], times)
     return [
@@ -80,7 +80,7 @@ def split_on_time_changes(score: Score) -> list[Score]:
     ]
 
 
-def _split_times(score: Score) -> list[float]:
+def split_times(score: Score) -> list[float]:
     """Where stretches begin, and at last where the score ends (seconds)."""
     now = {"metre": COMMON_TIME, "tempo": DEFAULT_QPM}
     changes = [(c, "metre") for c in score.metres] + [
