@@ -1,0 +1,293 @@
+"""Config -> objects: the only place that knows which word stands for which class.
+
+A `kind` of a config is read into a blueprint, a dataclass of its arguments, whose `make`
+gives the object; so arguments are checked as strictly as the rest of a config.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import tensorflow as tf
+
+from music_vae_tf import schedules
+from music_vae_tf.config import Config, ConfigError, Kind, MusicVAEConfig, construct
+from music_vae_tf.data.augment import Augmenter
+from music_vae_tf.data.converters.base import Converter
+from music_vae_tf.models import decoders, encoders, hierarchical, outputs
+from music_vae_tf.models.music_vae import MusicVAE
+
+# A converter is imported when it is asked for: each drags in its own libraries.
+CONVERTERS = {
+    "drums": "DrumsConverter",
+    "groove": "GrooveConverter",
+    "melody": "MelodyConverter",
+    "multitrack": "MultitrackConverter",
+    "trio": "TrioConverter",
+}
+
+
+def converter(config: Config) -> Converter:
+    """The converter of a config, for training and evaluation."""
+    kind = config.converter
+    _check_kind(CONVERTERS, kind, f"config {config.name} > converter")
+    module = importlib.import_module(f"music_vae_tf.data.converters.{kind.kind}")
+    cls = getattr(module, CONVERTERS[kind.kind])
+    return construct(cls, kind.arguments, f"config {config.name} > converter")
+
+
+def augmenter(config: Config) -> Augmenter | None:
+    """How training varies its NoteSequences, or None."""
+    dataset = config.dataset
+    if dataset.transpose_range is None and dataset.stretch_range is None:
+        return None
+    return Augmenter(dataset.transpose_range, dataset.stretch_range)
+
+
+def model(config: Config, converter: Converter) -> MusicVAE:
+    """The untrained model of a config, as wide as the converter's rows."""
+    section = config.model
+    return MusicVAE(
+        _encoder(section.encoder, section, "encoder"),
+        _decoder(section.decoder, section, converter.targets.depth, "decoder"),
+        input_depth=converter.inputs.depth,
+        control_depth=converter.controls.depth if converter.controls else 0,
+        z_size=section.z_size,
+        max_seq_len=section.max_seq_len,
+        name="music_vae",
+    )
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What a step minimises, and by how far: schedules of the step, and limits."""
+
+    beta: Callable[[tf.Tensor], tf.Tensor]
+    learning_rate: Callable[[tf.Tensor], tf.Tensor]
+    sampling_probability: Callable[[tf.Tensor], tf.Tensor | float]
+    evaluation_sampling_probability: float
+    free_bits: float
+    clip_mode: str
+    grad_clip: float
+    grad_norm_clip_to_zero: float
+
+
+def objective(config: Config) -> Objective:
+    """The objective of a config."""
+    section, training = config.objective, config.training
+    sampling = (section.sampling_schedule, section.sampling_rate)
+    in_evaluation = schedules.evaluation_sampling_probability(*sampling)
+    return Objective(
+        beta=lambda step: schedules.beta(step, section.max_beta, section.beta_rate),
+        learning_rate=lambda step: schedules.learning_rate(
+            step,
+            training.learning_rate,
+            training.decay_rate,
+            training.min_learning_rate,
+        ),
+        # A training that never samples says so with a number, and builds no sampler.
+        sampling_probability=(
+            lambda step: (
+                schedules.sampling_probability(step, *sampling)
+                if in_evaluation
+                else 0.0
+            )
+        ),
+        evaluation_sampling_probability=in_evaluation,
+        free_bits=section.free_bits,
+        clip_mode=training.clip_mode,
+        grad_clip=training.grad_clip,
+        grad_norm_clip_to_zero=training.grad_norm_clip_to_zero,
+    )
+
+
+def _check_kind(table, kind: Kind, where: str):
+    if kind.kind not in table:
+        raise ConfigError(
+            f"{where} > kind: {kind.kind!r} is none of {', '.join(sorted(table))}"
+        )
+
+
+def _blueprint(table, kind: Kind, where: str):
+    _check_kind(table, kind, where)
+    return construct(table[kind.kind], kind.arguments, where)
+
+
+# Encoders.
+
+
+def _encoder(kind: Kind, model: MusicVAEConfig, name: str):
+    return _blueprint(_ENCODERS, kind, f"model > {name}").make(model, name)
+
+
+@dataclass(frozen=True)
+class _Lstm:
+    def make(self, model, name):
+        return encoders.LstmEncoder(*_encoder_cells(model), name=name)
+
+
+@dataclass(frozen=True)
+class _BidirectionalLstm:
+    def make(self, model, name):
+        return encoders.BidirectionalLstmEncoder(*_encoder_cells(model), name=name)
+
+
+@dataclass(frozen=True)
+class _HierarchicalEncoder:
+    level_lengths: tuple[int, ...]
+    core: str
+
+    def make(self, model, name):
+        levels = [
+            _encoder(Kind(self.core, {}), model, f"level_{i}")
+            for i in range(len(self.level_lengths))
+        ]
+        return encoders.HierarchicalEncoder(levels, self.level_lengths, name=name)
+
+
+_ENCODERS = {
+    "lstm": _Lstm,
+    "bidirectional_lstm": _BidirectionalLstm,
+    "hierarchical": _HierarchicalEncoder,
+}
+
+
+def _encoder_cells(model: MusicVAEConfig):
+    return model.enc_rnn_size, model.dropout_keep_prob, model.residual_encoder
+
+
+# Decoders.
+
+
+def _decoder(kind: Kind, model: MusicVAEConfig, depth: int, name: str):
+    return _blueprint(_DECODERS, kind, f"model > {name}").make(model, depth, name)
+
+
+@dataclass(frozen=True)
+class _LstmDecoder:
+    output: Kind
+
+    def make(self, model, depth, name):
+        output = _blueprint(_OUTPUTS, self.output, f"model > {name} > output")
+        return decoders.LstmDecoder(
+            output.make(model, depth), *_decoder_cells(model), name=name
+        )
+
+
+@dataclass(frozen=True)
+class _ControlPreprocessingDecoder:
+    core: Kind
+
+    def make(self, model, depth, name):
+        return decoders.ControlPreprocessingDecoder(
+            _decoder(self.core, model, depth, "conditioned"),
+            model.control_preprocessing_rnn_size,
+            model.dropout_keep_prob,
+            model.residual_decoder,
+            name=name,
+        )
+
+
+@dataclass(frozen=True)
+class _SplitDecoder:
+    depths: tuple[int, ...]
+    cores: tuple[Kind, ...]
+
+    def make(self, model, depth, name):
+        _check_depths(self.depths, depth, name)
+        if len(self.cores) != len(self.depths):
+            raise ConfigError(
+                f"model > {name}: {len(self.cores)} cores for {len(self.depths)} depths"
+            )
+        parts = [
+            _decoder(core, model, part_depth, f"part_{i}")
+            for i, (core, part_depth) in enumerate(zip(self.cores, self.depths))
+        ]
+        return decoders.SplitDecoder(parts, name=name)
+
+
+@dataclass(frozen=True)
+class _HierarchicalDecoder:
+    level_lengths: tuple[int, ...]
+    core: Kind
+    disable_autoregression: bool | tuple[int, ...] = False
+    reencode: bool = False
+
+    def make(self, model, depth, name):
+        return hierarchical.HierarchicalDecoder(
+            _decoder(self.core, model, depth, "core"),
+            self.level_lengths,
+            *_decoder_cells(model),
+            disable_autoregression=self.disable_autoregression,
+            reencode=self.reencode,
+            name=name,
+        )
+
+
+_DECODERS = {
+    "lstm": _LstmDecoder,
+    "control_preprocessing": _ControlPreprocessingDecoder,
+    "split": _SplitDecoder,
+    "hierarchical": _HierarchicalDecoder,
+}
+
+
+def _decoder_cells(model: MusicVAEConfig):
+    return model.dec_rnn_size, model.dropout_keep_prob, model.residual_decoder
+
+
+# Outputs.
+
+
+@dataclass(frozen=True)
+class _Categorical:
+    def make(self, model, depth):
+        return outputs.Categorical(depth, name="output")
+
+
+@dataclass(frozen=True)
+class _Bernoulli:
+    def make(self, model, depth):
+        return outputs.Bernoulli(depth, name="output")
+
+
+@dataclass(frozen=True)
+class _Groove:
+    def make(self, model, depth):
+        return outputs.Groove(depth, name="output")
+
+
+@dataclass(frozen=True)
+class _Nade:
+    def make(self, model, depth):
+        if model.nade_num_hidden is None:
+            raise ConfigError("model: output nade needs nade_num_hidden")
+        return outputs.Nade(depth, model.nade_num_hidden, name="output")
+
+
+@dataclass(frozen=True)
+class _Concatenated:
+    depths: tuple[int, ...]
+
+    def make(self, model, depth):
+        _check_depths(self.depths, depth, "output")
+        return outputs.Concatenated(self.depths, name="output")
+
+
+_OUTPUTS = {
+    "categorical": _Categorical,
+    "bernoulli": _Bernoulli,
+    "groove": _Groove,
+    "nade": _Nade,
+    "concatenated": _Concatenated,
+}
+
+
+def _check_depths(depths, depth, name):
+    if sum(depths) != depth:
+        raise ConfigError(
+            f"model > {name} > depths: {list(depths)} add up to {sum(depths)}; the "
+            f"converter's rows have {depth} columns"
+        )

@@ -1,0 +1,124 @@
+"""Encoders: a batch of sequences [B, T, D] -> one embedding each [B, E].
+
+Each has `embedding_size`, E, and `embed(inputs, lengths, dropout)`; `dropout` is the
+`Noise` that training draws its dropout from, or None.
+"""
+
+from __future__ import annotations
+
+import math
+
+import keras
+import tensorflow as tf
+
+from music_vae_tf.models.lstm import BidirectionalStack, LSTMStack
+
+
+def time_major(sequence):
+    """[B, T, D] <-> [T, B, D]."""
+    return tf.transpose(sequence, [1, 0, 2])
+
+
+@keras.saving.register_keras_serializable("music_vae_tf")
+class LstmEncoder(keras.Layer):
+    """A stack of LSTMs; the embedding is the output at the last step of the batch.
+
+    For an example shorter than the longest that output is zero: so it is in Magenta,
+    which reads the last output of a dynamic RNN, and no config of Magenta's uses it.
+    """
+
+    def __init__(self, sizes, keep_probability=1.0, residual=False, **kwargs):
+        super().__init__(**kwargs)
+        self.embedding_size = sizes[-1]
+        self.stack = LSTMStack(sizes, keep_probability, residual, name="stack")
+
+    def build(self, input_size):
+        self.stack.build(input_size)
+
+    def embed(self, inputs, lengths, dropout=None):
+        inputs = time_major(inputs)
+        mask = tf.transpose(tf.sequence_mask(lengths, tf.shape(inputs)[0], tf.float32))
+        states = self.stack.zero_state(tf.shape(inputs)[1])
+        outputs, _ = self.stack.sequence([inputs], states, dropout, mask[..., None])
+        return outputs[-1]
+
+
+@keras.saving.register_keras_serializable("music_vae_tf")
+class BidirectionalLstmEncoder(keras.Layer):
+    """Stacked bidirectional LSTMs; the embedding is both final outputs of the top."""
+
+    def __init__(self, sizes, keep_probability=1.0, residual=False, **kwargs):
+        super().__init__(**kwargs)
+        self.embedding_size = 2 * sizes[-1]
+        self.stack = BidirectionalStack(sizes, keep_probability, residual, name="stack")
+
+    def build(self, input_size):
+        self.stack.build(input_size)
+
+    def embed(self, inputs, lengths, dropout=None):
+        _, final = self.stack.sequence(time_major(inputs), lengths, dropout)
+        return final
+
+
+@keras.saving.register_keras_serializable("music_vae_tf")
+class HierarchicalEncoder(keras.Layer):
+    """Encodes segments, then sequences of their embeddings, up to a single one.
+
+    With level_lengths (4, 3), 12 steps are three segments of 4 steps, padded each:
+    [1, 2, 3, _] [4, 5, _, _] [6, 7, 8, 9] with lengths [3, 2, 4]. The second level
+    reads the three embeddings, those of empty segments too.
+    """
+
+    def __init__(self, levels, level_lengths, **kwargs):
+        """levels: one encoder per level, from the steps upwards, named level_0, ...;
+        level_lengths: how many items each of them reads."""
+        super().__init__(**kwargs)
+        self.levels = list(levels)
+        self.level_lengths = tuple(level_lengths)
+
+    @property
+    def embedding_size(self):
+        return self.levels[-1].embedding_size
+
+    def build(self, input_size):
+        for level in self.levels:
+            level.build(input_size)
+            input_size = level.embedding_size
+
+    def embed(self, inputs, lengths, dropout=None):
+        """lengths: [B, S] of the segments, or [B], each 0 or the whole length."""
+        lengths = segment_lengths(
+            lengths, math.prod(self.level_lengths[1:]), self.level_lengths[0]
+        )
+        for level, size in zip(self.levels, self.level_lengths):
+            batch_size, depth = tf.shape(inputs)[0], inputs.shape[-1]
+            groups = inputs.shape[1] // size
+            if lengths is None:
+                lengths = tf.fill([batch_size, groups], size)
+            noise = dropout and dropout.fold(level.name)
+            # All segments of a level at once: they share weights and see no neighbour.
+            embeddings = level.embed(
+                tf.reshape(inputs, [batch_size * groups, size, depth]),
+                tf.reshape(lengths, [-1]),
+                noise,
+            )
+            inputs = tf.reshape(embeddings, [batch_size, groups, level.embedding_size])
+            lengths = None
+        return inputs[:, 0]
+
+
+def segment_lengths(lengths, num_segments, segment_size):
+    """Lengths [B] of whole sequences (0 or all of it) or [B, S] -> [B, S]."""
+    if lengths.shape.rank == 2:
+        return lengths
+    whole = tf.debugging.Assert(
+        tf.reduce_all((lengths == 0) | (lengths == num_segments * segment_size)),
+        [
+            "One length per example means 0 or the full length "
+            f"{num_segments * segment_size} in a hierarchical model; give lengths "
+            f"[batch, {num_segments}] otherwise. Got:",
+            lengths,
+        ],
+    )
+    with tf.control_dependencies([whole] if whole is not None else []):
+        return tf.repeat(lengths[:, None] // num_segments, num_segments, axis=1)

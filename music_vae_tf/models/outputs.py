@@ -1,0 +1,303 @@
+"""What one step of a decoder means: the size of its parameters, loss, metrics, sample.
+
+The parameters of a step are the P numbers that a decoder's projection emits; an output
+reads them as a distribution over rows of depth D. All methods take any number of
+leading axes, [..., P] and [..., D].
+"""
+
+from __future__ import annotations
+
+import abc
+import math
+from typing import NamedTuple
+
+import keras
+import tensorflow as tf
+
+
+class Tally(NamedTuple):
+    """A metric that adds up over batches.
+
+    Its value is the weighted sum of total / count, over one or more classes; totals and
+    counts of batches are added, the weights stay.
+    """
+
+    total: tf.Tensor  # [C]
+    count: tf.Tensor  # [C]
+    weight: tf.Tensor  # [C], sums to 1
+
+    @classmethod
+    def of_classes(cls, total, count):
+        """The mean over classes of each one's total / count, [C] or scalars."""
+        total, count = tf.reshape(total, [-1]), tf.reshape(count, [-1])
+        weight = tf.ones_like(total) / tf.cast(tf.size(total), tf.float32)
+        return cls(total, count, weight)
+
+    @classmethod
+    def of_steps(cls, values, weights):
+        """The mean of values [...] where the weights, broadcast to them, are 1."""
+        values = tf.cast(values, tf.float32)
+        weights = tf.broadcast_to(weights, tf.shape(values))
+        return cls.of_classes(tf.reduce_sum(values * weights), tf.reduce_sum(weights))
+
+    @property
+    def value(self):
+        shares = tf.math.divide_no_nan(self.total, self.count)
+        return tf.reduce_sum(self.weight * shares)
+
+
+def merge_tallies(tallies, pattern):
+    """Each part's metrics under a name made of `name` and `i`, and the parts' mean.
+
+    tallies: one {name: Tally} per part. The mean is that of the parts' values, as in
+    Magenta, whatever their counts.
+    """
+    merged = {
+        pattern.format(name=name, i=i): tally
+        for i, part in enumerate(tallies)
+        for name, tally in part.items()
+    }
+    for name in tallies[0]:
+        columns = zip(*(part[name] for part in tallies))
+        total, count, weight = (tf.concat(column, axis=0) for column in columns)
+        merged[name] = Tally(total, count, weight / len(tallies))
+    return merged
+
+
+class Output(keras.Layer, abc.ABC):
+    """One step's distribution."""
+
+    depth: int  # D
+    parameter_size: int  # P
+
+    def build(self):
+        """Creates weights, for the output that has some."""
+
+    @abc.abstractmethod
+    def loss(self, parameters, targets):
+        """Negative log likelihood, or its stand-in: [..., P], [..., D] -> [...]."""
+
+    @abc.abstractmethod
+    def tallies(self, parameters, targets, weights):
+        """Magenta's metrics by name; weights [...] are 0 for padding, else 1."""
+
+    @abc.abstractmethod
+    def sample(self, parameters, temperature, noise):
+        """A row drawn for each row of parameters: [B, P] -> [B, D].
+
+        A lower temperature makes likely rows likelier. None is how scheduled sampling
+        draws while training.
+        """
+
+
+@keras.saving.register_keras_serializable("music_vae_tf")
+class Categorical(Output):
+    """One class out of D, by a softmax."""
+
+    def __init__(self, depth, **kwargs):
+        super().__init__(**kwargs)
+        self.depth = self.parameter_size = depth
+
+    def loss(self, parameters, targets):
+        return tf.nn.softmax_cross_entropy_with_logits(targets, parameters)
+
+    def tallies(self, parameters, targets, weights):
+        truth = tf.argmax(targets, axis=-1)
+        hits = tf.cast(truth == tf.argmax(parameters, axis=-1), tf.float32)
+        of_class = tf.one_hot(truth, self.depth) * weights[..., None]
+        axes = list(range(of_class.shape.rank - 1))
+        return {
+            "metrics/accuracy": Tally.of_steps(hits, weights),
+            "metrics/mean_per_class_accuracy": Tally.of_classes(
+                tf.reduce_sum(of_class * hits[..., None], axes),
+                tf.reduce_sum(of_class, axes),
+            ),
+        }
+
+    def sample(self, parameters, temperature, noise):
+        logits = parameters / (1.0 if temperature is None else temperature)
+        return tf.one_hot(noise.classes(logits), self.depth)
+
+
+@keras.saving.register_keras_serializable("music_vae_tf")
+class Concatenated(Output):
+    """Several categorical outputs side by side, their losses summed."""
+
+    def __init__(self, depths, **kwargs):
+        super().__init__(**kwargs)
+        self.depths = tuple(depths)
+        self.depth = self.parameter_size = sum(depths)
+        self.parts = [Categorical(depth) for depth in depths]
+
+    def _split(self, *tensors):
+        columns = [tf.split(tensor, self.depths, axis=-1) for tensor in tensors]
+        return list(zip(self.parts, *columns))
+
+    def loss(self, parameters, targets):
+        split = self._split(parameters, targets)
+        return tf.add_n([part.loss(p, t) for part, p, t in split])
+
+    def tallies(self, parameters, targets, weights):
+        return {
+            f"{name}/output_{i}": tally
+            for i, (part, p, t) in enumerate(self._split(parameters, targets))
+            for name, tally in part.tallies(p, t, weights).items()
+        }
+
+    def sample(self, parameters, temperature, noise):
+        samples = [
+            part.sample(p, temperature, noise.fold(i))
+            for i, (part, p) in enumerate(self._split(parameters))
+        ]
+        return tf.concat(samples, axis=-1)
+
+
+@keras.saving.register_keras_serializable("music_vae_tf")
+class Bernoulli(Output):
+    """Columns that are on or off, independently of each other."""
+
+    def __init__(self, depth, **kwargs):
+        super().__init__(**kwargs)
+        self.depth = self.parameter_size = depth
+
+    def loss(self, parameters, targets):
+        entropies = tf.nn.sigmoid_cross_entropy_with_logits(targets, parameters)
+        return tf.reduce_sum(entropies, axis=-1)
+
+    def tallies(self, parameters, targets, weights):
+        hits = (targets > 0.5) == (parameters >= 0.0)
+        return {"metrics/accuracy": Tally.of_steps(hits, weights[..., None])}
+
+    def sample(self, parameters, temperature, noise):
+        logits = parameters / (1.0 if temperature is None else temperature)
+        return noise.bernoulli(tf.sigmoid(logits))
+
+
+@keras.saving.register_keras_serializable("music_vae_tf")
+class Groove(Output):
+    """Drum hits with velocities in [0, 1] and offsets in [-1, 1], a third of D each.
+
+    Gillick et al. 2019, "Learning to Groove with Inverse Sequence Transformations".
+    """
+
+    def __init__(self, depth, **kwargs):
+        super().__init__(**kwargs)
+        self.depth = self.parameter_size = depth
+
+    def _terms(self, parameters, targets):
+        """Of hits, velocities, offsets: summed over all drums, hit or not."""
+        hits, velocities, offsets = tf.split(parameters, 3, axis=-1)
+        true_hits, true_velocities, true_offsets = tf.split(targets, 3, axis=-1)
+        chances = tf.sigmoid(hits)
+        # 1e-7 inside the logarithms, as in tf.losses.log_loss, which Magenta uses.
+        log_losses = -(
+            true_hits * tf.math.log(chances + 1e-7)
+            + (1.0 - true_hits) * tf.math.log(1.0 - chances + 1e-7)
+        )
+        return [
+            tf.reduce_sum(columns, axis=-1)
+            for columns in (
+                log_losses,
+                tf.square(tf.sigmoid(velocities) - true_velocities),
+                tf.square(tf.tanh(offsets) - true_offsets),
+            )
+        ]
+
+    def loss(self, parameters, targets):
+        return tf.add_n(self._terms(parameters, targets))
+
+    def tallies(self, parameters, targets, weights):
+        names = ("hits_loss", "velocities_loss", "offsets_loss")
+        return {
+            f"metrics/{name}": Tally.of_steps(losses, weights)
+            for name, losses in zip(names, self._terms(parameters, targets))
+        }
+
+    def sample(self, parameters, temperature, noise):
+        hits, velocities, offsets = tf.split(parameters, 3, axis=-1)
+        # The temperature touches the hits alone; the others are emitted with or without
+        # a hit.
+        logits = hits / (1.0 if temperature is None else temperature)
+        return tf.concat(
+            [
+                noise.bernoulli(tf.sigmoid(logits)),
+                tf.sigmoid(velocities),
+                tf.tanh(offsets),
+            ],
+            axis=-1,
+        )
+
+
+@keras.saving.register_keras_serializable("music_vae_tf")
+class Nade(Output):
+    """Columns that are on or off, each given those before it.
+
+    A neural autoregressive distribution estimator (Larochelle and Murray 2011) whose
+    biases come from the decoder (Boulanger-Lewandowski et al. 2012):
+
+        a_1 = b_enc;  a_(d+1) = a_d + v_d W_enc[d]
+        p(v_d = 1 | v_<d) = sigmoid(b_dec[d] + W_dec[d] . sigmoid(a_d))
+    """
+
+    # Inside the logarithms, as in Magenta.
+    EPSILON = 1e-6
+
+    def __init__(self, depth, num_hidden, **kwargs):
+        super().__init__(**kwargs)
+        self.depth = depth
+        self.num_hidden = num_hidden
+        self.parameter_size = num_hidden + depth
+
+    def build(self):
+        deviation = 1.0 / math.sqrt(self.depth)
+        initializer = keras.initializers.TruncatedNormal(stddev=deviation)
+        for name, shape in (
+            ("w_enc", (self.depth, 1, self.num_hidden)),
+            ("w_dec_t", (self.depth, self.num_hidden, 1)),
+        ):
+            weight = self.add_weight(name=name, shape=shape, initializer=initializer)
+            setattr(self, name, weight)
+
+    def _chances(self, parameters, rows):
+        """p(v_d = 1 | v_<d) for given rows: [..., P], [..., D] -> [..., D]."""
+        b_enc, b_dec = tf.split(parameters, [self.num_hidden, self.depth], axis=-1)
+        # [..., D, H]: what all columns before d add to the activation of the hidden.
+        steps = rows[..., None] * self.w_enc[:, 0]
+        hidden = tf.sigmoid(b_enc[..., None, :] + tf.cumsum(steps, -2, exclusive=True))
+        return tf.sigmoid(b_dec + tf.reduce_sum(hidden * self.w_dec_t[..., 0], axis=-1))
+
+    def loss(self, parameters, targets):
+        chances = self._chances(parameters, targets)
+        log_likelihoods = targets * tf.math.log(chances + self.EPSILON) + (
+            1.0 - targets
+        ) * tf.math.log(1.0 - chances + self.EPSILON)
+        return -tf.reduce_sum(log_likelihoods, axis=-1)
+
+    def tallies(self, parameters, targets, weights):
+        truth = targets > 0.5
+        guess = self._chances(parameters, targets) >= 0.5
+        columns = weights[..., None]
+        count = lambda mask: tf.reduce_sum(tf.cast(mask, tf.float32) * columns)
+        return {
+            "metrics/accuracy": Tally.of_steps(
+                tf.reduce_all(truth == guess, axis=-1), weights
+            ),
+            "metrics/recall": Tally.of_classes(count(truth & guess), count(truth)),
+            "metrics/precision": Tally.of_classes(count(truth & guess), count(guess)),
+        }
+
+    def sample(self, parameters, temperature, noise):
+        """Column after column; temperature None takes the likelier value of each."""
+        b_enc, b_dec = tf.split(parameters, [self.num_hidden, self.depth], axis=-1)
+        activation, columns = b_enc, []
+        draws = noise.uniform(tf.shape(b_dec))
+        for d in range(self.depth):
+            logits = b_dec[:, d, None] + tf.sigmoid(activation) @ self.w_dec_t[d]
+            if temperature is None:
+                column = tf.cast(tf.sigmoid(logits) >= 0.5, tf.float32)
+            else:
+                chance = tf.sigmoid(logits / temperature)
+                column = tf.cast(draws[:, d, None] < chance, tf.float32)
+            columns.append(column)
+            activation += column @ self.w_enc[d]
+        return tf.concat(columns, axis=-1)
