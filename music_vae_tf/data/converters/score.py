@@ -103,14 +103,14 @@ def _stretch(score: Score, notes: np.ndarray, start: float, end: float) -> Score
     notes["end_seconds"] = np.minimum(notes["end_seconds"], end) - start
     return Score(
         notes=notes,
-        metres=_changes_within(score.metres, start, end),
-        tempos=_changes_within(score.tempos, start, end),
+        metres=changes_within(score.metres, start, end),
+        tempos=changes_within(score.tempos, start, end),
         total_seconds=notes["end_seconds"].max(initial=0.0),
         earliest_event_seconds=0.0,
     )
 
 
-def _changes_within(changes: list[Change], start: float, end: float) -> list[Change]:
+def changes_within(changes: list[Change], start: float, end: float) -> list[Change]:
     """What holds at the start, now written there, and what sets in before the end."""
     changes = sorted(changes, key=lambda c: c.seconds)
     before = [Change(0.0, c.value) for c in changes if c.seconds <= start]
