@@ -11,6 +11,7 @@ checkpoints mean them (its music_vae/data.py and note_seq's drums_encoder_decode
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -237,3 +238,15 @@ def class_of_pitch(pitch_classes: PitchClasses) -> np.ndarray:
         table[list(pitches)] = number
     table.flags.writeable = False
     return table
+
+
+def assign(
+    pitches: np.ndarray, pitch_classes: PitchClasses
+) -> tuple[np.ndarray, Counter[str]]:
+    """Pitches `[N]` -> their classes, -1 where none, and what to say of those."""
+    is_midi = (pitches >= 0) & (pitches < MIDI_PITCHES)
+    numbers = np.where(is_midi, class_of_pitch(pitch_classes)[pitches * is_midi], -1)
+    unmapped = Counter(pitches[numbers < 0].tolist())
+    return numbers, Counter(
+        {f"notes of unmapped drum pitch {p}": n for p, n in sorted(unmapped.items())}
+    )

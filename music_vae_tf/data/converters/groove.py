@@ -1,0 +1,360 @@
+"""Drum performances <-> hits, velocities and offsets of each drum at each step."""
+
+from __future__ import annotations
+
+import dataclasses
+import zlib
+from collections import Counter
+from collections.abc import Sequence
+
+import note_seq
+import numpy as np
+
+from music_vae_tf.batch import Bits, Example, Layout, Reals
+from music_vae_tf.data.converters import drum_classes
+from music_vae_tf.data.converters.base import Converter, Extraction, NotConvertible
+from music_vae_tf.data.converters.groove_edits import (
+    Groove,
+    as_score,
+    at_fixed_velocity,
+    tapped,
+    without_drums,
+    without_some_notes,
+)
+from music_vae_tf.data.converters.quantize import Quantized, quantize
+from music_vae_tf.data.converters.score import DEFAULT_QPM, read
+
+DRUM_INSTRUMENT = 9  # MIDI's channel 10, counted from 0
+MAX_VELOCITY = 127
+
+
+class BadGrooveOptions(ValueError):
+    """Options of a GrooveConverter that contradict each other."""
+
+    for_the_user = True
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class GrooveConverter(Converter):
+    """Drums <-> hits, velocities and offsets of each class at each step.
+
+    A row holds the hits of all drums, then their velocities, then their offsets:
+    `[T, 3 * drums]`. With bins, a velocity or an offset is a one-hot vector instead of
+    a number. With `split_instruments`, each drum of a step has its own row: `[T, 3]`.
+
+    Of several hits of a class in a step the loudest counts, of equals the first.
+    Whether notes say of themselves that they are drums does not matter, as in Magenta.
+
+    Attributes:
+        split_bars: bars per example; None makes the whole sequence one.
+        hop_size: steps from one example to the next; by default they do not overlap.
+        max_tensors_per_notesequence: read by nobody, as in Magenta: all examples of a
+            sequence are returned.
+        pitch_classes: a preset of `drum_classes`, or lists of MIDI pitches.
+        inference_pitch_classes: those of `for_inference()`; by default the same.
+        humanize: the encoder reads a score: hits without velocities and offsets.
+        tapify: the encoder reads one drum, tapping the loudest of each step.
+        fixed_velocities: the encoder reads no velocities.
+        add_instruments: classes that the encoder does not read.
+        max_note_dropout_probability: the encoder misses some hits, as in
+            `without_some_notes`.
+        hits_as_controls: the hits that were played are controls.
+        split_instruments: one row per drum; which drum it is, is a control.
+        num_velocity_bins, num_offset_bins: both or neither.
+    """
+
+    split_bars: int | None = None
+    hop_size: int | None = None
+    steps_per_quarter: int = 4
+    quarters_per_bar: int = 4
+    max_tensors_per_notesequence: int | None = 8
+    pitch_classes: str | Sequence[Sequence[int]] = "roland"
+    inference_pitch_classes: str | Sequence[Sequence[int]] | None = None
+    humanize: bool = False
+    tapify: bool = False
+    fixed_velocities: bool = False
+    add_instruments: Sequence[int] | None = None
+    max_note_dropout_probability: float | None = None
+    hits_as_controls: bool = False
+    split_instruments: bool = False
+    num_velocity_bins: int | None = None
+    num_offset_bins: int | None = None
+
+    end_token = None
+    length_shape = ()
+
+    def __post_init__(self):
+        own = drum_classes.classes(self.pitch_classes)
+        inference = drum_classes.classes(self.inference_pitch_classes or own)
+        object.__setattr__(self, "pitch_classes", own)
+        object.__setattr__(self, "inference_pitch_classes", inference)
+        object.__setattr__(self, "add_instruments", tuple(self.add_instruments or ()))
+        for wrong, advice in self._contradictions():
+            if wrong:
+                raise BadGrooveOptions(advice)
+
+    def _contradictions(self):
+        drums = len(self.pitch_classes)
+        other = len(self.inference_pitch_classes)
+        yield (
+            drums != other,
+            f"pitch_classes has {drums} classes and inference_pitch_classes {other}; "
+            "they must be as many",
+        )
+        yield (
+            bool(self.num_velocity_bins) != bool(self.num_offset_bins),
+            "give both num_velocity_bins and num_offset_bins, or neither",
+        )
+        yield (
+            self.hop_size is not None and self.split_bars is None,
+            f"hop_size={self.hop_size} needs split_bars",
+        )
+        yield (
+            not all(0 <= drum < drums for drum in self.add_instruments),
+            f"add_instruments={list(self.add_instruments)}: these are numbers of pitch "
+            f"classes, 0 to {drums - 1}",
+        )
+        yield (
+            self.tapify and drums <= drum_classes.OPEN_HIHAT,
+            f"tapify writes to class {drum_classes.OPEN_HIHAT}, the open hi-hat; there "
+            f"are only {drums} classes",
+        )
+
+    def for_inference(self) -> GrooveConverter:
+        """The converter to generate with: other kits are understood than trained on."""
+        return dataclasses.replace(self, pitch_classes=self.inference_pitch_classes)
+
+    @property
+    def inputs_are_targets(self) -> bool:
+        return self.max_note_dropout_probability is None and not (
+            self.humanize
+            or self.tapify
+            or self.fixed_velocities
+            or self.add_instruments
+        )
+
+    @property
+    def targets(self) -> Layout:
+        drums = 1 if self.split_instruments else self._drums
+        depth = drums * (1 + self._velocity_columns + self._offset_columns)
+        return Bits(depth) if self._is_binned else Reals(depth)
+
+    @property
+    def inputs(self) -> Layout:
+        return self.targets
+
+    @property
+    def controls(self) -> Layout | None:
+        drums = 1 if self.split_instruments else self._drums
+        depth = drums * self.hits_as_controls + self._drums * self.split_instruments
+        return Bits(depth) if depth else None
+
+    @property
+    def _drums(self) -> int:
+        return len(self.pitch_classes)
+
+    @property
+    def _is_binned(self) -> bool:
+        return bool(self.num_velocity_bins)
+
+    @property
+    def _velocity_columns(self) -> int:
+        return self.num_velocity_bins or 1
+
+    @property
+    def _offset_columns(self) -> int:
+        return self.num_offset_bins or 1
+
+    @property
+    def _steps_per_bar(self) -> int:
+        return self.steps_per_quarter * self.quarters_per_bar
+
+    # NoteSequence -> examples
+
+    def extract(self, sequence, rng=None) -> Extraction:
+        try:
+            score = quantize(
+                read(sequence), self.steps_per_quarter, self.quarters_per_bar
+            )
+            if not len(score.notes):
+                raise NotConvertible("no notes")
+        except NotConvertible as refusal:
+            return Extraction([], Counter([refusal.reason]))
+        drums, left_out = drum_classes.assign(score.notes["pitch"], self.pitch_classes)
+        played = self._groove(score.where(drums >= 0), drums[drums >= 0])
+        windows = self._windows(len(played.hits))
+        left_out += self._outside(windows, len(played.hits))
+        if not windows and not score.notes["is_drum"].any():
+            left_out = Counter(["no drums on channel 10"])
+        return Extraction(self._examples(played, windows, rng), left_out)
+
+    def _groove(self, score: Quantized, drums: np.ndarray) -> Groove:
+        """Notes on the grid, `drums` their classes; up to the end of the last bar."""
+        last_step = score.start_steps.max(initial=-1)
+        steps = -(-(last_step + 1) // self._steps_per_bar) * self._steps_per_bar
+        step_seconds = 60.0 / score.qpm / self.steps_per_quarter
+        early_seconds = step_seconds * score.start_steps - score.notes["start_seconds"]
+        velocity = score.notes["velocity"]
+        groove = Groove(*np.zeros([3, steps, self._drums]))
+        # What is written to a cell last, stays: the loudest, and of equals the first.
+        order = np.lexsort([-np.arange(len(drums)), velocity])
+        cells = score.start_steps[order], drums[order]
+        groove.hits[cells] = 1
+        groove.velocities[cells] = velocity[order] / MAX_VELOCITY
+        groove.offsets[cells] = (early_seconds / step_seconds)[order] * 2
+        return groove
+
+    def _windows(self, steps: int) -> list[slice]:
+        """The steps of each example."""
+        if not steps:
+            return []
+        window = self.split_bars * self._steps_per_bar if self.split_bars else steps
+        starts = range(0, steps - window + 1, self.hop_size or window)
+        return [slice(start, start + window) for start in starts]
+
+    def _outside(self, windows: list[slice], steps: int) -> Counter[str]:
+        """What is too short for an example."""
+        if steps and not windows:
+            return Counter([f"shorter than {self.split_bars} bars"])
+        steps_left = steps - windows[-1].stop if windows else 0
+        bars_left = -(-steps_left // self._steps_per_bar)
+        reason = f"bars after the last whole {self.split_bars}-bar window"
+        return Counter({reason: bars_left} if bars_left else ())
+
+    def _examples(self, played: Groove, windows: list[slice], rng) -> list[Example]:
+        if not windows:
+            return []
+        per_step = self._drums if self.split_instruments else 1
+        targets = self.targets.pack(self._rows(played))
+        inputs, controls = None, None
+        if not self.inputs_are_targets:
+            inputs = self.inputs.pack(self._rows(self._edit(played, rng)))
+        if self.controls:
+            controls = self.controls.pack(self._control_rows(played))
+
+        def example(window):
+            rows = slice(window.start * per_step, window.stop * per_step)
+            return Example(
+                targets=targets[rows],
+                length=rows.stop - rows.start,
+                inputs=None if inputs is None else inputs[rows],
+                controls=None if controls is None else controls[rows],
+            )
+
+        return [example(window) for window in windows]
+
+    def _edit(self, played: Groove, rng) -> Groove:
+        """What the encoder hears of it."""
+        heard = played
+        if self.max_note_dropout_probability is not None:
+            # Without an rng notes are missing, too, as when Magenta evaluates, but the
+            # same ones each time.
+            rng = rng or np.random.RandomState(zlib.crc32(played.velocities))
+            heard = without_some_notes(heard, self.max_note_dropout_probability, rng)
+        if self.tapify:
+            heard = tapped(heard, played)
+        if self.humanize:
+            heard = as_score(heard)
+        if self.fixed_velocities:
+            heard = at_fixed_velocity(heard)
+        return without_drums(heard, self.add_instruments)
+
+    def _control_rows(self, played: Groove) -> np.ndarray:
+        """Dense controls `[T, D_c]`."""
+        steps = len(played.hits)
+        hits = played.hits.reshape(-1, 1 if self.split_instruments else self._drums)
+        cycle = np.tile(np.eye(self._drums), [steps, 1])
+        return np.hstack(
+            [hits] * self.hits_as_controls + [cycle] * self.split_instruments
+        )
+
+    # Rows and back. A velocity has V columns, an offset O: one, or one per bin.
+
+    def _rows(self, groove: Groove) -> np.ndarray:
+        """Dense rows `[T, D_out]` of a groove."""
+        hits, velocities, offsets = (feature[:, :, None] for feature in groove)
+        if self._is_binned:
+            velocities = _to_bins(velocities, 0.0, 1.0, self.num_velocity_bins)
+            offsets = _to_bins(offsets, -1.0, 1.0, self.num_offset_bins)
+        if self.split_instruments:  # [steps, drums, 1 + V + O]
+            rows = np.concatenate([hits, velocities, offsets], axis=-1)
+            return rows.reshape(-1, rows.shape[-1])
+        return np.hstack([f.reshape(len(f), -1) for f in (hits, velocities, offsets)])
+
+    def _features(self, rows: np.ndarray) -> Groove:
+        """Dense rows `[T, D_out]` -> hits, velocities and offsets `[steps, drums, 1]`,
+        `[steps, drums, V]` and `[steps, drums, O]`."""
+        ends = np.cumsum([1, self._velocity_columns])
+        if self.split_instruments:
+            missing = -len(rows) % self._drums
+            rows = np.pad(rows, [(0, missing), (0, 0)])
+            rows = rows.reshape(-1, self._drums, rows.shape[-1])
+            return Groove(*np.split(rows, ends, axis=-1))
+        features = np.split(rows, self._drums * ends, axis=-1)
+        return Groove(*(f.reshape(len(rows), self._drums, -1) for f in features))
+
+    # Samples -> NoteSequence
+
+    def to_sequence(self, sample, controls=None):
+        """Decoder output `[T, D_out]` -> NoteSequence at 120 quarters a minute.
+
+        As in Magenta, an early first hit starts before 0 seconds, and `total_time` is
+        not set.
+        """
+        features = self._features(np.asarray(sample, np.float64))
+        if self._is_binned:
+            # As in Magenta, even where a step is one row and not one per drum.
+            steps = len(sample) // self._drums
+            features = Groove(*(feature[:steps] for feature in features))
+        step_seconds = 60.0 / DEFAULT_QPM / self.steps_per_quarter
+        steps, drums = np.nonzero(features.hits[:, :, 0] > 0.5)
+        starts = (
+            steps - self._early_steps(features.offsets[steps, drums])
+        ) * step_seconds
+        return _drum_sequence(
+            pitches=np.array([pitches[0] for pitches in self.pitch_classes])[drums],
+            velocities=self._midi_velocities(features.velocities[steps, drums]),
+            start_seconds=starts,
+            end_seconds=starts + step_seconds,
+        )
+
+    def _midi_velocities(self, velocities: np.ndarray) -> np.ndarray:
+        """`[notes, V]` -> integers `[notes]` from 0 to 127."""
+        if self._is_binned:
+            fraction = velocities.argmax(axis=1) / self.num_velocity_bins
+            return (fraction * MAX_VELOCITY).astype(int)
+        rounded = np.round(velocities[:, 0] * MAX_VELOCITY)
+        return np.clip(rounded, 0, MAX_VELOCITY).astype(int)
+
+    def _early_steps(self, offsets: np.ndarray) -> np.ndarray:
+        """`[notes, O]` -> steps before the grid `[notes]`, from -0.5 to 0.5."""
+        if self._is_binned:
+            return offsets.argmax(axis=1) / self.num_offset_bins - 0.5
+        return np.clip(offsets[:, 0] / 2, -0.5, 0.5)
+
+
+def _to_bins(values: np.ndarray, low: float, high: float, bins: int) -> np.ndarray:
+    """Numbers `[..., 1]` -> one-hot vectors `[..., bins]`.
+
+    Bin i ends at the i-th of evenly spaced edges, so the first holds `low` alone. The
+    last edge is a little above `high`, as in Magenta; what is beyond counts as there.
+    """
+    edges = np.linspace(low, high + 0.0001, bins)
+    return np.searchsorted(edges[:-1], values) == np.arange(bins)
+
+
+def _drum_sequence(pitches, velocities, start_seconds, end_seconds):
+    """NoteSequence of drum notes `[N]`."""
+    sequence = note_seq.NoteSequence()
+    sequence.tempos.add(qpm=DEFAULT_QPM)
+    notes = (pitches, velocities, start_seconds, end_seconds)
+    for pitch, velocity, start, end in zip(*(column.tolist() for column in notes)):
+        sequence.notes.add(
+            pitch=pitch,
+            velocity=velocity,
+            start_time=start,
+            end_time=end,
+            instrument=DRUM_INSTRUMENT,
+            is_drum=True,
+        )
+    return sequence
