@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import itertools
 import math
 import re
 import types
@@ -118,7 +119,7 @@ class TrainingConfig:
     """One step of Adam: how many examples, how far, and how gradients are clipped."""
 
     batch_size: Count  # examples over all devices together
-    learning_rate: Positive
+    learning_rate: NonNegative
     decay_rate: PositiveRate  # of what the learning rate has above its minimum
     min_learning_rate: NonNegative
     clip_mode: Literal["global_norm", "value"]
@@ -223,7 +224,7 @@ def dump(config: Config) -> str:
     document = _plain(config)
     del document["name"]
     document["model"] = {"kind": kinds[type(config.model)], **document["model"]}
-    return yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+    return yaml.dump(document, Dumper=_Dumper, sort_keys=False)
 
 
 def _plain(value):
@@ -248,9 +249,15 @@ def hparams(config: Config) -> dict[str, object]:
     As Magenta's `hparams.values()`: lists for tuples, and `nade_num_hidden` only where
     there is one.
     """
+    fields = {
+        name: value
+        for section in HPARAMS_SECTIONS
+        for name, value in vars(getattr(config, section)).items()
+    }
     return {
         name: list(value) if isinstance(value, tuple) else value
-        for name, value in _hparams(config).items()
+        for name, value in fields.items()
+        if value is not None and not isinstance(value, Kind)
     }
 
 
@@ -264,51 +271,34 @@ def override(config: Config, assignments: str) -> Config:
     Raises:
         ConfigError: an unknown name, a value of the wrong type, a name given twice.
     """
-    known = _hparams(config)
-    changed = {}
-    for name, index, text in _assignments(assignments):
-        if name not in known:
-            raise ConfigError(f"no hparam is called {name!r}{_nearest(name, known)}")
-        if name in changed and (index is None or not isinstance(changed[name], dict)):
-            raise ConfigError(f"hparams > {name}: given more than once")
-        value = _from_flag(text, known[name])
-        if index is None:
-            changed[name] = value
-        else:
-            changed.setdefault(name, {})[index] = value
-    values = {
-        name: _with_items(name, known[name], value)
-        if isinstance(value, dict)
-        else value
-        for name, value in changed.items()
-    }
+    changes = _changes(_assignments(assignments), hparams(config))
     sections = {
-        section: _replace(getattr(config, section), values)
+        section: _replace(getattr(config, section), changes)
         for section in HPARAMS_SECTIONS
     }
     return dataclasses.replace(config, **sections)
 
 
-def _hparams(config) -> dict[str, object]:
-    return {
-        field.name: value
-        for section in HPARAMS_SECTIONS
-        for field in dataclasses.fields(getattr(config, section))
-        if not isinstance(value := getattr(getattr(config, section), field.name), Kind)
-        and value is not None
-    }
+class _Assignment(NamedTuple):
+    name: str
+    index: int | None
+    text: str
+
+    def clashes(self, other: _Assignment) -> bool:
+        same_item = self.index == other.index or None in (self.index, other.index)
+        return self.name == other.name and same_item
 
 
 _ASSIGNMENT = re.compile(
     r"(?P<name>[a-zA-Z][\w.]*) (\[\s*(?P<index>\d+)\s*\])? \s*=\s*"
-    r"(?P<value>[^,\[]* | \[[^\]]*\]) \s*(?:,\s*|$)",
+    r"(?P<text>[^,\[]* | \[[^\]]*\]) \s*(?:,\s*|$)",
     re.VERBOSE,
 )
 
 
-def _assignments(text: str) -> Iterator[tuple[str, int | None, str]]:
+def _assignments(text: str) -> list[_Assignment]:
     """`a=1,b[0]=2` -> ('a', None, '1'), ('b', 0, '2')."""
-    position = 0
+    found, position = [], 0
     while position < len(text):
         match = _ASSIGNMENT.match(text, position)
         if not match:
@@ -316,44 +306,61 @@ def _assignments(text: str) -> Iterator[tuple[str, int | None, str]]:
                 f"hparams: cannot read {text[position:]!r}; write name=value pairs "
                 "with commas between, as in batch_size=64,enc_rnn_size=[512,512]"
             )
-        index = match["index"]
-        yield match["name"], index and int(index), match["value"].strip()
+        index = None if match["index"] is None else int(match["index"])
+        found.append(_Assignment(match["name"], index, match["text"].strip()))
         position = match.end()
+    return found
+
+
+def _changes(assignments: list[_Assignment], current: Mapping) -> dict[str, object]:
+    """The new value of every hparam that is assigned to, its type not yet checked."""
+    for one, other in itertools.combinations(assignments, 2):
+        if one.clashes(other):
+            raise ConfigError(f"hparams > {one.name}: given more than once")
+    changes = {}
+    for name, index, text in assignments:
+        if name not in current:
+            raise ConfigError(f"no hparam is called {name!r}{_nearest(name, current)}")
+        value = _from_flag(text, current[name])
+        if index is not None:
+            value = _with_item(name, changes.get(name, current[name]), index, value)
+        changes[name] = value
+    return changes
 
 
 def _from_flag(text: str, current: object):
     """The value in one assignment, in the words of flags: a list may lack its commas,
     a boolean may be 0 or 1, and text needs no quotes."""
     if text.startswith("["):
-        items = re.split(r"[\s,]+", text[1:-1].strip())
-        return [_from_flag(item, current) for item in items if item]
+        return [
+            _from_flag(item, current) for item in re.findall(r"[^\s,]+", text[1:-1])
+        ]
     if isinstance(current, str):
         return text
-    value = yaml.load(text, Loader=_Loader)
+    try:
+        value = yaml.load(text, Loader=_Loader)
+    except yaml.YAMLError:
+        return text
     return bool(value) if isinstance(current, bool) and type(value) is int else value
 
 
-def _with_items(name: str, current: object, items: Mapping[int, object]) -> list:
-    if not isinstance(current, tuple):
-        raise ConfigError(f"hparams > {name}: {current!r} is no list; leave out [...]")
-    values = dict(enumerate(current))
-    for index in items:
-        if index not in values:
-            raise ConfigError(
-                f"hparams > {name}[{index}]: the list is {list(current)}; its items "
-                f"are numbered from 0 to {len(current) - 1}"
-            )
-    return list({**values, **items}.values())
+def _with_item(name: str, items: object, index: int, value: object) -> list:
+    if not isinstance(items, list):
+        raise ConfigError(
+            f"hparams > {name}: {items!r} is no list; leave out [{index}]"
+        )
+    if index >= len(items):
+        raise ConfigError(
+            f"hparams > {name}[{index}]: the list is {items}; its items are numbered "
+            f"from 0 to {len(items) - 1}"
+        )
+    return [*items[:index], value, *items[index + 1 :]]
 
 
-def _replace(section, values: Mapping[str, object]):
-    mine = {field.name: getattr(section, field.name) for field in _fields(section)}
-    changed = {name: value for name, value in values.items() if name in mine}
-    return construct(type(section), {**mine, **changed}, "hparams")
-
-
-def _fields(dataclass) -> list[dataclasses.Field]:
-    return [field for field in dataclasses.fields(dataclass) if field.init]
+def _replace(section, changes: Mapping[str, object]):
+    fields = vars(section)
+    mine = {name: value for name, value in changes.items() if name in fields}
+    return construct(type(section), {**fields, **mine}, "hparams")
 
 
 # The strict reader.
@@ -373,7 +380,7 @@ def construct(cls: type, mapping: Mapping[str, object], where: str):
     Raises:
         ConfigError: names the place, what came, and what was expected.
     """
-    _check_keys(mapping, _fields(cls), where)
+    _check_keys(mapping, _arguments(cls), where)
     hints = typing.get_type_hints(cls, include_extras=True)
     values = {
         key: _read(value, hints[key], f"{where} > {key}")
@@ -383,6 +390,10 @@ def construct(cls: type, mapping: Mapping[str, object], where: str):
         return cls(**values)
     except ValueError as error:
         raise ConfigError(f"{where}: {error}") from error
+
+
+def _arguments(cls: type) -> list[dataclasses.Field]:
+    return [field for field in dataclasses.fields(cls) if field.init]
 
 
 def _check_keys(mapping, fields: Iterable[dataclasses.Field], where: str):
@@ -516,9 +527,10 @@ def _described(hint) -> str:
 
 
 def _shown(value) -> str:
-    return {None: "null", True: "true", False: "false"}.get(
-        value if isinstance(value, bool | None) else ..., repr(value)
-    )
+    """The value as YAML writes it, as far as Python differs."""
+    if value is None:
+        return "null"
+    return repr(value).lower() if isinstance(value, bool) else repr(value)
 
 
 def _advice(value, hint) -> str:
