@@ -1,7 +1,9 @@
 """Packaging: `configs/` and `bin/` at the top ship inside the package.
 
 They are installed as `music_vae_tf.configs` and `music_vae_tf.bin`; console scripts
-point at the latter.
+point at the latter. This works from a wheel, an sdist and an editable install as long
+as both folders have an `__init__.py`, `find_packages` keeps its `include`, and files
+are looked up with `importlib.resources`, never as paths below `music_vae_tf`.
 """
 
 from pathlib import Path
@@ -24,9 +26,11 @@ setup(
     name="music_vae_tf",
     version=VERSION,
     description="MusicVAE and GrooVAE on today's TensorFlow and Keras 3",
-    long_description=(HERE / "README.md").read_text(),
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
+    license_files=["LICENSE"],
+    # TensorFlow has wheels for these.
     python_requires=">=3.10,<3.14",
     packages=[
         *find_packages(include=["music_vae_tf", "music_vae_tf.*"]),
@@ -34,35 +38,54 @@ setup(
         "music_vae_tf.bin",
     ],
     package_dir={"music_vae_tf.configs": "configs", "music_vae_tf.bin": "bin"},
-    package_data={"music_vae_tf.configs": ["*.yaml"]},
+    package_data={
+        "music_vae_tf.configs": ["*.yaml"],
+        "music_vae_tf.data": ["grooves.yaml"],
+    },
     install_requires=[
         "tensorflow>=2.18",
         "keras>=3.8",
         # The posterior is a tfp distribution; tfp needs tf_keras beside Keras 3.
         "tensorflow-probability>=0.25",
         "tf_keras>=2.18",
+        # NoteSequences, and MIDI, MusicXML and ABC to and from them.
         "note_seq>=0.0.5",
-        # Older releases import pkg_resources, which setuptools no longer has.
+        # Of note_seq. Older releases import pkg_resources, which is gone from setuptools.
         "pretty_midi>=0.2.11",
-        "numpy",
-        "absl-py",
-        "PyYAML",
-        # TensorFlow 2.21 no longer brings it, and summaries fail without it.
-        "tensorboard",
-        # Piano-roll pictures, and the progress bars (Keras brings rich as well).
-        "matplotlib",
-        "rich",
+        "numpy>=1.26",
+        # Flags, in the commands' spelling.
+        "absl-py>=2",
+        # Configs and grooves are YAML.
+        "PyYAML>=6",
+        # Training's summaries; TensorFlow 2.21 no longer brings it.
+        "tensorboard>=2.18",
+        # Piano-roll pictures.
+        "matplotlib>=3.8",
+        # Progress bars; Keras brings it as well.
+        "rich>=13",
     ],
     extras_require={
-        "gpu": ["tensorflow[and-cuda]"],
-        "test": ["pytest", "pytest-xdist", "hypothesis", "ruff"],
+        "gpu": ["tensorflow[and-cuda]>=2.18"],
+        "test": [
+            "pytest>=8",
+            "hypothesis>=6.100",
+            # What it accepts changes from one minor version to the next.
+            "ruff>=0.17,<0.18",
+        ],
     },
     entry_points={
         "console_scripts": [f"{name}=music_vae_tf.bin.{name}:run" for name in COMMANDS]
     },
     classifiers=[
-        "License :: OSI Approved :: Apache Software License",
+        "Intended Audience :: Science/Research",
+        "Operating System :: POSIX :: Linux",
+        "Operating System :: MacOS",
         "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3.10",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
         "Topic :: Multimedia :: Sound/Audio :: MIDI",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
     ],
 )
