@@ -22,7 +22,7 @@ from music_vae_tf.data.converters.groove_edits import (
     without_some_notes,
 )
 from music_vae_tf.data.converters.quantize import Quantized, quantize
-from music_vae_tf.data.converters.score import DEFAULT_QPM, read
+from music_vae_tf.data.converters.score import DEFAULT_QPM, add_notes, read
 
 DRUM_INSTRUMENT = 9  # MIDI's channel 10, counted from 0
 MAX_VELOCITY = 127
@@ -311,12 +311,19 @@ class GrooveConverter(Converter):
         starts = (
             steps - self._early_steps(features.offsets[steps, drums])
         ) * step_seconds
-        return _drum_sequence(
-            pitches=np.array([pitches[0] for pitches in self.pitch_classes])[drums],
-            velocities=self._midi_velocities(features.velocities[steps, drums]),
-            start_seconds=starts,
-            end_seconds=starts + step_seconds,
+        written_as = np.array([pitches[0] for pitches in self.pitch_classes])
+        sequence = note_seq.NoteSequence()
+        sequence.tempos.add(qpm=DEFAULT_QPM)
+        add_notes(
+            sequence,
+            pitch=written_as[drums],
+            velocity=self._midi_velocities(features.velocities[steps, drums]),
+            start_time=starts,
+            end_time=starts + step_seconds,
+            instrument=DRUM_INSTRUMENT,
+            is_drum=True,
         )
+        return sequence
 
     def _midi_velocities(self, velocities: np.ndarray) -> np.ndarray:
         """`[notes, V]` -> integers `[notes]` from 0 to 127."""
@@ -341,20 +348,3 @@ def _to_bins(values: np.ndarray, low: float, high: float, bins: int) -> np.ndarr
     """
     edges = np.linspace(low, high + 0.0001, bins)
     return np.searchsorted(edges[:-1], values) == np.arange(bins)
-
-
-def _drum_sequence(pitches, velocities, start_seconds, end_seconds):
-    """NoteSequence of drum notes `[N]`."""
-    sequence = note_seq.NoteSequence()
-    sequence.tempos.add(qpm=DEFAULT_QPM)
-    notes = (pitches, velocities, start_seconds, end_seconds)
-    for pitch, velocity, start, end in zip(*(column.tolist() for column in notes)):
-        sequence.notes.add(
-            pitch=pitch,
-            velocity=velocity,
-            start_time=start,
-            end_time=end,
-            instrument=DRUM_INSTRUMENT,
-            is_drum=True,
-        )
-    return sequence

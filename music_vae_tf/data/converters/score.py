@@ -1,6 +1,6 @@
-"""What converters read of a NoteSequence, as NumPy arrays.
+"""NoteSequences as NumPy arrays, and arrays as notes of a NoteSequence.
 
-Fields of a protocol buffer are slow to read in Python, and were most of the cost of
+Fields of a protocol buffer are slow to read in Python, and most of the cost of
 converting: each is read once here.
 """
 
@@ -62,6 +62,15 @@ def read(sequence) -> Score:
         total_seconds=sequence.total_time,
         earliest_event_seconds=min(map(attrgetter("time"), events), default=0.0),
     )
+
+
+def add_notes(sequence, *, pitch, velocity, start_time, end_time, **same):
+    """Adds notes to a NoteSequence: arrays `[N]`, and the fields that are all alike."""
+    columns = (pitch, velocity, start_time, end_time)
+    for pitch, velocity, start, end in zip(*(column.tolist() for column in columns)):
+        sequence.notes.add(
+            pitch=pitch, velocity=velocity, start_time=start, end_time=end, **same
+        )
 
 
 def split_on_time_changes(score: Score) -> list[Score]:
