@@ -50,7 +50,7 @@ setup(
         "tf_keras>=2.18",
         # NoteSequences, and MIDI, MusicXML and ABC to and from them.
         "note_seq>=0.0.5",
-        # Of note_seq. Older releases import pkg_resources, which is gone from setuptools.
+        # Of note_seq. Older ones import pkg_resources, which setuptools no longer has.
         "pretty_midi>=0.2.11",
         "numpy>=1.26",
         # Flags, in the commands' spelling.

@@ -24,7 +24,7 @@ install() {
     say "Installing music_vae_tf and what it needs into $VENV."
     say "TensorFlow is large: this takes two to ten minutes the first time ..."
     started=$(date +%s)
-    if ! (cd "$ROOT" && "$VENV/bin/python" -m pip install --quiet \
+    if ! (cd "$ROOT" && "$VENV/bin/python" -m pip install -qq \
         --disable-pip-version-check --editable ".${1:+[$1]}"); then
         say "Installing failed; pip's reason stands above. When it is mended (network,"
         say "disk space), the same command goes on from here."
