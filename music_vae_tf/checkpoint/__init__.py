@@ -1,0 +1,27 @@
+"""Magenta's checkpoints: found, read, restored and written under Magenta's names.
+
+The training checkpoint *is* Magenta's, there is no second format: weights, Adam's
+moments, their decay powers and the step lie in `run_dir/train/model.ckpt-N` as flat
+tensors, as Magenta's own Saver would have written them. No tensor is transposed or
+split; `names.py` has the one list of names.
+"""
+
+from music_vae_tf.checkpoint.finding import CheckpointError, find, latest
+from music_vae_tf.checkpoint.names import magenta_names, our_names
+from music_vae_tf.checkpoint.reading import read
+from music_vae_tf.checkpoint.restoring import Fit, restore, warm_start
+from music_vae_tf.checkpoint.writing import save, write
+
+__all__ = [
+    "CheckpointError",
+    "Fit",
+    "find",
+    "latest",
+    "magenta_names",
+    "our_names",
+    "read",
+    "restore",
+    "save",
+    "warm_start",
+    "write",
+]
