@@ -1,7 +1,7 @@
 """Config -> objects: the only place that knows which word stands for which class.
 
-A `kind` of a config is read into a blueprint, a dataclass of its arguments, whose `make`
-gives the object; so arguments are checked as strictly as the rest of a config.
+A `kind` of a config is read into a blueprint, a dataclass of its arguments, whose
+`make` gives the object; so arguments are checked as strictly as the rest of a config.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import tensorflow as tf
 
 from music_vae_tf import schedules
 from music_vae_tf.config import Config, ConfigError, Kind, MusicVAEConfig, construct
-from music_vae_tf.data.augment import Augmenter
 from music_vae_tf.data.converters.base import Converter
 from music_vae_tf.models import decoders, encoders, hierarchical, outputs
 from music_vae_tf.models.music_vae import MusicVAE
@@ -38,8 +37,10 @@ def converter(config: Config) -> Converter:
     return construct(cls, kind.arguments, f"config {config.name} > converter")
 
 
-def augmenter(config: Config) -> Augmenter | None:
-    """How training varies its NoteSequences, or None."""
+def augmenter(config: Config):
+    """How training varies its NoteSequences: a `data.augment.Augmenter`, or None."""
+    from music_vae_tf.data.augment import Augmenter
+
     dataset = config.dataset
     if dataset.transpose_range is None and dataset.stretch_range is None:
         return None

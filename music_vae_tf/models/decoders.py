@@ -3,8 +3,8 @@
 Each has `depth` D, `parameter_size` P, `state_size`, `build(z_size, control_size)` and
 
     reconstruct(targets, lengths, z, controls, ...) -> Reconstruction
-        what the decoder says of given sequences, the truth (with scheduled sampling, its
-        own sample) being the input of the next step;
+        what the decoder says of given sequences, the truth (or with scheduled sampling
+        its own sample) being the input of the next step;
     tallies(parameters, targets, lengths) -> {name: Tally}
         Magenta's metrics of a reconstruction;
     sample(z, length, controls, temperature, noise, ...) -> Samples

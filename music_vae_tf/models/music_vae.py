@@ -80,6 +80,18 @@ class MusicVAE(keras.Model):
         else:
             self.decoder.build(*sizes)
 
+    @property
+    def named_variables(self) -> dict[str, keras.Variable]:
+        """Weights by name: `decoder/layer_0/kernel`.
+
+        Their paths, without the model's own name and without the stacks', which only
+        group layers.
+        """
+        return {
+            variable.path.removeprefix(f"{self.name}/").replace("/stack/", "/"): variable
+            for variable in self.trainable_variables
+        }
+
     # The model.
 
     def call(self, batch, training=False):

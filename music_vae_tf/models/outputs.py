@@ -40,6 +40,10 @@ class Tally(NamedTuple):
         weights = tf.broadcast_to(weights, tf.shape(values))
         return cls.of_classes(tf.reduce_sum(values * weights), tf.reduce_sum(weights))
 
+    def plus(self, other: Tally) -> Tally:
+        """Both batches together."""
+        return Tally(self.total + other.total, self.count + other.count, self.weight)
+
     @property
     def value(self):
         shares = tf.math.divide_no_nan(self.total, self.count)

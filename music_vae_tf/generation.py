@@ -1,0 +1,283 @@
+"""A trained model at work: encode, decode, sample, interpolate NoteSequences."""
+
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+
+from music_vae_tf import build, checkpoint
+from music_vae_tf import config as configs
+from music_vae_tf.batch import Batch
+from music_vae_tf.models.noise import Noise
+
+# Below this sine of the angle between two vectors, the line between them is as good as
+# the arc, and the arc's formula divides by nearly nothing.
+SMALLEST_SINE = 1e-6
+
+
+class NoExtractedExamplesError(ValueError):
+    """A NoteSequence of which the config's converter makes nothing; says why."""
+
+    for_the_user = True
+
+
+class MultipleExtractedExamplesError(ValueError):
+    """A NoteSequence of which the config's converter makes several examples."""
+
+    for_the_user = True
+
+
+def slerp(p0, p1, t: float):
+    """From p0 to p1 along the arc between them, t of the way: [..., Z] each.
+
+    Between parallel vectors, where there is no one arc, along their line.
+    """
+    p0, p1 = np.asarray(p0), np.asarray(p1)
+    norms = np.linalg.norm(p0) * np.linalg.norm(p1)
+    cosine = np.sum(p0 * p1) / norms if norms else 1.0
+    omega = np.arccos(np.clip(cosine, -1.0, 1.0))
+    if np.sin(omega) < SMALLEST_SINE:
+        return (1.0 - t) * p0 + t * p1
+    return (np.sin((1.0 - t) * omega) * p0 + np.sin(t * omega) * p1) / np.sin(omega)
+
+
+class TrainedModel:
+    """A model of a config with the weights of a checkpoint.
+
+    Works in batches of a fixed size, so that each of its functions is compiled once.
+    """
+
+    def __init__(
+        self,
+        config: configs.Config | str,
+        batch_size: int,
+        checkpoint_dir_or_path=None,
+        var_name_substitutions=None,
+        *,
+        seed: int | None = None,
+        end_token: int | None = None,
+    ):
+        """
+        Args:
+            config: a config, its name, or the path of a YAML file.
+            batch_size: how many sequences go through the model at a time.
+            checkpoint_dir_or_path: run_dir, train directory, prefix, file or tar.
+            var_name_substitutions: pairs of a regular expression and its replacement,
+                from this model's variable names (Magenta's) to the checkpoint's.
+            seed: makes every draw repeatable, in the order of the calls.
+            end_token: class that ends a sequence early, beside the converter's own.
+
+        Raises:
+            checkpoint.CheckpointError: none there, damaged, or of another config.
+        """
+        if isinstance(config, str):
+            config = configs.load(config)
+        self.config = config
+        self.batch_size = batch_size
+        self.converter = build.converter(self.config).for_inference()
+        self.model = build.model(self.config, self.converter)
+        self.end_token = end_token
+        if checkpoint_dir_or_path is not None:
+            checkpoint.restore(
+                self.model.named_variables,
+                checkpoint_dir_or_path,
+                var_name_substitutions,
+            )
+        self._rng = np.random.default_rng(seed)
+        self._decode_batch = tf.function(self._decode_step, autograph=False)
+        self._encode_batch = tf.function(
+            self._encode_step, autograph=False, reduce_retracing=True
+        )
+
+    @property
+    def z_size(self) -> int:
+        return self.config.model.z_size
+
+    def sample(
+        self,
+        n: int | None = None,
+        length: int | None = None,
+        temperature: float = 1.0,
+        same_z: bool = False,
+        c_input=None,
+    ) -> list:
+        """New NoteSequences from the prior.
+
+        Args:
+            n: how many; a full batch by default.
+            length: steps at most. May be left out where sequences end by themselves.
+            temperature: below 1 what is likely becomes likelier.
+            same_z: one latent vector for all of them.
+            c_input: controls [T, D_c] for all of them, in configs that have controls.
+        """
+        n = n or self.batch_size
+        draws = 1 if same_z else n
+        z = self._rng.standard_normal([draws, self.z_size]).astype(np.float32)
+        z = np.repeat(z, n, axis=0) if same_z else z
+        return self._to_sequences(
+            self._decode(z, length, temperature, c_input), c_input
+        )
+
+    def encode(self, note_sequences, assert_same_length: bool = False):
+        """NoteSequences, each one example long -> z, mu, sigma: [N, Z] each.
+
+        z is a draw from the posterior, mu its mean.
+
+        Raises:
+            RuntimeError: the model has no encoder.
+            NoExtractedExamplesError, MultipleExtractedExamplesError: one of them is not
+                what the converter makes exactly one example of.
+            AssertionError: lengths differ, and `assert_same_length`.
+        """
+        self._check_conditional("encode")
+        examples = [self._only_example(s, i) for i, s in enumerate(note_sequences)]
+        for i, example in enumerate(examples):
+            if assert_same_length and len(example.inputs) != len(examples[0].inputs):
+                raise AssertionError(
+                    f"Sequences 0 and {i} have different lengths: "
+                    f"{len(examples[0].inputs)} vs {len(example.inputs)}"
+                )
+        return self.encode_tensors(
+            [example.inputs for example in examples],
+            [example.length for example in examples],
+            [example.controls for example in examples],
+        )
+
+    def encode_tensors(self, input_tensors, lengths, control_tensors=None):
+        """Dense encoder inputs -> z, mu, sigma: [N, Z] each.
+
+        Args:
+            input_tensors: N arrays [T, D_in].
+            lengths: N lengths, or arrays [S] of them.
+            control_tensors: N arrays [T, D_c].
+
+        Raises:
+            RuntimeError: the model has no encoder.
+        """
+        self._check_conditional("encode")
+        count = len(input_tensors)
+        padding = -count % self.batch_size
+        inputs = _padded(input_tensors, padding, self.converter.inputs.depth)
+        control_depth = self.model.control_depth
+        controls = np.zeros([*inputs.shape[:2], control_depth], np.float32)
+        if control_tensors is not None and control_depth:
+            given = _padded(control_tensors, padding, control_depth)
+            controls[:, : given.shape[1]] = given
+        lengths = np.asarray(lengths, np.int32)
+        lengths = np.pad(lengths, [(0, padding)] + [(0, 0)] * (lengths.ndim - 1))
+        results = [
+            self._encode_batch(
+                inputs[rows], lengths[rows], controls[rows], self._next_seed()
+            )
+            for rows in self._batches(len(inputs))
+        ]
+        return tuple(np.concatenate(column)[:count] for column in zip(*results))
+
+    def decode(self, z, length=None, temperature: float = 1.0, c_input=None) -> list:
+        """Latent vectors [N, Z] -> N NoteSequences; arguments as in `sample`.
+
+        Raises:
+            RuntimeError: the model has no latent vector.
+        """
+        tensors = self.decode_to_tensors(z, length, temperature, c_input)
+        return self._to_sequences(tensors, c_input)
+
+    def decode_to_tensors(
+        self, z, length=None, temperature: float = 1.0, c_input=None
+    ) -> list[np.ndarray]:
+        """Latent vectors [N, Z] -> N arrays [T, D_out]; arguments as in `sample`."""
+        self._check_conditional("decode")
+        return self._decode(np.asarray(z, np.float32), length, temperature, c_input)
+
+    def interpolate(
+        self,
+        start_sequence,
+        end_sequence,
+        num_steps: int,
+        length=None,
+        temperature: float = 1.0,
+        assert_same_length: bool = True,
+        c_input=None,
+    ) -> list:
+        """`num_steps` NoteSequences from one to another, both reconstructed as well."""
+        _, mu, _ = self.encode([start_sequence, end_sequence], assert_same_length)
+        z = [slerp(mu[0], mu[1], t) for t in np.linspace(0, 1, num_steps)]
+        return self.decode(z, length, temperature, c_input)
+
+    def _check_conditional(self, verb):
+        if not self.z_size:
+            raise RuntimeError(f"Cannot {verb} with a non-conditional model.")
+
+    def _only_example(self, sequence, number):
+        examples, left_out = self.converter.extract(sequence)
+        what = sequence.filename or f"NoteSequence {number}"
+        if not examples:
+            reasons = "; ".join(left_out) or "it has no notes of the kind"
+            raise NoExtractedExamplesError(
+                f"No examples extracted from {what} by config {self.config.name}: "
+                f"{reasons}"
+            )
+        if len(examples) > 1:
+            raise MultipleExtractedExamplesError(
+                f"Multiple ({len(examples)}) examples extracted from {what} by config "
+                f"{self.config.name}; give one of them"
+            )
+        return self.converter.unpack(examples[0])
+
+    def _decode(self, z, length, temperature, c_input):
+        length = self._length(length)
+        controls = None if c_input is None else np.asarray(c_input, np.float32)
+        padded = np.pad(z, [(0, -len(z) % self.batch_size), (0, 0)])
+        samples = []
+        for rows in self._batches(len(padded)):
+            batch = self._decode_batch(
+                padded[rows],
+                tf.constant(length),
+                tf.constant(temperature, tf.float32),
+                controls,
+                self._next_seed(),
+            )
+            samples.extend(batch.numpy())
+        return samples[: len(z)]
+
+    def _length(self, length):
+        if length:
+            return length
+        if self.end_token is None and self.converter.end_token is None:
+            raise ValueError(
+                "A length must be specified when the end token is not used."
+            )
+        # Magenta goes on until an end token comes, if ever.
+        return self.config.model.max_seq_len
+
+    def _batches(self, count):
+        return [slice(i, i + self.batch_size) for i in range(0, count, self.batch_size)]
+
+    def _next_seed(self):
+        return tf.constant(self._rng.integers(2**31, size=2), tf.int32)
+
+    def _decode_step(self, z, length, temperature, controls, seed):
+        end_token = (
+            self.converter.end_token if self.end_token is None else self.end_token
+        )
+        options = {} if end_token is None else {"end_token": end_token}
+        noise = Noise(seed)
+        return self.model.sample(
+            z, length, controls, temperature, noise, **options
+        ).rows
+
+    def _encode_step(self, inputs, lengths, controls, seed):
+        mu, sigma = self.model.posterior(Batch(inputs, None, controls, lengths))
+        return mu + sigma * Noise(seed).normal(tf.shape(mu)), mu, sigma
+
+    def _to_sequences(self, samples, controls):
+        return [self.converter.to_sequence(sample, controls) for sample in samples]
+
+
+def _padded(tensors, extra, depth):
+    """Arrays [T, D] of many lengths, and `extra` empty ones -> float32 [N, T, D]."""
+    longest = max(len(tensor) for tensor in tensors)
+    padded = np.zeros([len(tensors) + extra, longest, depth], np.float32)
+    for row, tensor in zip(padded, tensors):
+        row[: len(tensor)] = tensor
+    return padded

@@ -1,0 +1,194 @@
+"""The recurrent core against its arithmetic in NumPy, and against autodiff."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from music_vae_tf.models.lstm import (
+    BidirectionalStack,
+    LSTMStack,
+    State,
+    lstm_sequence,
+)
+from music_vae_tf.models.noise import Noise
+
+T, B, D, U = 5, 3, 4, 2
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def lstm_in_numpy(x, kernel, bias, c, h, lengths):
+    """Outputs [T, B, U] and final state, one example and step after the other."""
+    outputs = np.zeros([*x.shape[:2], c.shape[-1]])
+    c, h = c.copy(), h.copy()
+    for b, length in enumerate(lengths):
+        for t in range(length):
+            gates = np.concatenate([x[t, b], h[b]]) @ kernel + bias
+            i, g, f, o = np.split(gates, 4)
+            c[b] = sigmoid(f + 1) * c[b] + sigmoid(i) * np.tanh(g)
+            h[b] = sigmoid(o) * np.tanh(c[b])
+            outputs[t, b] = h[b]
+    return outputs, c, h
+
+
+def random(*shape):
+    return np.random.default_rng(sum(shape)).normal(size=shape).astype(np.float32)
+
+
+def built(stack, *sizes):
+    """The stack with random weights, biases too."""
+    stack.build(*sizes)
+    for i, weight in enumerate(stack.weights):
+        weight.assign(0.5 * np.random.default_rng(i).normal(size=weight.shape))
+    return stack
+
+
+@pytest.mark.parametrize("graph", [False, True])
+def test_a_stack_computes_what_the_equations_say(graph):
+    stack = built(LSTMStack([U, 3]), D)
+    x = random(T, B, D)
+    run = lambda x: stack.sequence([x], stack.zero_state(B))
+    outputs, states = (tf.function(run, autograph=False) if graph else run)(x)
+
+    expected = x
+    for layer, state in zip(stack.layers, states):
+        zeros = np.zeros([B, layer.units])
+        expected, c, h = lstm_in_numpy(
+            expected, layer.kernel.numpy(), layer.bias.numpy(), zeros, zeros, [T] * B
+        )
+        np.testing.assert_allclose(state.c, c, atol=1e-6)
+        np.testing.assert_allclose(state.h, h, atol=1e-6)
+    np.testing.assert_allclose(outputs, expected, atol=1e-6)
+
+
+def test_steps_one_by_one_are_the_sequence():
+    stack = built(LSTMStack([U, 3]), D)
+    x = random(T, B, D)
+    whole, _ = stack.sequence([x], stack.zero_state(B))
+    states = stack.zero_state(B)
+    for t in range(T):
+        output, states = stack.step(x[t], states)
+        np.testing.assert_allclose(output, whole[t], atol=1e-6)
+
+
+def test_an_input_without_time_is_the_same_as_one_repeated():
+    stack = built(LSTMStack([U]), D + 6)
+    x, z = random(T, B, D), random(B, 6)
+    once, _ = stack.sequence([x, z], stack.zero_state(B))
+    repeated = np.concatenate([x, np.tile(z, [T, 1, 1])], axis=-1)
+    at_each_step, _ = stack.sequence([repeated], stack.zero_state(B))
+    np.testing.assert_allclose(once, at_each_step, atol=1e-6)
+
+
+@pytest.mark.parametrize("lengths", [None, [5, 2, 0]])
+def test_the_written_out_gradient_is_that_of_autodiff(lengths):
+    mask = None
+    if lengths is not None:
+        mask = tf.transpose(tf.sequence_mask(lengths, T, tf.float32))[..., None]
+    arguments = [
+        random(T, B, 4 * U),
+        random(B, U),
+        random(B, U) * 0.5,
+        random(U, 4 * U),
+    ]
+    arguments = [tf.constant(a) for a in arguments]
+    weights = random(T, B, U), random(B, U), random(B, U)
+
+    def plain(gates, c, h, kernel):
+        outputs = []
+        for t in range(T):
+            i, g, f, o = tf.split(gates[t] + h @ kernel, 4, axis=-1)
+            new_c = tf.sigmoid(f) * c + tf.sigmoid(i) * tf.tanh(g)
+            new_h = tf.sigmoid(o) * tf.tanh(new_c)
+            keep = 1.0 if mask is None else mask[t]
+            outputs.append(keep * new_h)
+            c, h = (keep * n + (1.0 - keep) * s for n, s in ((new_c, c), (new_h, h)))
+        return tf.stack(outputs), c, h
+
+    def ours(gates, c, h, kernel):
+        outputs, state = lstm_sequence(gates, State(c, h), kernel, mask)
+        return outputs, *state
+
+    gradients = []
+    for function in (plain, ours):
+        with tf.GradientTape() as tape:
+            tape.watch(arguments)
+            results = function(*arguments)
+            loss = sum(tf.reduce_sum(w * r) for w, r in zip(weights, results))
+        gradients.append(tape.gradient(loss, arguments))
+    for expected, got in zip(*gradients):
+        np.testing.assert_allclose(got, expected, atol=1e-5)
+
+
+def test_a_bidirectional_stack_reads_each_example_to_its_own_end():
+    stack = built(BidirectionalStack([U, 3]), D)
+    x, lengths = random(T, B, D), [5, 3, 0]
+    outputs, final = stack.sequence(tf.constant(x), tf.constant(lengths))
+    below = x
+    for pair in stack.pairs:
+        zeros = np.zeros([B, pair.forward.units])
+        flipped = np.zeros_like(below)
+        for b, n in enumerate(lengths):
+            flipped[:n, b] = below[:n, b][::-1]
+        along, _, last_along = lstm_in_numpy(
+            below,
+            pair.forward.kernel.numpy(),
+            pair.forward.bias.numpy(),
+            zeros,
+            zeros,
+            lengths,
+        )
+        against, _, last_against = lstm_in_numpy(
+            flipped,
+            pair.backward.kernel.numpy(),
+            pair.backward.bias.numpy(),
+            zeros,
+            zeros,
+            lengths,
+        )
+        for b, n in enumerate(lengths):
+            against[:n, b] = against[:n, b][::-1]
+        below = np.concatenate([along, against], axis=-1).astype(np.float32)
+    np.testing.assert_allclose(outputs, below, atol=1e-6)
+    np.testing.assert_allclose(
+        final, np.concatenate([last_along, last_against], axis=-1), atol=1e-6
+    )
+    assert not final[2].numpy().any(), "an empty example has no embedding but zeros"
+
+
+def test_a_residual_stack_adds_what_each_layer_read():
+    stack = built(LSTMStack([U, U], residual=True), D)
+    assert stack.layers[0].input_projection is not None
+    assert stack.layers[1].input_projection is None
+    x = random(T, B, D)
+    projection = stack.layers[0].input_projection
+    carried = x @ projection.kernel.numpy() + projection.bias.numpy()
+    for layer in stack.layers:
+        zeros = np.zeros([B, U])
+        outputs, _, _ = lstm_in_numpy(
+            carried, layer.kernel.numpy(), layer.bias.numpy(), zeros, zeros, [T] * B
+        )
+        carried = (carried + outputs).astype(np.float32)
+    got, _ = stack.sequence([x], stack.zero_state(B))
+    np.testing.assert_allclose(got, carried, atol=1e-5)
+
+
+def test_dropout_keeps_the_mean_and_depends_on_the_noise_alone():
+    stack = built(LSTMStack([U], keep_probability=0.3), 50)
+    (factors,) = stack.dropout_factors(20, 30, Noise(1))
+    assert set(np.unique(factors)) == {np.float32(0), np.float32(1) / np.float32(0.3)}
+    assert abs(float(tf.reduce_mean(factors)) - 1) < 0.05
+    again, other = (stack.dropout_factors(20, 30, Noise(n))[0] for n in (1, 2))
+    np.testing.assert_array_equal(factors, again)
+    assert not np.array_equal(factors, other)
+    assert stack.dropout_factors(20, 30, None) == [None]
+
+
+def test_streams_of_noise_are_independent_and_repeatable():
+    noise = Noise(7)
+    a, b = noise.fold("encoder").normal([1000]), noise.fold("decoder").normal([1000])
+    assert abs(np.corrcoef(a, b)[0, 1]) < 0.1
+    np.testing.assert_array_equal(a, Noise(7).fold("encoder").normal([1000]))
+    assert not np.array_equal(noise.fold(0).normal([3]), noise.fold(1).normal([3]))
