@@ -52,6 +52,8 @@ setup(
         "note_seq>=0.0.5",
         # Of note_seq. Older ones import pkg_resources, which setuptools no longer has.
         "pretty_midi>=0.2.11",
+        # Of note_seq, too: its pydub needs audioop, which Python 3.13 no longer has.
+        "audioop-lts; python_version >= '3.13'",
         "numpy>=1.26",
         # Flags, in the commands' spelling.
         "absl-py>=2",
