@@ -1,0 +1,280 @@
+"""Chords and keys that a model is told: from a NoteSequence to controls, and back."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+from note_seq import chord_symbols_lib
+from note_seq.protobuf.music_pb2 import NoteSequence
+
+from music_vae_tf.batch import OneHot
+from music_vae_tf.data.converters.base import NotConvertible
+from music_vae_tf.data.converters.chord_inference import (
+    NO_CHORD,
+    PITCH_CLASSES,
+    infer_chords,
+)
+from music_vae_tf.data.converters.grid import Stretch
+from music_vae_tf.data.converters.quantize import to_steps
+from music_vae_tf.data.converters.score import Change, changes_within
+
+CHORD_SYMBOL = NoteSequence.TextAnnotation.CHORD_SYMBOL
+KEYS = 12
+
+
+class UnknownChordEncoding(ValueError):
+    """A name that is none of ENCODINGS."""
+
+    for_the_user = True
+
+
+# Chords as classes
+
+
+@dataclasses.dataclass(frozen=True)
+class ChordEncoding:
+    """Chords as classes: none, then every root with each kind of triad in turn."""
+
+    name: str
+    triads: tuple[str, ...]  # how the symbols that are written for them end
+
+    @property
+    def depth(self) -> int:
+        return 1 + len(PITCH_CLASSES) * len(self.triads)
+
+    def encode(self, symbol: str) -> int:
+        """The class of a symbol like `Am7/G`, of which only root and triad count.
+
+        Raises:
+            NotConvertible: no such chord, or a triad of another kind.
+        """
+        if symbol == NO_CHORD:
+            return 0
+        root, triad = _root_and_triad(symbol)
+        if triad >= len(self.triads):
+            raise NotConvertible(f"chord {symbol} not in the encoding {self.name}")
+        return 1 + len(PITCH_CLASSES) * triad + root
+
+    def decode(self, number: int) -> str:
+        """The symbol of a class."""
+        if number == 0:
+            return NO_CHORD
+        triad, root = divmod(int(number) - 1, len(PITCH_CLASSES))
+        return PITCH_CLASSES[root] + self.triads[triad]
+
+
+@functools.lru_cache(maxsize=10_000)
+def _root_and_triad(symbol: str) -> tuple[int, int]:
+    """Pitch class of the root; major, minor, augmented, diminished, other (0 to 4)."""
+    try:
+        return (
+            chord_symbols_lib.chord_symbol_root(symbol),
+            chord_symbols_lib.chord_symbol_quality(symbol),
+        )
+    except chord_symbols_lib.ChordSymbolError:
+        raise NotConvertible(f"chord symbol {symbol!r} not understood") from None
+
+
+# note_seq's MajorMinorChordOneHotEncoding and TriadChordOneHotEncoding.
+ENCODINGS = {
+    encoding.name: encoding
+    for encoding in (
+        ChordEncoding("major_minor", ("", "m")),
+        ChordEncoding("triad", ("", "m", "aug", "dim")),
+    )
+}
+
+
+# NoteSequence -> what sounds when
+
+
+class Written(NamedTuple):
+    """The chord symbols and key signatures that stand in a NoteSequence."""
+
+    chords: list[Change]
+    keys: list[Change]
+
+    def within(self, stretch: Stretch) -> Written:
+        """Those of a stretch, what holds at its start included."""
+        start, end = stretch.start_seconds, stretch.end_seconds
+        return Written(*(changes_within(changes, start, end) for changes in self))
+
+
+def read_written(sequence) -> Written:
+    """The chord symbols and key signatures of a NoteSequence."""
+    return Written(
+        chords=[
+            Change(annotation.time, annotation.text)
+            for annotation in sequence.text_annotations
+            if annotation.annotation_type == CHORD_SYMBOL
+        ],
+        keys=[Change(key.time, key.key) for key in sequence.key_signatures],
+    )
+
+
+class Harmony(NamedTuple):
+    """The chord and the key at each step of a stretch."""
+
+    symbols: list[str]  # distinct; the first is no chord
+    chord_steps: np.ndarray  # [C], where chords set in; ascending
+    chords: np.ndarray  # [1 + C], numbers in `symbols`
+    key_steps: np.ndarray  # [K], where keys set in; ascending, not always on a step
+    keys: np.ndarray  # [K], 0 is C
+
+    @classmethod
+    def of(cls, chords: Iterable, keys: Iterable, total_steps: int) -> Harmony:
+        """From pairs of a step and a symbol, and of a step and a key.
+
+        Chords from the end of the stretch on do not count.
+
+        Raises:
+            NotConvertible: two different chords in one step.
+        """
+        chords = sorted((c for c in chords if c[0] < total_steps), key=lambda c: c[0])
+        if any(a[0] == b[0] and a[1] != b[1] for a, b in zip(chords, chords[1:])):
+            raise NotConvertible("two chords in one step")
+        keys = sorted(keys)
+        sounding = [NO_CHORD, *(symbol for _, symbol in chords)]
+        symbols = list(dict.fromkeys(sounding))
+        return cls(
+            symbols,
+            chord_steps=np.array([step for step, _ in chords]),
+            chords=np.array([symbols.index(symbol) for symbol in sounding]),
+            key_steps=np.array([step for step, _ in keys]),
+            keys=np.array([key for _, key in keys]),
+        )
+
+    def chords_at(self, steps) -> np.ndarray:
+        """Numbers in `symbols`, `[T]`."""
+        return self.chords[np.searchsorted(self.chord_steps, steps, side="right")]
+
+    def keys_at(self, steps) -> np.ndarray:
+        """Keys, `[T]`; before the first it is the first."""
+        number = np.searchsorted(self.key_steps, steps, side="right") - 1
+        return self.keys[np.maximum(number, 0)]
+
+
+@dataclasses.dataclass(frozen=True)
+class Conditioning:
+    """What a model is told of each step: the chord, the key, both or nothing."""
+
+    chord_encoding: ChordEncoding | None = None
+    on_key: bool = False
+
+    @classmethod
+    def named(cls, chord_encoding: str | None, on_key: bool = False) -> Conditioning:
+        """With a chord encoding given by its name.
+
+        Raises:
+            UnknownChordEncoding: it is none of ENCODINGS.
+        """
+        if chord_encoding is None:
+            return cls(None, on_key)
+        if chord_encoding not in ENCODINGS:
+            raise UnknownChordEncoding(
+                f"there is no chord encoding {chord_encoding!r}; there are "
+                f"{' and '.join(ENCODINGS)}"
+            )
+        return cls(ENCODINGS[chord_encoding], on_key)
+
+    def __bool__(self):
+        return bool(self.chord_encoding or self.on_key)
+
+    @property
+    def layout(self) -> OneHot | None:
+        """Of controls: a class of the chord, then one of the key."""
+        depths = [self.chord_encoding.depth] if self.chord_encoding else []
+        return OneHot(*depths, *[KEYS] * self.on_key) if self else None
+
+    def harmony(
+        self,
+        written: Written,
+        notes: np.ndarray,
+        stretch: Stretch,
+        steps_per_quarter: int,
+        total_steps: int,
+    ) -> Harmony:
+        """What is written in a stretch, or inferred if chords or keys are missing.
+
+        Args:
+            written: that of the stretch.
+            notes: `[N]` of score.NOTE, to infer from.
+
+        Raises:
+            NotConvertible: nothing can be inferred, or two chords are in one step.
+        """
+        steps_per_second = steps_per_quarter * stretch.qpm / 60.0
+        chords_missing = self.chord_encoding and not written.chords
+        keys_missing = self.on_key and not written.keys
+        if chords_missing or keys_missing:
+            if written.chords:
+                # As in Magenta, where keys are inferred together with chords only.
+                raise NotConvertible("chords are written, but no key")
+            inferred = infer_chords(notes, stretch, steps_per_quarter)
+            chords = [(chord.step, chord.symbol) for chord in inferred]
+            keys = [(steps_per_second * c.seconds, c.key) for c in inferred]
+            keys = keys if self.on_key else []
+        else:
+            steps = to_steps([c.seconds for c in written.chords], steps_per_second)
+            chords = zip(steps.tolist(), (chord.value for chord in written.chords))
+            keys = [(steps_per_second * k.seconds, k.value) for k in written.keys]
+        return Harmony.of(chords if self.chord_encoding else [], keys, total_steps)
+
+    def told(self, harmony: Harmony, steps) -> np.ndarray:
+        """What is told of some steps, chords not encoded yet: `[T, 1 or 2]`."""
+        columns = [harmony.chords_at(steps)] if self.chord_encoding else []
+        columns += [harmony.keys_at(steps)] if self.on_key else []
+        return np.stack(columns, axis=-1)
+
+    def controls(self, harmony: Harmony, told: np.ndarray) -> np.ndarray:
+        """Compact controls `[T, width]` of what is told.
+
+        Raises:
+            NotConvertible: a chord is not in the encoding.
+        """
+        controls = told.astype(self.layout.dtype)
+        if self.chord_encoding:
+            for number in np.unique(told[:, 0]):
+                chord = self.chord_encoding.encode(harmony.symbols[number])
+                controls[told[:, 0] == number, 0] = chord
+        return controls
+
+    # Controls -> NoteSequence
+
+    def write(self, sequence, controls, steps_per_quarter: int) -> None:
+        """Adds what dense controls `[T, D_c]`, a row a step, say to a NoteSequence."""
+        step_seconds = 60.0 / (steps_per_quarter * sequence.tempos[0].qpm)
+        seconds = [step * step_seconds for step in range(len(controls))]
+        if self.chord_encoding:
+            # As in Magenta, the last 12 columns are never chords, even if there are no
+            # keys: then `triad` loses diminished chords, and `major_minor` minor ones.
+            chords = np.argmax(controls[:, :-KEYS], axis=-1)
+            write_chords(
+                sequence, zip(seconds, map(self.chord_encoding.decode, chords))
+            )
+        if self.on_key:
+            keys = np.argmax(controls[:, -KEYS:], axis=-1).tolist()
+            for time, key in _changes(zip(seconds, keys)):
+                sequence.key_signatures.add(time=time, key=key)
+
+
+def write_chords(sequence, chords: Iterable[tuple[float, str]]) -> None:
+    """Adds chord symbols to a NoteSequence, from pairs of a time and a symbol in order
+    of time; only where they change."""
+    for seconds, symbol in _changes(chords):
+        sequence.text_annotations.add(
+            time=seconds, text=symbol, annotation_type=CHORD_SYMBOL
+        )
+
+
+def _changes(timed_values):
+    """The pairs of a time and a value whose value is not that of the pair before."""
+    current = None
+    for seconds, value in timed_values:
+        if value != current:
+            yield seconds, value
+        current = value
