@@ -23,6 +23,8 @@ from music_vae_tf.bin.progress import progress
 
 log = logging.getLogger(__name__)
 
+PARSERS = ["music_vae_tf.data.lean_note_seq", "music_vae_tf.data.midi"]
+
 command = Command("convert_dir_to_note_sequences", __doc__)
 command.string("input_dir", None, "Folder of music files.", required=True)
 command.string(
@@ -85,7 +87,7 @@ def _convert(root, names, output_file, num_workers):
                 functools.partial(_convert_one, root),
                 names,
                 num_workers,
-                preload=["music_vae_tf.data.midi"],
+                preload=PARSERS,
             )
         ) as conversions,
         progress(len(names), "Converting", unit="files") as bar,
@@ -100,8 +102,8 @@ def _convert(root, names, output_file, num_workers):
 
 
 def _convert_one(root, name):
-    # Imported by the processes that convert alone: it takes a second or two.
-    from music_vae_tf.data import midi
+    # Only the processes that convert import these, and in this order.
+    from music_vae_tf.data import lean_note_seq, midi  # noqa: F401
 
     return midi.convert(root, name)
 

@@ -38,7 +38,7 @@ class Progress(abc.ABC):
         self.total, self.title, self.unit, self.done = total, title, unit, done
         self.note = ""
         self._started_s = time.monotonic()
-        self._marks = collections.deque([(self._started_s, done)])
+        self._marks = collections.deque()
 
     def advance(self, units: int = 1, note: str | None = None) -> None:
         """So many units more are done; `note` is shown beside them until the next."""
@@ -52,9 +52,12 @@ class Progress(abc.ABC):
 
     @property
     def units_per_s(self) -> float:
-        """The pace of the last minute; 0 before there is one."""
+        """The pace of the last minute, without what came before the first advance
+        (imports, a first step that compiles); 0 while it is unknown."""
+        if len(self._marks) < 2:
+            return 0.0
         (first_s, first), (last_s, last) = self._marks[0], self._marks[-1]
-        return (last - first) / (last_s - first_s) if last_s > first_s else 0.0
+        return (last - first) / max(last_s - first_s, 1e-9)
 
     @property
     def elapsed_s(self) -> float:

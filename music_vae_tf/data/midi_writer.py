@@ -185,7 +185,7 @@ def _playable(notes, clock):
         span = note.velocity, max(clock.tick(note.end_time), start + 1)
         if note.velocity:
             spans[note.pitch][start] = max(span, spans[note.pitch].get(start, span))
-    for pitch, by_start in spans.items():
+    for pitch, by_start in sorted(spans.items()):
         starts = sorted(by_start)
         for start, next_start in itertools.zip_longest(starts, starts[1:]):
             velocity, end = by_start[start]

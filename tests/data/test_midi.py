@@ -1,0 +1,265 @@
+"""Music files give the NoteSequences that Magenta makes of them, or a reason."""
+
+import io
+import warnings
+import zipfile
+from pathlib import Path
+
+import mido
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from note_seq.protobuf import music_pb2
+
+from music_vae_tf.data import midi
+
+ABC = """\
+X:1
+T:Eins
+M:4/4
+L:1/8
+K:C
+CDEF GABc|
+
+X:2
+T:Chords are beyond note_seq
+K:C
+[CEG]2 D|
+
+X:5
+T:Fünf
+M:3/4
+L:1/4
+K:G
+G A B|G2 A|]
+"""
+MUSICXML = """\
+<?xml version="1.0" encoding="UTF-8"?>
+<score-partwise version="3.0">
+  <part-list><score-part id="P1"><part-name>Flute</part-name></score-part></part-list>
+  <part id="P1"><measure number="1">
+    <attributes>
+      <divisions>1</divisions>
+      <time><beats>4</beats><beat-type>4</beat-type></time>
+    </attributes>
+    <note><pitch><step>C</step><octave>4</octave></pitch><duration>3</duration></note>
+    <note>
+      <pitch><step>F</step><alter>1</alter><octave>4</octave></pitch>
+      <duration>1</duration>
+    </note>
+  </measure></part>
+</score-partwise>
+"""
+NOTE = [
+    mido.Message("note_on", note=60, velocity=64),
+    mido.Message("note_on", note=60, velocity=0, time=480),
+]
+
+
+def midi_bytes(*tracks, ticks_per_beat=480):
+    file = mido.MidiFile(ticks_per_beat=ticks_per_beat)
+    file.tracks = [mido.MidiTrack(track) for track in tracks]
+    buffer = io.BytesIO()
+    file.save(file=buffer)
+    return buffer.getvalue()
+
+
+def mxl_bytes(score):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr(
+            "META-INF/container.xml",
+            "<container><rootfiles><rootfile full-path='s.xml'/></rootfiles>"
+            "</container>",
+        )
+        archive.writestr("s.xml", score)
+    return buffer.getvalue()
+
+
+def converted(folder, name, data):
+    """The NoteSequences of a file, and the problems."""
+    Path(folder, name).write_bytes(data)
+    records, problems = midi.convert(str(folder), name)
+    return [music_pb2.NoteSequence.FromString(record) for record in records], problems
+
+
+@pytest.mark.parametrize("collection", ["groove", "piano"])
+def test_midi_files_become_the_notesequences_of_magenta(golden, collection):
+    conversions = golden.conversions(collection)
+    assert conversions
+    for name, _, expected in conversions:
+        (record,), problems = midi.convert(golden.path("midi", collection), name)
+        assert not problems
+        sequence = music_pb2.NoteSequence.FromString(record)
+        assert sequence == music_pb2.NoteSequence.FromString(expected), name
+
+
+def test_a_midi_file_read_alone_has_the_same_notes(golden):
+    name, _, expected = golden.conversions("groove")[0]
+    sequence = midi.read_midi(golden.path("midi", "groove", name))
+    expected = music_pb2.NoteSequence.FromString(expected)
+    for field in ("id", "filename", "collection_name"):
+        expected.ClearField(field)
+    assert sequence == expected
+
+
+def test_collection_and_name_make_the_id_as_in_magenta(tmp_path):
+    (tmp_path / "sub").mkdir()
+    (sequence,), _ = converted(tmp_path, "sub/a.MIDI", midi_bytes(NOTE))
+    assert sequence.collection_name == tmp_path.name
+    assert sequence.filename == "sub/a.MIDI"
+    sha1 = "e51258bef1dd48f09c5c7fa9b7194ab5a201fce2"  # of sub/a.MIDI
+    assert sequence.id == f"/id/midi/{tmp_path.name}/{sha1}"
+
+
+def test_a_slash_after_the_folder_empties_the_collection_as_in_magenta(tmp_path):
+    (tmp_path / "a.mid").write_bytes(midi_bytes(NOTE))
+    (record,), _ = midi.convert(f"{tmp_path}/", "a.mid")
+    assert music_pb2.NoteSequence.FromString(record).collection_name == ""
+
+
+def test_a_file_without_notes_is_a_sequence_without_notes(tmp_path):
+    (sequence,), problems = converted(tmp_path, "a.mid", midi_bytes([]))
+    assert not sequence.notes
+    assert sequence.ticks_per_quarter == 480
+    assert not problems
+
+
+def test_each_tune_of_an_abc_file_is_a_sequence(tmp_path):
+    for data in (ABC.encode(), ABC.encode("utf-8-sig"), ABC.encode("latin-1")):
+        (first, last), problems = converted(tmp_path, "tunes.abc", data)
+        assert [first.sequence_metadata.title, last.sequence_metadata.title] == [
+            "Eins",
+            "Fünf",
+        ]
+        assert [note.pitch for note in last.notes] == [67, 69, 71, 67, 69]
+        assert [note.start_time for note in last.notes] == [0, 0.5, 1, 1.5, 2.5]
+        sha1 = "d4bb8d0c1cf6945f99b3dd47fa90e48a40d10c4c"  # of tunes.abc_5
+        assert last.id == f"/id/abc/{tmp_path.name}/{sha1}"
+        assert problems == [
+            "tune that is no valid ABC: ChordError: Chords are not supported."
+        ]
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("score.xml", MUSICXML.encode()),
+        ("score.mxl", mxl_bytes(MUSICXML)),
+        ("SCORE.MXL", mxl_bytes(MUSICXML)),
+    ],
+)
+def test_musicxml_is_read_plain_and_packed(tmp_path, name, data):
+    (sequence,), problems = converted(tmp_path, name, data)
+    assert not problems
+    assert [(n.pitch, n.start_time, n.end_time) for n in sequence.notes] == [
+        (60, 0, 1.5),
+        (66, 1.5, 2),
+    ]
+    assert sequence.id.startswith(f"/id/musicxml/{tmp_path.name}/")
+
+
+SMPTE = midi_bytes(NOTE, ticks_per_beat=480).replace(b"\x01\xe0MTrk", b"\xe7\x28MTrk")
+NO_TEMPO = [mido.MetaMessage("set_tempo", tempo=0), *NOTE]
+PAST_ALL = [NOTE[0], NOTE[1].copy(time=2**31)]
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "reason"),
+    [
+        ("a.mid", b"", "empty file"),
+        ("a.mid", b"GIF89a", "no MIDI file: it starts with b'GIF8'"),
+        ("a.mid", b"MThd", "cut off: the file ends inside a track"),
+        ("a.mid", midi_bytes(NOTE)[:-6], "cut off: the file ends inside a track"),
+        ("a.mid", midi_bytes(), "broken MIDI file: ValueError"),
+        ("a.mid", midi_bytes(NO_TEMPO), "broken MIDI file: ZeroDivisionError"),
+        ("a.mid", midi_bytes(PAST_ALL), "absurd length: 2147483648 ticks"),
+        ("a.mid", SMPTE, "time in SMPTE frames"),
+        ("a.abc", b"", "empty file"),
+        ("a.abc", b"\n \n", "no tune in it"),
+        ("a.abc", b"X:1\nK:C\nC\n\nX:1\nK:C\nD", "no valid ABC: DuplicateReference"),
+        ("a.abc", b"X:1\nK:C\n\x00", "tune that is no valid ABC: InvalidCharacter"),
+        ("a.xml", MUSICXML[:400].encode(), "no valid MusicXML"),
+        ("a.mxl", b"PK\x03\x04 and no more", "no valid MusicXML"),
+    ],
+)
+def test_what_cannot_be_read_has_a_reason(tmp_path, name, data, reason):
+    sequences, (problem,) = converted(tmp_path, name, data)
+    assert not sequences
+    assert problem.startswith(reason)
+
+
+def test_files_that_cannot_be_opened_have_a_reason(tmp_path):
+    (tmp_path / "gone.mid").symlink_to("nowhere")
+    assert midi.convert(str(tmp_path), "gone.mid") == ([], ["no ordinary file"])
+    odd = "\udcff.mid"  # what Python makes of a name that is no UTF-8
+    (tmp_path / odd).write_bytes(midi_bytes(NOTE))
+    _, (problem,) = midi.convert(str(tmp_path), odd)
+    assert problem == "its name is not valid Unicode: rename it"
+
+
+def test_the_error_of_a_single_file_names_it(tmp_path):
+    (tmp_path / "a.mid").write_bytes(b"RIFF")
+    with pytest.raises(midi.UnreadableMusic, match="a.mid: no MIDI file: it starts"):
+        midi.read_midi(tmp_path / "a.mid")
+    with pytest.raises(FileNotFoundError):
+        midi.read_midi(tmp_path / "b.mid")
+
+
+def test_a_tempo_where_magenta_does_not_look_is_told(tmp_path):
+    late_tempo = [mido.MetaMessage("set_tempo", tempo=400_000), *NOTE]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        (sequence,), problems = converted(
+            tmp_path, "a.mid", midi_bytes(NOTE, late_tempo)
+        )
+    assert [tempo.qpm for tempo in sequence.tempos] == [120]
+    assert problems == [
+        "tempo, metre or key outside the first track, where it is not read"
+    ]
+
+
+GOOD = midi_bytes(
+    [mido.MetaMessage("time_signature", numerator=3), *NOTE],
+    [mido.MetaMessage("track_name", name="Lead"), *NOTE, *NOTE],
+)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("music")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def modest_lengths():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(midi, "MAX_TICKS", 10**6)
+        yield
+
+
+@given(
+    name=st.sampled_from(["a.mid", "a.abc", "a.xml", "a.mxl"]),
+    start=st.sampled_from([b"", GOOD[:4], GOOD[:14], GOOD[:22], b"PK\x03\x04"]),
+    rest=st.binary(max_size=200),
+)
+@settings(max_examples=300, deadline=None)
+def test_random_bytes_never_crash(folder, name, start, rest):
+    sequences, problems = converted(folder, name, start + rest)
+    assert sequences or problems
+
+
+@given(length=st.integers(0, len(GOOD) - 1))
+@settings(deadline=None)
+def test_a_file_cut_off_is_never_half_read(folder, length):
+    sequences, (problem,) = converted(folder, "a.mid", GOOD[:length])
+    assert not sequences
+    assert problem.startswith(("empty", "no MIDI file", "cut off", "broken"))
+
+
+@given(place=st.integers(0, len(GOOD) - 1), byte=st.integers(0, 255))
+@settings(max_examples=300, deadline=None)
+def test_a_wrong_byte_never_crashes(folder, place, byte):
+    sequences, problems = converted(
+        folder, "a.mid", GOOD[:place] + bytes([byte]) + GOOD[place + 1 :]
+    )
+    assert sequences or problems
