@@ -109,11 +109,10 @@ class Bits(Layout):
     def unpack_tensor(self, compact):
         import tensorflow as tf
 
-        bits = tf.bitwise.right_shift(
-            compact[..., None], tf.range(8, dtype=compact.dtype)
-        )
-        rows = tf.reshape(bits & 1, [*compact.shape[:-1], 8 * self.width])
-        return tf.cast(rows[..., : self.depth], tf.float32)
+        byte, bit = np.divmod(np.arange(self.depth), 8)
+        bytes_of_columns = tf.gather(compact, byte, axis=-1)
+        shifted = tf.bitwise.right_shift(bytes_of_columns, bit.astype(self.dtype))
+        return tf.cast(tf.bitwise.bitwise_and(shifted, self.dtype.type(1)), tf.float32)
 
 
 @dataclasses.dataclass(frozen=True)

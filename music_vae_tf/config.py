@@ -15,7 +15,7 @@ import math
 import re
 import types
 import typing
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
@@ -426,9 +426,9 @@ def _read(value, hint, where: str):
         return _read_kind(value, where)
     elif _is_union(hint):
         return _read_union(value, typing.get_args(hint), where)
-    elif typing.get_origin(hint) is tuple:
+    elif members := _item_hints(hint):
         if isinstance(value, list | tuple):
-            return _read_tuple(value, hint, where)
+            return _read_items(value, members, where)
     elif typing.get_origin(hint) is Literal:
         if value in typing.get_args(hint):
             return value
@@ -480,13 +480,20 @@ def _read_union(value, members, where: str):
     ) from errors[0]
 
 
-def _read_tuple(value, hint, where: str) -> tuple:
-    members = typing.get_args(hint)
+def _item_hints(hint) -> tuple:
+    """What a list consists of: (int, ...) of `tuple[int, ...]` or `Sequence[int]`."""
+    origin, members = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (Collection, Sequence):
+        return (*members, ...)
+    return members if origin is tuple else ()
+
+
+def _read_items(value, members, where: str) -> tuple:
     if members[-1] is Ellipsis:
         members = members[:1] * len(value)
     if len(members) != len(value):
         raise ConfigError(
-            f"{where}: expected {_described(hint)}; got {len(value)} of them"
+            f"{where}: expected {_described(tuple[members])}; got {len(value)} of them"
         )
     return tuple(
         _read(item, member, f"{where}[{i}]")
@@ -511,17 +518,16 @@ def _is_union(hint) -> bool:
 
 
 def _described(hint) -> str:
-    members = typing.get_args(hint)
     if typing.get_origin(hint) is Annotated:
         rules = [rule.words for rule in hint.__metadata__]
         return " ".join([_described(hint.__origin__), *rules])
     if _is_union(hint):
-        return " or ".join(map(_described, members))
+        return " or ".join(map(_described, typing.get_args(hint)))
     if typing.get_origin(hint) is Literal:
-        return f"one of {', '.join(members)}"
-    if typing.get_origin(hint) is tuple and members[-1] is Ellipsis:
-        return f"a list (items: {_described(members[0])})"
-    if typing.get_origin(hint) is tuple:
+        return f"one of {', '.join(typing.get_args(hint))}"
+    if members := _item_hints(hint):
+        if members[-1] is Ellipsis:
+            return f"a list (items: {_described(members[0])})"
         return f"a list of {len(members)} ({', '.join(map(_described, members))})"
     return _NOUNS.get(hint, f"a {getattr(hint, '__name__', hint)}")
 
@@ -539,7 +545,7 @@ def _advice(value, hint) -> str:
         return ", which is a word here"
     if isinstance(value, str) and value.lower() == "none":
         return "; nothing is written null"
-    if typing.get_origin(hint) is tuple and not isinstance(value, list | tuple):
+    if _item_hints(hint) and not isinstance(value, list | tuple):
         return f"; one item is written [{value}]"
     return ""
 

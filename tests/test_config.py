@@ -1,6 +1,7 @@
 import dataclasses
 import subprocess
 import sys
+from collections.abc import Sequence
 from importlib import resources
 from typing import Annotated, Literal
 
@@ -400,6 +401,7 @@ class Machine:
     share: Annotated[float, Rule("below 1", lambda x: x < 1)] = 0.5
     kit: Kit | None = None
     programs: int | tuple[int, ...] = 0
+    kits: str | Sequence[Sequence[int]] = "roland"
 
     def __post_init__(self):
         if self.bars == 13:
@@ -423,6 +425,7 @@ class Machine:
         ({"bars": 2, "kit": Kit(9)}, Machine(2, kit=Kit(9))),
         ({"bars": 2, "programs": [1, 2]}, Machine(2, programs=(1, 2))),
         ({"bars": 2, "programs": 7}, Machine(2, programs=7)),
+        ({"bars": 2, "kits": [[36], [38]]}, Machine(2, kits=((36,), (38,)))),
     ],
 )
 def test_construct_reads_what_annotations_say(given, expected):

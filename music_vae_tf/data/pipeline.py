@@ -1,0 +1,388 @@
+"""NoteSequences -> augment -> convert -> shuffle -> pad -> Batch.
+
+Examples stay compact, as their converter packs them, until they are in a batch: 16 bars
+of a trio are 768 class numbers, not 354 KB of one-hot rows.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import tensorflow as tf
+
+from music_vae_tf.batch import Batch, Example, Layout
+from music_vae_tf.data.converters.base import Converter, Extraction
+
+REASONS_LISTED = 20
+MAX_STEP = np.iinfo(np.int64).max
+
+
+class TooFewExamples(ValueError):
+    """A data set that does not fill one batch."""
+
+    for_the_user = True
+
+
+# Extraction.
+
+
+@dataclass(frozen=True)
+class Report:
+    """How many examples NoteSequences gave, and what gave none."""
+
+    sequences: int = 0
+    sequences_without: int = 0  # of these, how many gave no example
+    examples: int = 0
+    left_out: Counter[str] = field(
+        default_factory=Counter
+    )  # parts and notes, by reason
+
+    def after(self, extraction: Extraction) -> Report:
+        """The report with one more sequence."""
+        return Report(
+            self.sequences + 1,
+            self.sequences_without + (not extraction.examples),
+            self.examples + len(extraction.examples),
+            self.left_out + extraction.left_out,
+        )
+
+    def require(self, batch_size: int) -> None:
+        """
+        Raises:
+            TooFewExamples: there is not one batch. (Magenta waits for one for ever.)
+        """
+        if self.examples >= batch_size:
+            return
+        take = f"; take --hparams=batch_size={self.examples} or less"
+        raise TooFewExamples(
+            f"too few examples: {self.examples:,}, where one batch takes {batch_size:,}"
+            f"{take if self.examples else ''}. {self}"
+        )
+
+    def __str__(self):
+        """The table a user sees."""
+        sequences = _counted(self.sequences, "NoteSequence")
+        examples = _counted(self.examples, "example")
+        lines = [f"{sequences} gave {examples}; {self.sequences_without:,} gave none."]
+        listed = self.left_out.most_common(REASONS_LISTED)
+        others = self.left_out.total() - sum(count for _, count in listed)
+        if listed:
+            lines.append("Left out:")
+        lines += [f"{count:>9,}  {reason}" for reason, count in listed]
+        if others:
+            reasons = _counted(len(self.left_out) - len(listed), "more reason")
+            lines.append(f"{others:>9,}  for {reasons}")
+        return "\n".join(lines)
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def extract_examples(
+    sequences: Iterable,
+    converter: Converter,
+    augmenter: Callable | None = None,
+    seed: int | None = None,
+) -> tuple[ExampleStore, Report]:
+    """All examples of some NoteSequences, and what became of these.
+
+    A sequence is augmented once, before its examples are kept: every epoch of a run
+    sees the same transposition, as in Magenta, whose cache comes after augmentation.
+    What is drawn for a sequence is a function of the seed and its place alone.
+
+    Args:
+        sequences: NoteSequences.
+        augmenter: `(sequence, rng) -> sequence`, in training.
+        seed: of augmentation, and of the choice among too many examples; None takes
+            the first ones, as in evaluation.
+    """
+    builder, report = _StoreBuilder(converter), Report()
+    for extraction in _extractions(sequences, converter, augmenter, seed):
+        builder.add(extraction.examples)
+        report = report.after(extraction)
+    return builder.build(), report
+
+
+def _extractions(sequences, converter, augmenter, seed, *place) -> Iterator[Extraction]:
+    for index, sequence in enumerate(sequences):
+        rng = None if seed is None else _rng(seed, *place, index)
+        if augmenter is not None:
+            sequence = augmenter(sequence, rng)
+        yield converter.extract(sequence, rng)
+
+
+def _rng(seed, *place):
+    return np.random.default_rng([*_words(seed), *place])
+
+
+def _words(seed: int) -> tuple[int, int]:
+    """A whole number as two of 32 bits."""
+    return seed & 0xFFFFFFFF, seed >> 32 & 0xFFFFFFFF
+
+
+# Examples in memory.
+
+
+def _layouts(converter) -> dict[str, Layout]:
+    """The arrays that the converter's examples have, by their name in Example."""
+    layouts = {"targets": converter.targets}
+    if not converter.inputs_are_targets:
+        layouts["inputs"] = converter.inputs
+    if converter.controls is not None:
+        layouts["controls"] = converter.controls
+    return layouts
+
+
+def _unfold(layouts, arrays, lengths) -> Batch:
+    """Padded compact arrays `[B, T, width]` -> Batch."""
+    dense = {
+        name: layout.unpack_tensor(arrays[name]) for name, layout in layouts.items()
+    }
+    targets = dense["targets"]
+    return Batch(
+        inputs=dense.get("inputs", targets),
+        targets=targets,
+        controls=dense.get("controls", targets[..., :0]),
+        lengths=lengths,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class ExampleStore:
+    """Compact examples in memory, the rows of all of them end to end."""
+
+    layouts: dict[str, Layout]  # of each array that the examples have
+    arrays: dict[str, np.ndarray]  # rows `[steps of all N examples, width]`
+    starts: np.ndarray  # int64 [N + 1], the first row of each example, and the end
+    lengths: np.ndarray  # int32 [N] or [N, S]
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def __getitem__(self, index: int) -> Example:
+        rows = slice(*self.starts[index : index + 2])
+        arrays = {name: array[rows] for name, array in self.arrays.items()}
+        return Example(length=self.lengths[index], **arrays)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all examples together."""
+        arrays = [*self.arrays.values(), self.starts, self.lengths]
+        return sum(array.nbytes for array in arrays)
+
+
+class _StoreBuilder:
+    """Collects examples, sequence by sequence."""
+
+    def __init__(self, converter):
+        self._layouts = _layouts(converter)
+        self._arrays = {
+            name: [np.zeros([0, layout.width], layout.dtype)]
+            for name, layout in self._layouts.items()
+        }
+        self._steps = [0]
+        self._lengths = []
+        self._length_shape = converter.length_shape
+
+    def add(self, examples: list[Example]):
+        if not examples:
+            return
+        # One array for all of a sequence: each weighs a hundred bytes beside its rows.
+        for name, arrays in self._arrays.items():
+            arrays.append(np.concatenate([getattr(e, name) for e in examples]))
+        self._steps += [len(example.targets) for example in examples]
+        self._lengths += [example.length for example in examples]
+
+    def build(self) -> ExampleStore:
+        return ExampleStore(
+            self._layouts,
+            {name: np.concatenate(arrays) for name, arrays in self._arrays.items()},
+            np.cumsum(self._steps, dtype=np.int64),
+            np.array(self._lengths, np.int32).reshape(-1, *self._length_shape),
+        )
+
+
+# Batches from memory.
+
+
+def training_batches(
+    store: ExampleStore,
+    batch_size: int,
+    seed: int,
+    first_step: int = 0,
+    rows: slice = slice(None),
+) -> tf.data.Dataset:
+    """Batches without end; batch number `step` is a function of seed and step alone.
+
+    So a run that goes on at step N begins with batch N at once. Every epoch is a fresh
+    permutation of all examples; a batch may hold the end of one and the start of the
+    next, as in Magenta, which repeats before it makes batches.
+
+    Args:
+        rows: of each batch, those to make: a worker among several makes its share.
+    """
+    return _batches(
+        store,
+        tf.data.Dataset.range(first_step, MAX_STEP),
+        lambda step: _shuffled(_places(step, batch_size)[rows], len(store), seed),
+    )
+
+
+def evaluation_batches(
+    store: ExampleStore, batch_size: int, num_batches: int | None = None
+) -> tf.data.Dataset:
+    """Full batches in the order of the data; the rest is dropped, as in Magenta."""
+    full = len(store) // batch_size
+    return _batches(
+        store,
+        tf.data.Dataset.range(min(full, num_batches or full)),
+        lambda step: _places(step, batch_size),
+    )
+
+
+def _places(step, batch_size):
+    """Places of a batch's examples in the row of all that come one after the other."""
+    return step * batch_size + tf.range(batch_size, dtype=tf.int64)
+
+
+def _shuffled(places, num_examples, seed):
+    """Which examples are at these places of shuffled epochs: int64 `[B]`."""
+    epochs = places // num_examples
+    words = [tf.fill(tf.shape(places), np.int64(word)) for word in _words(seed)]
+    # The public index_shuffle mixes in 4 rounds, after which epochs of more than 20,000
+    # examples are much alike; of 2 ** 20, two come in the same order.
+    return tf.raw_ops.RandomIndexShuffle(
+        index=places % num_examples,
+        seed=tf.stack([*words, epochs], axis=1),
+        max_index=tf.constant(num_examples - 1, tf.int64),
+        rounds=16,
+    )
+
+
+def _batches(store, steps: tf.data.Dataset, examples_of: Callable) -> tf.data.Dataset:
+    gather = _gatherer(store)
+    return steps.map(
+        lambda step: _unfold(store.layouts, *gather(examples_of(step))),
+        num_parallel_calls=tf.data.AUTOTUNE,
+        deterministic=True,
+    ).prefetch(tf.data.AUTOTUNE)
+
+
+def _gatherer(store: ExampleStore) -> Callable:
+    """-> function: numbers of examples `[B]` -> padded compact arrays, lengths."""
+    arrays = {name: tf.constant(array) for name, array in store.arrays.items()}
+    starts, ends = tf.constant(store.starts[:-1]), tf.constant(store.starts[1:])
+    lengths = tf.constant(store.lengths)
+    steps = np.unique(np.diff(store.starts))
+
+    def gather(examples):
+        first, end = tf.gather(starts, examples), tf.gather(ends, examples)
+        # Where all examples are equally long, T is known to those who compile.
+        longest = steps[0] if len(steps) == 1 else tf.reduce_max(end - first)
+        rows = first[:, None] + tf.range(longest, dtype=tf.int64)
+        padded = {
+            name: _rows_before(end, rows, arrays[name], layout.padding)
+            for name, layout in store.layouts.items()
+        }
+        return padded, tf.gather(lengths, examples)
+
+    return gather
+
+
+def _rows_before(end, rows, array, padding):
+    """`array[rows]`, and padding for the rows from `end` on: `[B, T, width]`."""
+    there = tf.gather(array, tf.minimum(rows, end[:, None] - 1))
+    is_there = rows < end[:, None]
+    return tf.where(is_there[..., None], there, tf.constant(padding, array.dtype))
+
+
+# Batches from a stream.
+
+
+def streaming_batches(
+    read: Callable[[], Iterable],
+    converter: Converter,
+    batch_size: int,
+    seed: int,
+    augmenter: Callable | None = None,
+    first_step: int = 0,
+) -> tf.data.Dataset:
+    """Batches without end, for data that do not fit in memory.
+
+    Sequences are converted anew in each epoch, and augmented anew, as Magenta does with
+    its cache off; examples are shuffled in a buffer of ten batches. The same seed gives
+    the same stream. To start at `first_step`, all that came before is converted and
+    left out.
+
+    Args:
+        read: gives the NoteSequences, from the first, whenever it is called.
+
+    Raises:
+        TooFewExamples: the whole stream does not fill one batch.
+    """
+    _survey(read, converter, batch_size).require(batch_size)
+    layouts = _layouts(converter)
+
+    def batches():
+        stream = _endless(read, converter, augmenter, seed)
+        mixed = _mixed(stream, 10 * batch_size, _rng(seed))
+        later = itertools.islice(mixed, first_step * batch_size, None)
+        while True:
+            yield _padded(layouts, list(itertools.islice(later, batch_size)))
+
+    arrays = {
+        name: tf.TensorSpec([batch_size, None, layout.width], layout.dtype)
+        for name, layout in layouts.items()
+    }
+    lengths = tf.TensorSpec([batch_size, *converter.length_shape], tf.int32)
+    return (
+        tf.data.Dataset.from_generator(batches, output_signature=(arrays, lengths))
+        .map(lambda arrays, lengths: _unfold(layouts, arrays, lengths))
+        .prefetch(tf.data.AUTOTUNE)
+    )
+
+
+def _survey(read, converter, batch_size) -> Report:
+    """What the stream gives, as far as it takes to fill a batch."""
+    report = Report()
+    for extraction in _extractions(read(), converter, None, None):
+        report = report.after(extraction)
+        if report.examples >= batch_size:
+            break
+    return report
+
+
+def _endless(read, converter, augmenter, seed) -> Iterator[Example]:
+    for epoch in itertools.count():
+        for extraction in _extractions(read(), converter, augmenter, seed, epoch):
+            yield from extraction.examples
+
+
+def _mixed(endless: Iterator, buffer_size: int, rng) -> Iterator:
+    """An endless stream in an order shuffled over `buffer_size` items."""
+    buffer = list(itertools.islice(endless, buffer_size))
+    for new in endless:
+        place = rng.integers(buffer_size)
+        yield buffer[place]
+        buffer[place] = new
+
+
+def _padded(layouts, examples: list[Example]) -> tuple[dict, np.ndarray]:
+    """Examples -> compact arrays `[B, T, width]` and lengths."""
+    longest = max(len(example.targets) for example in examples)
+    padded = {
+        name: np.full(
+            [len(examples), longest, layout.width], layout.padding, layout.dtype
+        )
+        for name, layout in layouts.items()
+    }
+    for name, rows in padded.items():
+        for row, example in zip(rows, examples):
+            array = getattr(example, name)
+            row[: len(array)] = array
+    return padded, np.array([example.length for example in examples], np.int32)
