@@ -215,7 +215,7 @@ def _messages_from(level_name):
     hence before anything heavy is.
     """
     level = LOG_LEVELS[level_name]
-    quiet = "0" if level <= logging.DEBUG else "2"
+    quiet = "0" if level <= logging.DEBUG else "3"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", quiet)
     handler = _ToStderr()
     root = logging.getLogger()

@@ -19,8 +19,8 @@ import time
 from pathlib import Path
 
 from absl import logging
-
 from music_vae_tf.bin.command import Command, UserError
+from music_vae_tf.bin.quiet import import_tensorflow
 
 command = Command("music_vae_generate", __doc__)
 command.string(
@@ -66,6 +66,7 @@ def main(flags):
         print("\n".join(configs.names()))
         return
     _check(flags)
+    import_tensorflow()
     config, source = _config_and_checkpoint(flags)
 
     from music_vae_tf.generation import TrainedModel

@@ -21,9 +21,9 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from absl import logging
-
 from music_vae_tf.bin.command import Command, UserError
 from music_vae_tf.bin.progress import progress
+from music_vae_tf.bin.quiet import import_tensorflow
 
 ENDLESS = 10**9  # steps to go when there is no end
 EVAL_INTERVAL_S = 60  # as Magenta waits between two looks for a checkpoint
@@ -96,9 +96,9 @@ def _refuse_parameter_servers(flags):
     for name in PARAMETER_SERVER_FLAGS:
         if flags[name].value not in (None, "", "0"):
             raise UserError(
-                f"--{name} belonged to the parameter servers of TensorFlow 1, which are "
-                "no more: leave it out. hparams.batch_size is the batch of all devices "
-                "together"
+                f"--{name} belonged to the parameter servers of TensorFlow 1, which "
+                "are no more: leave it out. hparams.batch_size is the batch of all "
+                "devices together"
             )
 
 
@@ -111,11 +111,11 @@ def _seed(flags, record) -> int:
 
 def _train(flags, config, directory, seed):
     source = _source(flags, config, "train")
+    _say_devices()
 
     from music_vae_tf import build, training
     from music_vae_tf.data import pipeline
 
-    _say_devices()
     converter = build.converter(config)
     augmenter = build.augmenter(config)
     augment = augmenter.augment if augmenter else None
@@ -207,14 +207,14 @@ def _source(flags, config, split) -> _Source:
 
 
 def _say_devices():
-    import tensorflow as tf
-
+    tf = import_tensorflow()
     gpus = tf.config.list_physical_devices("GPU")
     names = [
         tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name)
         for gpu in gpus
     ]
     logging.info("Devices: %s", ", ".join(names) or f"CPU, {os.cpu_count()} cores")
+    return tf
 
 
 def _restore(flags, model, directory) -> int:
@@ -241,14 +241,12 @@ def _restore(flags, model, directory) -> int:
 
 def _evaluate(flags, config, directory, seed):
     source = _source(flags, config, "validation")
-
-    import tensorflow as tf
+    tf = _say_devices()
 
     from music_vae_tf import build, checkpoint, training
     from music_vae_tf import config as configs
     from music_vae_tf.data import pipeline
 
-    _say_devices()
     converter = build.converter(config)
     batch_size = config.training.batch_size
     store, report = pipeline.extract_examples(source.read(), converter)

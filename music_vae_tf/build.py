@@ -39,11 +39,11 @@ def converter(config: Config) -> Converter:
 
 def augmenter(config: Config):
     """How training varies its NoteSequences: a `data.augment.Augmenter`, or None."""
-    from music_vae_tf.data.augment import Augmenter
-
     dataset = config.dataset
     if dataset.transpose_range is None and dataset.stretch_range is None:
         return None
+    from music_vae_tf.data.augment import Augmenter
+
     return Augmenter(dataset.transpose_range, dataset.stretch_range)
 
 

@@ -54,13 +54,9 @@ class MusicVAE(keras.Model):
         self.control_depth = control_depth
         self.z_size = z_size
         self.max_seq_len = max_seq_len
-        initializer = keras.initializers.RandomNormal(stddev=0.001)
-        self.mu, self.sigma = (
-            keras.layers.Dense(
-                z_size, activation=activation, kernel_initializer=initializer, name=name
-            )
-            for name, activation in (("mu", None), ("sigma", "softplus"))
-        )
+        if z_size:
+            self.mu = _latent_layer("mu", z_size)
+            self.sigma = _latent_layer("sigma", z_size, "softplus")
         # Keras's `evaluate` shows these.
         self.means = {
             name: keras.metrics.Mean(name)
@@ -88,7 +84,9 @@ class MusicVAE(keras.Model):
         group layers.
         """
         return {
-            variable.path.removeprefix(f"{self.name}/").replace("/stack/", "/"): variable
+            variable.path.removeprefix(f"{self.name}/").replace(
+                "/stack/", "/"
+            ): variable
             for variable in self.trainable_variables
         }
 
@@ -286,3 +284,12 @@ class MusicVAE(keras.Model):
         return self.decoder.reconstruct(
             batch.targets, batch.lengths, z, batch.controls, noise=noise, **options
         )
+
+
+def _latent_layer(name, z_size, activation=None):
+    return keras.layers.Dense(
+        z_size,
+        activation=activation,
+        kernel_initializer=keras.initializers.RandomNormal(stddev=0.001),
+        name=name,
+    )

@@ -7,8 +7,9 @@ import functools
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-import note_seq
 import numpy as np
+from note_seq.constants import STANDARD_PPQ
+from note_seq.protobuf.music_pb2 import NoteSequence
 
 from music_vae_tf.batch import Bits, Example, Layout, OneHot
 from music_vae_tf.data.converters import drum_classes
@@ -18,14 +19,8 @@ from music_vae_tf.data.converters.base import (
     NotConvertible,
     sample_items,
 )
-from music_vae_tf.data.converters.quantize import quantize
-from music_vae_tf.data.converters.score import (
-    DEFAULT_QPM,
-    Score,
-    add_notes,
-    read,
-    split_on_time_changes,
-)
+from music_vae_tf.data.converters.grid import Grid, on_grid, on_one_grid
+from music_vae_tf.data.converters.score import DEFAULT_QPM, add_notes, read
 
 DRUM_INSTRUMENT = 9  # MIDI's channel 10, counted from 0
 VELOCITY = 80  # of every note that is written
@@ -129,45 +124,51 @@ class DrumsConverter(Converter):
         if not score.notes["is_drum"].any():
             reason = "no drums on channel 10" if len(score.notes) else "no notes"
             return Extraction([], Counter([reason]))
-        stretches = [score]
-        if self.presplit_on_time_changes:
-            stretches = split_on_time_changes(score)
-        outside = len(score.notes) - sum(len(stretch.notes) for stretch in stretches)
-        left_out = Counter({"notes outside the sequence's total_time": outside})
+        to_grid = on_grid if self.presplit_on_time_changes else on_one_grid
+        try:
+            grid, left_out = to_grid(
+                score, self.steps_per_quarter, self.quarters_per_bar
+            )
+        except NotConvertible as refusal:
+            return Extraction([], Counter([refusal.reason]))
         patterns = []
-        for stretch in stretches:
-            found, reasons = self.patterns(stretch)
+        for number in np.unique(grid.stretch).tolist():
+            found, reasons = self._patterns(
+                grid.within(number), grid.total_steps(number)
+            )
             patterns += sample_items(found, self.max_tensors_per_notesequence, rng)
             left_out.update(reasons)
         patterns = sample_items(patterns, self.max_tensors_per_notesequence, rng)
-        return Extraction([self.example(pattern) for pattern in patterns], +left_out)
+        return Extraction([self._example(pattern) for pattern in patterns], +left_out)
 
-    def patterns(self, stretch: Score) -> tuple[list[np.ndarray], Counter[str]]:
+    def _patterns(
+        self, stretch: Grid, total_steps: int
+    ) -> tuple[list[np.ndarray], Counter[str]]:
         """What each example plays, bool `[steps, drums]`; and what was left out."""
-        try:
-            score = quantize(stretch, self.steps_per_quarter, self.quarters_per_bar)
-        except NotConvertible as refusal:
-            return [], Counter([refusal.reason])
-        score = score.where(score.notes["is_drum"])
-        drums, left_out = drum_classes.assign(score.notes["pitch"], self.pitch_classes)
-        is_mute = score.notes["velocity"] == 0
-        left_out["drum notes of velocity 0"] = np.count_nonzero(is_mute)
-        is_heard = (drums >= 0) & ~is_mute
-        hits = self._hits(score.start_steps[is_heard], drums[is_heard])
+        hits, left_out = self.hits(stretch)
         patterns = {}
         for start, track in self._tracks(hits, left_out):
             if self.pad_to_total_time:
-                track = _placed(track, start, score.total_steps)
+                track = placed(track, start, total_steps)
             for pattern in self._slices(track, left_out):
                 patterns.setdefault(pattern.tobytes(), pattern)
         return list(patterns.values()), left_out
 
-    def _hits(self, steps: np.ndarray, drums: np.ndarray) -> np.ndarray:
-        """Which drum `[N]` is hit at which step `[N]` -> bool `[steps, drums]`."""
+    def hits(self, stretch: Grid) -> tuple[np.ndarray, Counter[str]]:
+        """Which drums are hit when, bool `[steps, drums]` in whole bars; and what was
+        left out."""
+        stretch = stretch.where(stretch.notes["is_drum"])
+        drums, left_out = drum_classes.assign(
+            stretch.notes["pitch"], self.pitch_classes
+        )
+        is_mute = stretch.notes["velocity"] == 0
+        left_out["drum notes of velocity 0"] = np.count_nonzero(is_mute)
+        is_heard = (drums >= 0) & ~is_mute
+        steps, drums = stretch.start_steps[is_heard], drums[is_heard]
         bars = -(-(steps.max(initial=-1) + 1) // self._steps_per_bar)
         hits = np.zeros([bars * self._steps_per_bar, self._drums], bool)
         hits[steps, drums] = True
-        return hits
+        return hits, left_out
 
     def _tracks(self, hits: np.ndarray, left_out: Counter[str]):
         """First step and hits `[steps, drums]` of each track, in whole bars."""
@@ -192,7 +193,7 @@ class DrumsConverter(Converter):
             left_out[f"shorter than {self.slice_bars} bars"] += 1
         return [track[start : start + window] for start in starts]
 
-    def example(self, pattern: np.ndarray) -> Example:
+    def _example(self, pattern: np.ndarray) -> Example:
         """Hits `[steps, drums]` -> an example."""
         roll = self._roll(pattern)
         inputs = None
@@ -200,27 +201,26 @@ class DrumsConverter(Converter):
             is_silent = ~roll.any(axis=1, keepdims=True)
             inputs = self.inputs.pack(np.hstack([roll, is_silent]))
         elif self.roll_output:
-            inputs = self._numbers(pattern)
-        targets = (
-            self.targets.pack(roll) if self.roll_output else self._numbers(pattern)
-        )
+            inputs = self.numbers(pattern)
+        targets = self.targets.pack(roll) if self.roll_output else self.numbers(pattern)
         return Example(targets=targets, length=len(targets), inputs=inputs)
 
     # Rows and back
 
     def _roll(self, pattern: np.ndarray) -> np.ndarray:
         """Hits `[steps, drums]` -> bool rows, the end token among them."""
-        end = int(self.add_end_token)
-        roll = np.pad(pattern, [(0, end), (0, end)])
-        roll[len(pattern) :, -1] = True
+        if not self.add_end_token:
+            return pattern
+        roll = np.pad(pattern, [(0, 1), (0, 1)])
+        roll[-1, -1] = True
         return roll
 
-    def _numbers(self, pattern: np.ndarray) -> np.ndarray:
+    def numbers(self, pattern: np.ndarray) -> np.ndarray:
         """Hits `[steps, drums]` -> numbers of combinations `[T, 1]`, the end token
         among them."""
-        bits = 1 << np.arange(self._drums)
-        numbers = [*(pattern @ bits)] + [1 << self._drums] * self.add_end_token
-        return np.array(numbers, OneHot.dtype)[:, None]
+        numbers = np.full([len(pattern) + self.add_end_token, 1], 1 << self._drums)
+        numbers[: len(pattern), 0] = pattern @ (1 << np.arange(self._drums))
+        return numbers.astype(OneHot.dtype)
 
     def _pattern(self, rows: np.ndarray) -> np.ndarray:
         """Dense rows `[T, D_out]` -> hits `[steps, drums]`, up to the end token."""
@@ -250,7 +250,7 @@ class DrumsConverter(Converter):
 
     def _sequence(self, steps: np.ndarray, pitches: np.ndarray):
         step_seconds = 60.0 / DEFAULT_QPM / self.steps_per_quarter
-        sequence = note_seq.NoteSequence(ticks_per_quarter=note_seq.STANDARD_PPQ)
+        sequence = NoteSequence(ticks_per_quarter=STANDARD_PPQ)
         sequence.tempos.add(qpm=DEFAULT_QPM)
         add_notes(
             sequence,
@@ -278,7 +278,7 @@ def _runs(
         hit_steps = hit_steps[hit_steps >= (last // bar + 1) * bar]
 
 
-def _placed(track: np.ndarray, start: int, steps: int) -> np.ndarray:
+def placed(track: np.ndarray, start: int, steps: int) -> np.ndarray:
     """Hits `[n, drums]` from step `start` on, in `[steps, drums]`."""
     placed = np.zeros([max(steps, start + len(track)), track.shape[1]], bool)
     placed[start : start + len(track)] = track

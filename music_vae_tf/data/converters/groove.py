@@ -7,8 +7,8 @@ import zlib
 from collections import Counter
 from collections.abc import Sequence
 
-import note_seq
 import numpy as np
+from note_seq.protobuf.music_pb2 import NoteSequence
 
 from music_vae_tf.batch import Bits, Example, Layout, Reals
 from music_vae_tf.data.converters import drum_classes
@@ -312,7 +312,7 @@ class GrooveConverter(Converter):
             steps - self._early_steps(features.offsets[steps, drums])
         ) * step_seconds
         written_as = np.array([pitches[0] for pitches in self.pitch_classes])
-        sequence = note_seq.NoteSequence()
+        sequence = NoteSequence()
         sequence.tempos.add(qpm=DEFAULT_QPM)
         add_notes(
             sequence,
