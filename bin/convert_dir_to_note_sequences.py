@@ -152,7 +152,7 @@ class Tally:
 
 def _counts(counter):
     return ", ".join(
-        f"{count} {what or 'no suffix'}" for what, count in counter.most_common()
+        f"{count} {what or 'without suffix'}" for what, count in counter.most_common()
     )
 
 

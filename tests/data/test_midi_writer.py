@@ -190,6 +190,8 @@ def test_generated_grooves_are_written_as_note_seq_writes_them(
         heard = [n for n in sequence.notes if n.velocity and n.start_time >= 0]
         del sequence.notes[:]
         sequence.notes.extend(heard)
+        for note in sequence.notes:
+            note.instrument = 0  # as it is numbered when read
         note_seq.note_sequence_to_midi_file(sequence, str(tmp_path / "theirs.mid"))
         theirs = read_midi(tmp_path / "theirs.mid")
         ours = rewritten(sequence)
