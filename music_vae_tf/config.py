@@ -74,7 +74,7 @@ class MusicVAEConfig:
     use_cudnn: bool = False  # the same, since Magenta 2
 
     def __post_init__(self):
-        for levels in [*_level_lengths(self.encoder), *_level_lengths(self.decoder)]:
+        for levels in _level_lengths((self.encoder, self.decoder)):
             if math.prod(levels) != self.max_seq_len:
                 raise ConfigError(
                     f"level_lengths {list(levels)} multiply to {math.prod(levels)}; "
@@ -82,13 +82,17 @@ class MusicVAEConfig:
                 )
 
 
-def _level_lengths(kind: Kind) -> Iterator[tuple[int, ...]]:
-    """All `level_lengths` in a Kind and those inside it."""
-    for name, value in kind.arguments.items():
-        if name == "level_lengths":
-            yield value
-        if isinstance(value, Kind):
-            yield from _level_lengths(value)
+def _level_lengths(value: object) -> Iterator[tuple[int, ...]]:
+    """All lists called `level_lengths` in a Kind, in the Kinds inside it, and so on."""
+    if isinstance(value, Kind):
+        levels = value.arguments.get("level_lengths", ())
+        # Others than whole numbers are for the class of this kind to refuse.
+        if isinstance(levels, tuple) and levels and all(type(n) is int for n in levels):
+            yield levels
+        value = tuple(value.arguments.values())
+    if isinstance(value, tuple):
+        for item in value:
+            yield from _level_lengths(item)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,7 +106,7 @@ class ObjectiveConfig:
     sampling_rate: float
 
     def __post_init__(self):
-        lowest_to_highest, holds = {
+        interval, holds = {
             "constant": ("from 0 to 1", 0 <= self.sampling_rate <= 1),
             "exponential": ("between 0 and 1", 0 < self.sampling_rate < 1),
             "inverse_sigmoid": ("of at least 1", self.sampling_rate >= 1),
@@ -110,7 +114,7 @@ class ObjectiveConfig:
         if not holds:
             raise ConfigError(
                 f"sampling_rate is {self.sampling_rate}; sampling_schedule "
-                f"{self.sampling_schedule} needs a rate {lowest_to_highest}"
+                f"{self.sampling_schedule} needs a rate {interval}"
             )
 
 
@@ -413,7 +417,7 @@ def _check_keys(mapping, fields: Iterable[dataclasses.Field], where: str):
         and field.default_factory is dataclasses.MISSING
     ]
     if missing:
-        raise ConfigError(f"{where}: {', '.join(missing)} is missing")
+        raise ConfigError(f"{where}: missing {', '.join(missing)}")
 
 
 def _read(value, hint, where: str):

@@ -251,7 +251,7 @@ def test_an_unknown_name_is_answered_with_the_nearest_and_the_way_to_all():
     [
         ("z_size:", "zsize:", "> model: no key 'zsize' here .*mean z_size"),
         ("training:", "trainig:", "no key 'trainig' here .*mean training"),
-        ("  z_size: 256\n", "", "> model: z_size is missing"),
+        ("  z_size: 256\n", "", "> model: missing z_size"),
         ("z_size: 256", "z_size: 256.0", "> z_size: expected a whole number.*256.0"),
         ("z_size: 256", "z_size: true", "> z_size: expected a whole number.*got true"),
         ("z_size: 256", "z_size: -1", "> z_size: .*of at least 0; got -1"),
@@ -274,6 +274,7 @@ def test_an_unknown_name_is_answered_with_the_nearest_and_the_way_to_all():
         ("encoder: {kind", "encoder: {kin", "> encoder: expected .*`kind: ...`"),
         ("kind: groove\n", "knd: groove\n", "> converter: expected .*`kind: ...`"),
         ("{kind: bidirectional_lstm}", "{kind: x, level_lengths: [4, 4]}", "16.*64"),
+        ("{kind: groove}", "{kind: x, a: [{kind: y, level_lengths: [3]}]}", "3.*64"),
         ("model:", "model", "is not YAML"),
     ],
 )
@@ -282,6 +283,14 @@ def test_the_reader_is_strict_and_says_what_it_wants(was, is_now, message):
     assert was in text
     with pytest.raises(ConfigError, match=f"(?s)config groovae_4bar.*{message}"):
         config.parse(text.replace(was, is_now, 1), "groovae_4bar")
+
+
+def test_arguments_of_kinds_are_left_to_their_classes():
+    text = text_of("groovae_4bar").replace(
+        "{kind: bidirectional_lstm}", "{kind: x, level_lengths: 64, size: [big]}"
+    )
+    encoder = config.parse(text, "mine").model.encoder
+    assert encoder == Kind("x", {"level_lengths": 64, "size": ("big",)})
 
 
 @pytest.mark.parametrize("text", ["", "- a list", "groovae_4bar"])
@@ -437,7 +446,7 @@ def test_construct_reads_what_annotations_say(given, expected):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({}, "here: bars is missing"),
+        ({}, "here: missing bars"),
         ({"bars": 2, "swng": 1}, "here: no key 'swng' here .*swing"),
         ({"bars": "2"}, "here > bars: expected a whole number; got '2'"),
         ({"bars": True}, "here > bars: expected a whole number; got true"),

@@ -275,9 +275,10 @@ def _batches(store, steps: tf.data.Dataset, examples_of: Callable) -> tf.data.Da
 
 def _gatherer(store: ExampleStore) -> Callable:
     """-> function: numbers of examples `[B]` -> padded compact arrays, lengths."""
-    arrays = {name: tf.constant(array) for name, array in store.arrays.items()}
-    starts, ends = tf.constant(store.starts[:-1]), tf.constant(store.starts[1:])
-    lengths = tf.constant(store.lengths)
+    with tf.device("CPU"):  # where the pipeline runs
+        arrays = {name: tf.constant(array) for name, array in store.arrays.items()}
+        starts, ends = tf.constant(store.starts[:-1]), tf.constant(store.starts[1:])
+        lengths = tf.constant(store.lengths)
     steps = np.unique(np.diff(store.starts))
 
     def gather(examples):
@@ -296,9 +297,9 @@ def _gatherer(store: ExampleStore) -> Callable:
 
 def _rows_before(end, rows, array, padding):
     """`array[rows]`, and padding for the rows from `end` on: `[B, T, width]`."""
-    there = tf.gather(array, tf.minimum(rows, end[:, None] - 1))
     is_there = rows < end[:, None]
-    return tf.where(is_there[..., None], there, tf.constant(padding, array.dtype))
+    gathered = tf.gather(array, tf.where(is_there, rows, 0))
+    return tf.where(is_there[..., None], gathered, tf.constant(padding, array.dtype))
 
 
 # Batches from a stream.
