@@ -21,6 +21,7 @@ import keras
 import tensorflow as tf
 
 from music_vae_tf.losses import step_mask
+from music_vae_tf.models.composed import Composed
 from music_vae_tf.models.encoders import time_major
 from music_vae_tf.models.lstm import BidirectionalStack, LSTMStack
 from music_vae_tf.models.noise import Noise
@@ -45,7 +46,7 @@ class Samples(NamedTuple):
 
 
 @keras.saving.register_keras_serializable("music_vae_tf")
-class LstmDecoder(keras.Layer):
+class LstmDecoder(Composed, keras.Layer):
     """An LSTM stack that starts from z, and an output on top."""
 
     def __init__(self, output, sizes, keep_probability=1.0, residual=False, **kwargs):
@@ -218,7 +219,7 @@ def _repeat(row, batch_size):
 
 
 @keras.saving.register_keras_serializable("music_vae_tf")
-class ControlPreprocessingDecoder(keras.Layer):
+class ControlPreprocessingDecoder(Composed, keras.Layer):
     """A decoder that hears its controls through a bidirectional LSTM."""
 
     def __init__(self, core, sizes, keep_probability=1.0, residual=False, **kwargs):
@@ -256,7 +257,7 @@ class ControlPreprocessingDecoder(keras.Layer):
 
 
 @keras.saving.register_keras_serializable("music_vae_tf")
-class SplitDecoder(keras.Layer):
+class SplitDecoder(Composed, keras.Layer):
     """Decoders side by side, one for each group of columns, all with the same z."""
 
     def __init__(self, parts, **kwargs):

@@ -11,6 +11,7 @@ import math
 import keras
 import tensorflow as tf
 
+from music_vae_tf.models.composed import Composed
 from music_vae_tf.models.lstm import BidirectionalStack, LSTMStack
 
 
@@ -61,7 +62,7 @@ class BidirectionalLstmEncoder(keras.Layer):
 
 
 @keras.saving.register_keras_serializable("music_vae_tf")
-class HierarchicalEncoder(keras.Layer):
+class HierarchicalEncoder(Composed, keras.Layer):
     """Encodes segments, then sequences of their embeddings, up to a single one.
 
     With level_lengths (4, 3), 12 steps are three segments of 4 steps, padded each:

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from music_vae_tf import losses
 from music_vae_tf.batch import Batch
+from music_vae_tf.models.composed import Composed
 from music_vae_tf.models.decoders import Reconstruction
 from music_vae_tf.models.hierarchical import HierarchicalDecoder
 from music_vae_tf.models.noise import Noise
@@ -26,7 +27,7 @@ class Terms(NamedTuple):
 
 
 @keras.saving.register_keras_serializable("music_vae_tf")
-class MusicVAE(keras.Model):
+class MusicVAE(Composed, keras.Model):
     """A variational autoencoder of sequences, or with z_size 0 a decoder alone."""
 
     def __init__(
@@ -190,6 +191,9 @@ class MusicVAE(keras.Model):
         super().compile(optimizer=optimizer, **options)
         self.objective = objective
         self.noise_seed = seed
+
+    def get_compile_config(self):
+        """None: schedules are functions, which no file holds. Compile anew."""
 
     def train_step(self, batch: Batch) -> dict[str, tf.Tensor]:
         """One step of the optimizer; returns what Magenta's summaries show, by tag."""
