@@ -70,7 +70,7 @@ def _list(root, recursive):
             + (folders if listing.closed and not recursive else "")
         )
     if listing.closed and recursive:
-        log.warning("folders that cannot be opened: %s", ", ".join(listing.closed))
+        log.warning("not looked into: %s", ", ".join(listing.closed))
     return listing
 
 
@@ -121,7 +121,7 @@ class Tally:
         from music_vae_tf.data.workers import Died
 
         if isinstance(conversion, Died):
-            conversion = [], [f"the process that read it {conversion.reason}"]
+            conversion = [], [f"crash: the process that read it {conversion.reason}"]
         records, problems = conversion
         self.sequences += len(records)
         for problem in problems:

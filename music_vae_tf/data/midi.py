@@ -20,6 +20,7 @@ from music_vae_tf.data.folder import kind_of
 # pretty_midi keeps the time of every tick, and needs up to 32 bytes for each. This is
 # 3 hours at 9600 ticks a second; a broken file easily claims 2**31 ticks.
 MAX_TICKS = 10**8
+MISPLACED = "tempo, metre or key outside the first track, where it is not read"
 
 
 class UnreadableMusic(ValueError):
@@ -43,7 +44,7 @@ def read_midi(path) -> music_pb2.NoteSequence:
         OSError: it cannot be opened.
     """
     try:
-        return _parse_midi(Path(path).read_bytes()).sequences[""]
+        return _read(path, "midi").sequences[""]
     except UnreadableMusic as error:
         raise UnreadableMusic(f"{path}: {error}") from error
 
@@ -69,7 +70,7 @@ def convert(root: str, name: str) -> tuple[list[bytes], list[str]]:
 
 
 def _read(path, kind):
-    if not os.path.isfile(path):
+    if os.path.exists(path) and not os.path.isfile(path):  # a pipe would block
         raise UnreadableMusic("no ordinary file")
     data = Path(path).read_bytes()
     if not data:
@@ -104,8 +105,8 @@ def _parse_midi(data):
             raise UnreadableMusic("cut off: the file ends inside a track") from error
         except Exception as error:  # both libraries raise nearly anything
             raise UnreadableMusic(f"broken MIDI file: {_in_words(error)}") from error
-    late = ["tempo, metre or key outside the first track, where it is not read"]
-    return Reading({"": sequence}, late if spoken else [])
+    misplaced = any("non-zero tracks" in str(warning.message) for warning in spoken)
+    return Reading({"": sequence}, [MISPLACED] if misplaced else [])
 
 
 def _check_time(midi):

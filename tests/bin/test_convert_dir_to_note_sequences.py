@@ -117,8 +117,8 @@ def test_a_file_that_kills_its_process_is_skipped(
     assert "b.mid" not in names_in(tmp_path / "out.tfrecord")
     said = capsys.readouterr()
     assert "Converted 5 of 6 files" in said.out
-    assert "Skipped 1: 1 the process that read it ended by SIGKILL" in said.out
-    assert "skipped b.mid: the process that read it ended by SIGKILL" in said.err
+    assert "Skipped 1: 1 crash" in said.out
+    assert "skipped b.mid: crash: the process that read it ended by SIGKILL" in said.err
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Music files give the NoteSequences that Magenta makes of them, or a reason."""
 
 import io
+import os
 import warnings
 import zipfile
 from pathlib import Path
@@ -191,7 +192,12 @@ def test_what_cannot_be_read_has_a_reason(tmp_path, name, data, reason):
 
 def test_files_that_cannot_be_opened_have_a_reason(tmp_path):
     (tmp_path / "gone.mid").symlink_to("nowhere")
-    assert midi.convert(str(tmp_path), "gone.mid") == ([], ["no ordinary file"])
+    os.mkfifo(tmp_path / "pipe.mid")
+    for name, reason in [
+        ("gone.mid", "cannot be opened: No such file or directory"),
+        ("pipe.mid", "no ordinary file"),
+    ]:
+        assert midi.convert(str(tmp_path), name) == ([], [reason])
     odd = "\udcff.mid"  # what Python makes of a name that is no UTF-8
     (tmp_path / odd).write_bytes(midi_bytes(NOTE))
     _, (problem,) = midi.convert(str(tmp_path), odd)
@@ -201,6 +207,9 @@ def test_files_that_cannot_be_opened_have_a_reason(tmp_path):
 def test_the_error_of_a_single_file_names_it(tmp_path):
     (tmp_path / "a.mid").write_bytes(b"RIFF")
     with pytest.raises(midi.UnreadableMusic, match="a.mid: no MIDI file: it starts"):
+        midi.read_midi(tmp_path / "a.mid")
+    (tmp_path / "a.mid").write_bytes(b"")
+    with pytest.raises(midi.UnreadableMusic, match="a.mid: empty file"):
         midi.read_midi(tmp_path / "a.mid")
     with pytest.raises(FileNotFoundError):
         midi.read_midi(tmp_path / "b.mid")
@@ -214,9 +223,7 @@ def test_a_tempo_where_magenta_does_not_look_is_told(tmp_path):
             tmp_path, "a.mid", midi_bytes(NOTE, late_tempo)
         )
     assert [tempo.qpm for tempo in sequence.tempos] == [120]
-    assert problems == [
-        "tempo, metre or key outside the first track, where it is not read"
-    ]
+    assert problems == [midi.MISPLACED]
 
 
 GOOD = midi_bytes(
