@@ -1,0 +1,126 @@
+"""The rooms of the house: who may import whom, and that each says what it is for."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+PACKAGE = "music_vae_tf"
+# A room is a module or a folder of the package. Whoever is in no room of another's list
+# may not be imported there; rooms without a line may not exist.
+MAY_IMPORT = {
+    "batch": set(),
+    "config": set(),
+    "losses": set(),
+    "schedules": set(),
+    "rendering": set(),
+    "checkpoint": set(),
+    "data": {"batch"},
+    "models": {"batch", "losses"},
+    "build": {"config", "data", "models", "schedules", "batch", "losses"},
+    "run_directory": {"config", "checkpoint"},
+    "training": {
+        *("build", "config", "batch", "losses", "schedules", "checkpoint"),
+        "models",  # one training step is a model's
+    },
+    "generation": {
+        *("build", "config", "data", "batch", "checkpoint"),
+        "models",  # the noise that samples are drawn with
+    },
+    "magenta_js": {"config", "checkpoint"},
+}
+ANYTHING = {"bin", "magenta_api"}
+NO_TENSORFLOW = {"batch", "config", "data/converters", "rendering", "run_directory"}
+
+
+def source_files():
+    for folder in (PACKAGE, "bin", "configs"):
+        yield from sorted((REPOSITORY / folder).rglob("*.py"))
+
+
+def place(file: Path) -> tuple[str, ...]:
+    """`('data', 'converters', 'groove')`, as below the package once it is installed."""
+    parts = file.relative_to(REPOSITORY).with_suffix("").parts
+    parts = parts[1:] if parts[0] == PACKAGE else parts
+    return parts[:-1] if parts[-1] == "__init__" else parts
+
+
+def imported_names(file: Path, *, at_import=False):
+    """Dotted names of all that a file imports, or of what it does when imported."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    for node in tree.body if at_import else ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file}:{node.lineno} imports relatively"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def rooms_imported_by(file: Path) -> set[str]:
+    """Rooms other than its own."""
+    names = [name.split(".") for name in imported_names(file)]
+    rooms = {name[1] for name in names if name[0] == PACKAGE and len(name) > 1}
+    return rooms - set(place(file)[:1]) - {"__version__"}
+
+
+@pytest.mark.parametrize("file", source_files(), ids=lambda file: "/".join(place(file)))
+def test_a_file_imports_only_from_rooms_that_its_own_may_enter(file):
+    room = place(file)[0] if place(file) else "the front door"
+    if room in ANYTHING:
+        assert room == "bin" or "bin" not in rooms_imported_by(file)
+        return
+    assert rooms_imported_by(file) <= MAY_IMPORT.get(room, set())
+
+
+def test_every_room_is_in_the_table():
+    rooms = {place(file)[0] for file in source_files() if place(file)}
+    assert rooms - ANYTHING - {"configs"} <= set(MAY_IMPORT)
+
+
+@pytest.mark.parametrize("file", source_files(), ids=lambda file: "/".join(place(file)))
+def test_a_file_says_in_its_first_line_what_it_is(file):
+    first = file.read_text(encoding="utf-8").split("\n", 1)[0]
+    assert first.startswith('"""'), "it has no docstring"
+    assert len(first) > 20
+    sentence = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8")))
+    assert sentence.split("\n\n")[0].rstrip().endswith((".", ":", ")")), sentence
+
+
+@pytest.mark.parametrize("file", source_files(), ids=lambda file: "/".join(place(file)))
+def test_public_functions_and_classes_have_docstrings(file):
+    """Overrides that add nothing, nested functions and properties may go without."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    undocumented = [
+        node.name
+        for node in tree.body
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef))
+        and not node.name.startswith("_")
+        and node.name != "main"
+        and not ast.get_docstring(node)
+    ]
+    assert not undocumented
+
+
+@pytest.mark.parametrize("room", sorted(NO_TENSORFLOW))
+def test_tensorflow_is_not_imported_where_it_is_not_needed(room):
+    path = REPOSITORY / PACKAGE / room
+    files = path.rglob("*.py") if path.is_dir() else [path.with_suffix(".py")]
+    for file in files:
+        heavy = {name.split(".")[0] for name in imported_names(file, at_import=True)}
+        assert not heavy & {"tensorflow", "keras", "tensorflow_probability"}, file
+
+
+def test_the_package_itself_imports_nothing_heavy():
+    front_door = REPOSITORY / PACKAGE / "__init__.py"
+    assert not set(imported_names(front_door, at_import=True))
+
+
+def test_rendering_needs_no_tensorflow_at_all():
+    for file in (REPOSITORY / PACKAGE / "rendering").rglob("*.py"):
+        assert "tensorflow" not in {n.split(".")[0] for n in imported_names(file)}
+
+
+def test_the_table_names_no_room_that_is_not_there():
+    built = {place(file)[0] for file in source_files() if place(file)}
+    assert set(MAY_IMPORT) - built <= {"magenta_js"}
