@@ -92,7 +92,7 @@ def _constant(changes: list[Change], default):
 
 
 def fills_bar(metre, steps_per_quarter: int, quarters_per_bar: int) -> bool:
-    """Whether a bar of `metre` (numerator, denominator) is as long as a config's bar."""
+    """Whether a bar of `metre` (numerator, denominator) has so many quarters."""
     numerator, denominator = metre
     if denominator <= 0 or denominator & (denominator - 1):
         return False
