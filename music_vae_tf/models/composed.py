@@ -17,14 +17,15 @@ class Composed:
         layer = super().__new__(cls, *args, **kwargs)
         named = inspect.signature(cls.__init__).bind(layer, *args, **kwargs).arguments
         named.update(named.pop("kwargs", {}))
-        own = {key: value for key, value in named.items() if key not in ("self", "name")}
+        for key in ("self", "name"):
+            named.pop(key, None)
         # Past Keras, which would take these for layers of this one, twice over.
-        object.__setattr__(layer, "_constructor_arguments", own)
+        object.__setattr__(layer, "_constructor_arguments", named)
         return layer
 
     def get_config(self):
         arguments = {
-            name: keras.saving.serialize_keras_object(value)
+            name: _unbuilt(keras.saving.serialize_keras_object(value))
             for name, value in self._constructor_arguments.items()
         }
         return {**super().get_config(), **arguments}
@@ -36,3 +37,12 @@ class Composed:
             for name, value in config.items()
         }
         return cls(**arguments)
+
+
+def _unbuilt(serialized):
+    """Without the note that a layer was built: what holds it builds it."""
+    if isinstance(serialized, list):
+        return [_unbuilt(item) for item in serialized]
+    if isinstance(serialized, dict):
+        return {key: v for key, v in serialized.items() if key != "build_config"}
+    return serialized
