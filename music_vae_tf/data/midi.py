@@ -49,6 +49,15 @@ def read_midi(path) -> music_pb2.NoteSequence:
         raise UnreadableMusic(f"{path}: {error}") from error
 
 
+def parse_midi(data: bytes) -> music_pb2.NoteSequence:
+    """The NoteSequence of a MIDI file's bytes, as `note_seq.midi_to_note_sequence`.
+
+    Raises:
+        UnreadableMusic: they are none of a MIDI file, or of a broken one.
+    """
+    return _parse_midi(data).sequences[""]
+
+
 def convert(root: str, name: str) -> tuple[list[bytes], list[str]]:
     """The file `name` below the folder `root`: serialized NoteSequences, with the ids
     and names that Magenta gives them, and the problems there were (see `Reading`).

@@ -97,11 +97,12 @@ def test_midi_files_become_the_notesequences_of_magenta(golden, collection):
 
 def test_a_midi_file_read_alone_has_the_same_notes(golden):
     name, _, expected = golden.conversions("groove")[0]
-    sequence = midi.read_midi(golden.path("midi", "groove", name))
+    path = Path(golden.path("midi", "groove", name))
     expected = music_pb2.NoteSequence.FromString(expected)
     for field in ("id", "filename", "collection_name"):
         expected.ClearField(field)
-    assert sequence == expected
+    assert midi.read_midi(path) == expected
+    assert midi.parse_midi(path.read_bytes()) == expected
 
 
 def test_collection_and_name_make_the_id_as_in_magenta(tmp_path):
