@@ -28,12 +28,12 @@ class Quantized(NamedTuple):
     total_steps: int
     qpm: float
 
-    def where(self, chosen: np.ndarray) -> Quantized:
-        """The same with some of its notes (a mask or indices); as long as before."""
+    def where(self, mask: np.ndarray) -> Quantized:
+        """The same with the notes that a mask `[N]` chooses; as long as before."""
         return self._replace(
-            notes=self.notes[chosen],
-            start_steps=self.start_steps[chosen],
-            end_steps=self.end_steps[chosen],
+            notes=self.notes.compress(mask),
+            start_steps=self.start_steps[mask],
+            end_steps=self.end_steps[mask],
         )
 
 

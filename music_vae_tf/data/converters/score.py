@@ -40,7 +40,7 @@ class Change(NamedTuple):
 
 
 class Score(NamedTuple):
-    """A NoteSequence, or a stretch of one."""
+    """What converters read of a NoteSequence."""
 
     notes: np.ndarray  # [N] of NOTE, in the order of the NoteSequence
     metres: list[Change]
@@ -73,24 +73,9 @@ def add_notes(sequence, *, pitch, velocity, start_time, end_time, **same):
         )
 
 
-def split_on_time_changes(score: Score) -> list[Score]:
-    """One score per stretch of constant metre and tempo, each starting at 0 seconds.
-
-    Notes are cut at the end of their stretch. Equal to note_seq's
-    split_note_sequence_on_time_changes: stretches without notes are kept, notes that
-    start before 0 or after the end are not, and a sequence of 0 seconds gives none.
-    """
-    times = split_times(score)
-    notes = score.notes[np.argsort(score.notes["start_seconds"], kind="stable")]
-    bounds = np.searchsorted(notes["start_seconds"], times)
-    return [
-        _stretch(score, notes[first:last], start, end)
-        for start, end, first, last in zip(times, times[1:], bounds, bounds[1:])
-    ]
-
-
 def split_times(score: Score) -> list[float]:
-    """Where stretches begin, and at last where the score ends (seconds)."""
+    """Where stretches of one metre and tempo begin, and at last where the score ends
+    (seconds), as note_seq's split_note_sequence_on_time_changes finds them."""
     now = {"metre": COMMON_TIME, "tempo": DEFAULT_QPM}
     changes = [(c, "metre") for c in score.metres] + [
         (c, "tempo") for c in score.tempos
@@ -104,19 +89,6 @@ def split_times(score: Score) -> list[float]:
     if score.total_seconds > times[-1]:
         times.append(score.total_seconds)
     return times
-
-
-def _stretch(score: Score, notes: np.ndarray, start: float, end: float) -> Score:
-    notes = notes.copy()
-    notes["start_seconds"] -= start
-    notes["end_seconds"] = np.minimum(notes["end_seconds"], end) - start
-    return Score(
-        notes=notes,
-        metres=changes_within(score.metres, start, end),
-        tempos=changes_within(score.tempos, start, end),
-        total_seconds=notes["end_seconds"].max(initial=0.0),
-        earliest_event_seconds=0.0,
-    )
 
 
 def changes_within(changes: list[Change], start: float, end: float) -> list[Change]:

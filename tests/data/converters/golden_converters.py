@@ -7,6 +7,10 @@ import note_seq
 import numpy as np
 import yaml
 
+CHORD_ENCODINGS = {
+    "triad": "note_seq.TriadChordOneHotEncoding()",
+    "major_minor": "note_seq.MajorMinorChordOneHotEncoding()",
+}
 CONFIGS = Path(__file__).parents[3] / "configs"
 
 
@@ -17,6 +21,8 @@ def arguments(golden, variant):
         section = yaml.safe_load((CONFIGS / f"{name}.yaml").read_text())["converter"]
         return {key: value for key, value in section.items() if key != "kind"}
     constructor = golden.converter_variants()[variant]["constructor"]
+    for name, encoding in CHORD_ENCODINGS.items():
+        constructor = constructor.replace(encoding, repr(name))
     call = ast.parse(constructor, mode="eval").body
     return {k.arg: ast.literal_eval(k.value) for k in call.keywords}
 

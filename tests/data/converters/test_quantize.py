@@ -1,4 +1,4 @@
-"""Scores and grids equal note_seq's, on made and on real sequences."""
+"""Grids equal note_seq's, of whole sequences and of stretches, made and real."""
 
 import hypothesis
 import note_seq
@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from note_seq import sequences_lib
 
 from music_vae_tf.data.converters.base import NotConvertible
-from music_vae_tf.data.converters.quantize import quantize, to_steps
-from music_vae_tf.data.converters.score import read, split_on_time_changes
+from music_vae_tf.data.converters.grid import on_grid
+from music_vae_tf.data.converters.quantize import Quantized, quantize, to_steps
+from music_vae_tf.data.converters.score import read
 
 FEW_TIMES = [0.0, 0.0, 0.0625, 1.0, 2.5]
 times = st.floats(0, 6) | st.sampled_from(FEW_TIMES)
@@ -81,11 +82,20 @@ def assert_same_grid(quantized, expected):
     assert quantized.qpm == expected.tempos[0].qpm
 
 
-def assert_same_score(score, expected):
-    assert score.notes.tolist() == read(expected).notes.tolist()
-    assert score.metres == read(expected).metres
-    assert score.tempos == read(expected).tempos
-    assert score.total_seconds == expected.total_time
+def assert_same_stretches(sequence):
+    """Our grid of all stretches against note_seq's of one after the other."""
+    grid, _ = on_grid(read(sequence), 4, quarters_per_bar=4)
+    parts = sequences_lib.split_note_sequence_on_time_changes(sequence)
+    assert len(grid.stretches) == len(parts)
+    for number, part in enumerate(parts):
+        stretch, expected = grid.within(number), theirs(part, 4)
+        if expected is None or not expected.notes:
+            assert not len(stretch.notes)
+            continue
+        assert stretch.notes.tolist() == read(part).notes.tolist()
+        total_steps, qpm = grid.total_steps(number), grid.stretches[number].qpm
+        steps = stretch.start_steps, stretch.end_steps
+        assert_same_grid(Quantized(stretch.notes, *steps, total_steps, qpm), expected)
 
 
 @hypothesis.given(sequences(), st.sampled_from([1, 3, 4, 8]))
@@ -98,26 +108,18 @@ def test_the_grid_is_note_seqs(sequence, steps_per_quarter):
 
 @hypothesis.given(sequences())
 @hypothesis.settings(deadline=None)
-def test_stretches_and_their_grids_are_note_seqs(sequence):
-    stretches = split_on_time_changes(read(sequence))
-    expected = sequences_lib.split_note_sequence_on_time_changes(sequence)
-    assert len(stretches) == len(expected)
-    for stretch, part in zip(stretches, expected):
-        assert_same_score(stretch, part)
-        assert_same_grid(ours(stretch, 4), theirs(part, 4))
+def test_the_grids_of_stretches_are_note_seqs(sequence):
+    notes = [note for note in sequence.notes if note.end_time >= note.start_time]
+    del sequence.notes[:]
+    sequence.notes.extend(notes)
+    assert_same_stretches(sequence)
 
 
 def test_real_files_are_split_and_quantised_as_by_note_seq(golden):
     for serialized in golden.notesequences.values():
         sequence = note_seq.NoteSequence.FromString(serialized)
-        score = read(sequence)
-        assert_same_grid(ours(score, 4), theirs(sequence, 4))
-        parts = sequences_lib.split_note_sequence_on_time_changes(sequence)
-        stretches = split_on_time_changes(score)
-        assert len(stretches) == len(parts)
-        for stretch, part in zip(stretches, parts):
-            assert_same_score(stretch, part)
-            assert_same_grid(ours(stretch, 4), theirs(part, 4))
+        assert_same_grid(ours(read(sequence), 4), theirs(sequence, 4))
+        assert_same_stretches(sequence)
 
 
 def test_halves_go_up_and_negatives_towards_zero():
