@@ -14,11 +14,11 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+from note_seq.constants import NO_CHORD
 
 from music_vae_tf.data.converters.base import NotConvertible
 from music_vae_tf.data.converters.grid import Stretch
 
-NO_CHORD = "N.C."
 PITCH_CLASSES = ["C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B"]
 MAX_CHORDS = 1000  # of one piece
 
@@ -52,7 +52,6 @@ class InferredChord(NamedTuple):
     """What is heard from a time on."""
 
     seconds: float
-    step: int
     symbol: str
     key: int  # 0 is C
 
@@ -78,7 +77,7 @@ def infer_chords(
         raise NotConvertible(f"too long to infer chords: more than {MAX_CHORDS}")
     frames = _pitch_class_frames(notes, chords, seconds_per_chord)
     return [
-        InferredChord(i * seconds_per_chord, i * steps_per_chord, _SYMBOLS[chord], key)
+        InferredChord(i * seconds_per_chord, _SYMBOLS[chord], key)
         for i, (key, chord) in enumerate(_likeliest_path(frames))
     ]
 
@@ -121,25 +120,48 @@ def _unit_rows(rows: np.ndarray) -> np.ndarray:
 
 
 def _likeliest_path(frames: np.ndarray) -> list[tuple[int, int]]:
-    """Viterbi: the numbers of the key and the chord in each frame.
-
-    Every state is compared with every other, and of equals the first wins: many keys
-    are equally likely, and a cleverer order of sums would choose differently.
-    """
-    start, transitions = _log_probabilities()
+    """Viterbi: the numbers of the key and the chord in each frame."""
     heard = _CONCENTRATION * np.dot(frames, _chord_vectors().T)
-    heard = np.tile(heard, [1, _KEYS])  # the key is not heard
-    likelihood = start + heard[0]
-    previous = np.zeros(heard.shape, np.int32)
-    candidates = np.empty_like(transitions)
+    likelihood = _log_probabilities().start + heard[0]
+    paths = np.zeros([len(heard), _KEYS, _CHORDS], np.int32)
     for i in range(1, len(heard)):
-        np.add(likelihood, transitions, out=candidates)
-        previous[i] = candidates.argmax(axis=1)
-        likelihood = candidates[np.arange(len(candidates)), previous[i]] + heard[i]
-    path = [int(likelihood.argmax())]
-    for i in range(len(heard) - 1, 0, -1):
-        path.append(int(previous[i, path[-1]]))
+        likelihood, paths[i] = _best_predecessors(likelihood)
+        likelihood = likelihood + heard[i]
+    state = likelihood.argmax()
+    path = [int(state)]
+    for predecessors in paths[:0:-1]:
+        path.append(int(predecessors.flat[path[-1]]))
     return [divmod(state, _CHORDS) for state in reversed(path)]
+
+
+def _best_predecessors(likelihood: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Log likelihoods `[keys, chords]` of the best path to each state, before it is
+    heard, and the state that this path comes from: `key * chords + chord`.
+
+    Of equal paths, that from the first state counts: many keys are equally likely. So
+    each sum is rounded as it would be in note_seq's matrix of all pairs of states.
+    """
+    log = _log_probabilities()
+    key = np.arange(_KEYS)[:, np.newaxis]
+    in_key = likelihood[:, np.newaxis, :] + log.in_key  # [keys, to, from]
+    chord = in_key.argmax(axis=2)
+    best = np.take_along_axis(in_key, chord[:, :, np.newaxis], axis=2)[:, :, 0]
+    origin = key * _CHORDS + chord
+
+    # From another key: few different probabilities, so all are tried.
+    arriving = likelihood + log.key_changes[:, np.newaxis, np.newaxis]
+    chord, of_key = arriving.argmax(axis=2), arriving.max(axis=2)  # [changes, from]
+    others = np.where(np.eye(_KEYS, dtype=bool), -np.inf, of_key[:, np.newaxis, :])
+    other_key, other_best = others.argmax(axis=2), others.max(axis=2)  # [changes, to]
+    other_chord = np.take_along_axis(chord, other_key, axis=1)
+    change = log.key_change_of, key
+    other_best = other_best[change]
+    other_origin = (other_key * _CHORDS + other_chord)[change]
+
+    is_earlier = (other_best == best) & (other_origin < origin)
+    is_better = (other_best > best) | is_earlier
+    origin = np.where(is_better, other_origin, origin)
+    return np.maximum(best, other_best), origin
 
 
 @functools.cache
@@ -157,33 +179,31 @@ def _chord_pitches() -> np.ndarray:
     return pitches
 
 
-@functools.cache
-def _log_probabilities() -> tuple[np.ndarray, np.ndarray]:
-    """Of each state at the start `[states]`, and of `[to, from]` another state.
+class _LogProbabilities(NamedTuple):
+    start: np.ndarray  # [keys, chords]
+    in_key: np.ndarray  # [keys, to, from], of chords after chords, the key staying
+    key_changes: np.ndarray  # [changes], distinct: of chords after a change of the key
+    key_change_of: np.ndarray  # [keys, chords], which of them it is
 
-    A state is `key * chords + chord`.
-    """
-    in_key = np.zeros([_KEYS, 12], int)
+
+@functools.cache
+def _log_probabilities() -> _LogProbabilities:
+    scale = np.zeros([_KEYS, 12], int)
     for key in range(_KEYS):
-        in_key[key, [(key + pitch) % 12 for pitch in _SCALE]] = 1
-    inside = in_key @ _chord_pitches().T
-    outside = (1 - in_key) @ _chord_pitches().T
+        scale[key, [(key + pitch) % 12 for pitch in _SCALE]] = 1
+    inside = scale @ _chord_pitches().T
+    outside = (1 - scale) @ _chord_pitches().T
     chords = (1 - _OUT_OF_KEY_PROBABILITY) ** inside * _OUT_OF_KEY_PROBABILITY**outside
     chords /= chords.sum(axis=1)[:, np.newaxis]  # [keys, chords]
-    start = -np.log(12) + np.log(chords).ravel()
-    return start, np.log(_transitions(chords))
-
-
-def _transitions(chords: np.ndarray) -> np.ndarray:
-    """Probabilities `[to, from]` of states, from those of chords in keys."""
-    to = np.empty([_KEYS, _CHORDS, _KEYS, _CHORDS])
-    # Into another key: what chord there was does not matter.
-    to[:] = (_KEY_CHANGE_PROBABILITY / 11 * chords)[:, :, None, None]
-    for key, likely in enumerate(chords):
-        # In the same key, a change takes over the share of the chord that is left.
-        change = likely[:, None] + likely / (_CHORDS - 1)
-        stay = np.full(_CHORDS, 1 - _CHORD_CHANGE_PROBABILITY)
-        change = _CHORD_CHANGE_PROBABILITY * change
-        np.fill_diagonal(change, stay)
-        to[key, :, key] = (1 - _KEY_CHANGE_PROBABILITY) * change
-    return to.reshape(_KEYS * _CHORDS, _KEYS * _CHORDS)
+    # A change takes over the share of the chord that is left.
+    change = chords[:, :, np.newaxis] + chords[:, np.newaxis, :] / (_CHORDS - 1)
+    change *= _CHORD_CHANGE_PROBABILITY
+    change[:, np.arange(_CHORDS), np.arange(_CHORDS)] = 1 - _CHORD_CHANGE_PROBABILITY
+    key_change = _KEY_CHANGE_PROBABILITY / (_KEYS - 1) * chords
+    key_changes, key_change_of = np.unique(np.log(key_change), return_inverse=True)
+    return _LogProbabilities(
+        start=-np.log(_KEYS) + np.log(chords),
+        in_key=np.log((1 - _KEY_CHANGE_PROBABILITY) * change),
+        key_changes=key_changes,
+        key_change_of=key_change_of.reshape(key_change.shape),
+    )

@@ -9,12 +9,12 @@ from typing import NamedTuple
 
 import numpy as np
 from note_seq import chord_symbols_lib
+from note_seq.constants import NO_CHORD
 from note_seq.protobuf.music_pb2 import NoteSequence
 
 from music_vae_tf.batch import OneHot
 from music_vae_tf.data.converters.base import NotConvertible
 from music_vae_tf.data.converters.chord_inference import (
-    NO_CHORD,
     PITCH_CLASSES,
     infer_chords,
 )
@@ -92,21 +92,44 @@ ENCODINGS = {
 # NoteSequence -> what sounds when
 
 
-class Written(NamedTuple):
-    """The chord symbols and key signatures that stand in a NoteSequence."""
+class Harmony(NamedTuple):
+    """Chord symbols and keys (0 is C), where they set in."""
 
     chords: list[Change]
     keys: list[Change]
 
-    def within(self, stretch: Stretch) -> Written:
-        """Those of a stretch, what holds at its start included."""
-        start, end = stretch.start_seconds, stretch.end_seconds
-        return Written(*(changes_within(changes, start, end) for changes in self))
+    def within(self, start_seconds: float, end_seconds: float) -> Harmony:
+        """That of a stretch, what holds at its start included."""
+        return Harmony(*(changes_within(c, start_seconds, end_seconds) for c in self))
+
+    def on_steps(self, steps_per_second: float, total_steps: int) -> StepHarmony:
+        """The same on a grid; chords from its end on do not count.
+
+        Raises:
+            NotConvertible: two different chords in one step.
+        """
+        steps = to_steps([chord.seconds for chord in self.chords], steps_per_second)
+        steps = np.minimum(steps, total_steps)
+        order = np.argsort(steps, kind="stable")
+        order = order[: np.searchsorted(steps[order], total_steps)]
+        steps, chords = steps[order], [self.chords[i].value for i in order]
+        together = np.flatnonzero(np.diff(steps) == 0)
+        if any(chords[i] != chords[i + 1] for i in together):
+            raise NotConvertible("two chords in one step")
+        symbols = list(dict.fromkeys([NO_CHORD, *chords]))
+        keys = sorted((steps_per_second * key.seconds, key.value) for key in self.keys)
+        return StepHarmony(
+            symbols,
+            chord_steps=steps,
+            chords=np.array([0, *map(symbols.index, chords)]),
+            key_steps=np.array([step for step, _ in keys]),
+            keys=np.array([key for _, key in keys]),
+        )
 
 
-def read_written(sequence) -> Written:
-    """The chord symbols and key signatures of a NoteSequence."""
-    return Written(
+def read_harmony(sequence) -> Harmony:
+    """The chord symbols and key signatures that stand in a NoteSequence."""
+    return Harmony(
         chords=[
             Change(annotation.time, annotation.text)
             for annotation in sequence.text_annotations
@@ -116,37 +139,14 @@ def read_written(sequence) -> Written:
     )
 
 
-class Harmony(NamedTuple):
-    """The chord and the key at each step of a stretch."""
+class StepHarmony(NamedTuple):
+    """The chord and the key at each step."""
 
     symbols: list[str]  # distinct; the first is no chord
     chord_steps: np.ndarray  # [C], where chords set in; ascending
     chords: np.ndarray  # [1 + C], numbers in `symbols`
     key_steps: np.ndarray  # [K], where keys set in; ascending, not always on a step
-    keys: np.ndarray  # [K], 0 is C
-
-    @classmethod
-    def of(cls, chords: Iterable, keys: Iterable, total_steps: int) -> Harmony:
-        """From pairs of a step and a symbol, and of a step and a key.
-
-        Chords from the end of the stretch on do not count.
-
-        Raises:
-            NotConvertible: two different chords in one step.
-        """
-        chords = sorted((c for c in chords if c[0] < total_steps), key=lambda c: c[0])
-        if any(a[0] == b[0] and a[1] != b[1] for a, b in zip(chords, chords[1:])):
-            raise NotConvertible("two chords in one step")
-        keys = sorted(keys)
-        sounding = [NO_CHORD, *(symbol for _, symbol in chords)]
-        symbols = list(dict.fromkeys(sounding))
-        return cls(
-            symbols,
-            chord_steps=np.array([step for step, _ in chords]),
-            chords=np.array([symbols.index(symbol) for symbol in sounding]),
-            key_steps=np.array([step for step, _ in keys]),
-            keys=np.array([key for _, key in keys]),
-        )
+    keys: np.ndarray  # [K]
 
     def chords_at(self, steps) -> np.ndarray:
         """Numbers in `symbols`, `[T]`."""
@@ -190,47 +190,41 @@ class Conditioning:
         depths = [self.chord_encoding.depth] if self.chord_encoding else []
         return OneHot(*depths, *[KEYS] * self.on_key) if self else None
 
-    def harmony(
+    def complete(
         self,
-        written: Written,
+        written: Harmony,
         notes: np.ndarray,
         stretch: Stretch,
         steps_per_quarter: int,
-        total_steps: int,
     ) -> Harmony:
-        """What is written in a stretch, or inferred if chords or keys are missing.
+        """What is written in a stretch, or inferred if something is missing.
 
         Args:
-            written: that of the stretch.
-            notes: `[N]` of score.NOTE, to infer from.
+            notes: `[N]` of score.NOTE, those of the stretch.
 
         Raises:
-            NotConvertible: nothing can be inferred, or two chords are in one step.
+            NotConvertible: nothing can be inferred.
         """
-        steps_per_second = steps_per_quarter * stretch.qpm / 60.0
         chords_missing = self.chord_encoding and not written.chords
         keys_missing = self.on_key and not written.keys
-        if chords_missing or keys_missing:
-            if written.chords:
-                # As in Magenta, where keys are inferred together with chords only.
-                raise NotConvertible("chords are written, but no key")
-            inferred = infer_chords(notes, stretch, steps_per_quarter)
-            chords = [(chord.step, chord.symbol) for chord in inferred]
-            keys = [(steps_per_second * c.seconds, c.key) for c in inferred]
-            keys = keys if self.on_key else []
-        else:
-            steps = to_steps([c.seconds for c in written.chords], steps_per_second)
-            chords = zip(steps.tolist(), (chord.value for chord in written.chords))
-            keys = [(steps_per_second * k.seconds, k.value) for k in written.keys]
-        return Harmony.of(chords if self.chord_encoding else [], keys, total_steps)
+        if not chords_missing and not keys_missing:
+            return written
+        if written.chords:
+            # As in Magenta, where keys are inferred together with chords only.
+            raise NotConvertible("chords are written, but no key")
+        inferred = infer_chords(notes, stretch, steps_per_quarter)
+        return Harmony(
+            chords=[Change(chord.seconds, chord.symbol) for chord in inferred],
+            keys=[Change(chord.seconds, chord.key) for chord in inferred],
+        )
 
-    def told(self, harmony: Harmony, steps) -> np.ndarray:
+    def told(self, harmony: StepHarmony, steps) -> np.ndarray:
         """What is told of some steps, chords not encoded yet: `[T, 1 or 2]`."""
         columns = [harmony.chords_at(steps)] if self.chord_encoding else []
         columns += [harmony.keys_at(steps)] if self.on_key else []
         return np.stack(columns, axis=-1)
 
-    def controls(self, harmony: Harmony, told: np.ndarray) -> np.ndarray:
+    def controls(self, harmony: StepHarmony, told: np.ndarray) -> np.ndarray:
         """Compact controls `[T, width]` of what is told.
 
         Raises:

@@ -1,8 +1,8 @@
 """A whole piece on a grid of steps: all its stretches of one tempo and metre at once.
 
-`score.split_on_time_changes` and `quantize` do the same stretch by stretch. Expressive
-MIDI can have hundreds of tempo changes, and then the number of NumPy calls, not of
-notes, is what converting costs.
+Not one stretch after the other, as note_seq does it: expressive MIDI can have hundreds
+of tempo changes, and then the number of NumPy calls, not of notes, is what converting
+costs.
 """
 
 from __future__ import annotations
@@ -76,10 +76,19 @@ class Grid(NamedTuple):
         return int(self.within(number).end_steps.max(initial=int(total)))
 
 
-def on_grid(
+class Pieces(NamedTuple):
+    """The notes of a piece in its stretches, before they are on a grid."""
+
+    notes: np.ndarray  # [N] of score.NOTE, seconds from the start of the stretch
+    stretch: np.ndarray  # [N], which one a note is in; ascending
+    stretches: list[Stretch]
+
+
+def in_stretches(
     score: Score, steps_per_quarter: int, quarters_per_bar: int
-) -> tuple[Grid, Counter[str]]:
-    """All stretches of a score on a grid; and why notes and stretches are not on it.
+) -> tuple[Pieces, Counter[str]]:
+    """The notes of all stretches whose bars are `quarters_per_bar` long; and why others
+    are not among them.
 
     Notes are cut at the end of their stretch.
     """
@@ -90,14 +99,22 @@ def on_grid(
         metre: fills_bar(metre, steps_per_quarter, quarters_per_bar)
         for metre in {s.metre for s in stretches}
     }
-    fitting = np.array([fits[s.metre] and s.qpm != 0 for s in stretches], bool)
-    on_it = fitting[stretch]
-    notes, stretch = notes.compress(on_it), stretch[on_it]
-    sps = steps_per_quarter * np.array([s.qpm for s in stretches]) / 60.0
+    is_fit = np.array([fits[s.metre] and s.qpm != 0 for s in stretches], bool)[stretch]
+    pieces = Pieces(notes.compress(is_fit), stretch[is_fit], stretches)
+    return pieces, _refusals(score, stretches, fits)
+
+
+def on_grid(
+    score: Score, steps_per_quarter: int, quarters_per_bar: int
+) -> tuple[Grid, Counter[str]]:
+    """All stretches on a grid, as `in_stretches` finds them."""
+    pieces, left_out = in_stretches(score, steps_per_quarter, quarters_per_bar)
+    qpm = np.array([stretch.qpm for stretch in pieces.stretches])
+    steps = note_steps(pieces.notes, (steps_per_quarter * qpm / 60.0)[pieces.stretch])
     grid = Grid(
-        notes, stretch, *_steps(notes, sps[stretch]), stretches, steps_per_quarter
+        pieces.notes, pieces.stretch, *steps, pieces.stretches, steps_per_quarter
     )
-    return grid, _refusals(score, stretches, fits)
+    return grid, left_out
 
 
 def on_one_grid(
@@ -142,11 +159,14 @@ def cut(notes: np.ndarray, times) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _in_order(notes: np.ndarray) -> np.ndarray:
-    """Without notes that end before they start, which note_seq cannot handle."""
-    return notes.compress(notes["end_seconds"] >= notes["start_seconds"])
+    """Without notes that end before they start, which note_seq cannot handle; the end
+    of a drum means nothing."""
+    ends_later = notes["end_seconds"] >= notes["start_seconds"]
+    return notes.compress(ends_later | notes["is_drum"])
 
 
-def _steps(notes, steps_per_second) -> tuple[np.ndarray, np.ndarray]:
+def note_steps(notes: np.ndarray, steps_per_second) -> tuple[np.ndarray, np.ndarray]:
+    """Where notes start and end, `[N]` each; the end is after the start."""
     start_steps = to_steps(notes["start_seconds"], steps_per_second)
     end_steps = to_steps(notes["end_seconds"], steps_per_second)
     return start_steps, end_steps + (end_steps == start_steps)

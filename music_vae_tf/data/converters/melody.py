@@ -18,7 +18,7 @@ from music_vae_tf.data.converters.base import (
     NotConvertible,
     sample_items,
 )
-from music_vae_tf.data.converters.chords import Conditioning, Harmony, read_written
+from music_vae_tf.data.converters.chords import Conditioning, StepHarmony, read_harmony
 from music_vae_tf.data.converters.grid import Grid, on_grid, on_one_grid
 from music_vae_tf.data.converters.melody_extraction import (
     LOWEST_PITCH,
@@ -141,7 +141,7 @@ class MelodyConverter(Converter):
         )
         excerpts, too_short = self._excerpts(melodies, grid)
         left_out += without_melody + too_short
-        written = read_written(sequence) if self.conditioning else None
+        written = read_harmony(sequence) if self.conditioning else None
         examples = []
         for _, of_stretch in groupby(excerpts, lambda excerpt: excerpt.stretch):
             try:
@@ -232,22 +232,21 @@ class MelodyConverter(Converter):
         )
         return [self._example(events, told, harmony) for events, told in chosen]
 
-    def _told(self, harmony: Harmony | None, excerpt: Melody) -> np.ndarray:
+    def _told(self, harmony: StepHarmony | None, excerpt: Melody) -> np.ndarray:
         if harmony is None:
             return _NOTHING
         return self.conditioning.told(harmony, excerpt.steps)
 
-    def _harmony(self, grid: Grid, number: int, written) -> Harmony | None:
+    def _harmony(self, grid: Grid, number: int, written) -> StepHarmony | None:
         if not self.conditioning:
             return None
         stretch = grid.stretches[number]
-        return self.conditioning.harmony(
-            written.within(stretch) if self.presplit_on_time_changes else written,
-            grid.within(number).notes,
-            stretch,
-            self.steps_per_quarter,
-            grid.total_steps(number),
+        if self.presplit_on_time_changes:
+            written = written.within(stretch.start_seconds, stretch.end_seconds)
+        harmony = self.conditioning.complete(
+            written, grid.within(number).notes, stretch, self.steps_per_quarter
         )
+        return harmony.on_steps(grid.steps_per_second(number), grid.total_steps(number))
 
     def _example(self, events: np.ndarray, told: np.ndarray, harmony) -> Example:
         targets, controls = events[:, np.newaxis].copy(), None
