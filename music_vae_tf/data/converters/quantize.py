@@ -67,7 +67,7 @@ def _on_grid(score: Score, qpm: float, steps_per_second: float) -> Quantized:
     start_steps = to_steps(score.notes["start_seconds"], steps_per_second)
     end_steps = to_steps(score.notes["end_seconds"], steps_per_second)
     end_steps += end_steps == start_steps
-    first_event = to_steps(score.earliest_event_seconds, steps_per_second)
+    first_event = to_steps(score.earliest_event_seconds(), steps_per_second)
     if min(start_steps.min(initial=0), end_steps.min(initial=0), first_event) < 0:
         raise NotConvertible("negative time")
     last = to_steps(score.total_seconds, steps_per_second)

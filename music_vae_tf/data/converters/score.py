@@ -1,12 +1,13 @@
 """NoteSequences as NumPy arrays, and arrays as notes of a NoteSequence.
 
 Fields of a protocol buffer are slow to read in Python, and most of the cost of
-converting: each is read once here.
+converting: each is read at most once here.
 """
 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -46,12 +47,16 @@ class Score(NamedTuple):
     metres: list[Change]
     tempos: list[Change]
     total_seconds: float
-    earliest_event_seconds: float  # of its control changes and text annotations
+    events: tuple[Iterable, ...]  # its control changes and text annotations, unread
+
+    def earliest_event_seconds(self) -> float:
+        """When the first control change or text annotation is; 0 if there is none."""
+        events = itertools.chain(*self.events)
+        return min(map(attrgetter("time"), events), default=0.0)
 
 
 def read(sequence) -> Score:
     """A NoteSequence as arrays."""
-    events = itertools.chain(sequence.control_changes, sequence.text_annotations)
     return Score(
         notes=np.fromiter(map(_note_fields, sequence.notes), NOTE, len(sequence.notes)),
         metres=[
@@ -60,7 +65,7 @@ def read(sequence) -> Score:
         ],
         tempos=[Change(t.time, t.qpm) for t in sequence.tempos],
         total_seconds=sequence.total_time,
-        earliest_event_seconds=min(map(attrgetter("time"), events), default=0.0),
+        events=(sequence.control_changes, sequence.text_annotations),
     )
 
 
