@@ -162,7 +162,7 @@ class DrumsConverter(Converter):
             stretch.notes["pitch"], self.pitch_classes
         )
         is_mute = stretch.notes["velocity"] == 0
-        left_out["drum notes of velocity 0"] = np.count_nonzero(is_mute)
+        left_out["drum notes of velocity 0"] = int(np.count_nonzero(is_mute))
         is_heard = (drums >= 0) & ~is_mute
         steps, drums = stretch.start_steps[is_heard], drums[is_heard]
         bars = -(-(steps.max(initial=-1) + 1) // self._steps_per_bar)

@@ -244,6 +244,9 @@ class TrioConverter(Converter):
     def _controls(self, stretch: Stretch, written: Harmony | None):
         """Compact controls of a stretch `[steps, width]`, if there are any.
 
+        Chords after `max_bars` do not matter; in Magenta an instrument that goes on to
+        one that has no class is left out.
+
         Raises:
             NotConvertible: chords or keys are not to be had.
         """
