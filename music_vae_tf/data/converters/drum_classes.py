@@ -18,6 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 MIDI_PITCHES = 128
+DRUM_INSTRUMENT = 9  # MIDI's channel 10, counted from 0
 
 # Columns of the presets with nine classes.
 (

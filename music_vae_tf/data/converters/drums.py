@@ -22,7 +22,6 @@ from music_vae_tf.data.converters.base import (
 from music_vae_tf.data.converters.grid import Grid, on_grid, on_one_grid
 from music_vae_tf.data.converters.score import DEFAULT_QPM, add_notes, read
 
-DRUM_INSTRUMENT = 9  # MIDI's channel 10, counted from 0
 VELOCITY = 80  # of every note that is written
 MOST_ONE_HOT_DRUMS = 14  # 2 ** 14 combinations are still an int16
 
@@ -258,7 +257,7 @@ class DrumsConverter(Converter):
             velocity=np.full(len(pitches), VELOCITY),
             start_time=steps * step_seconds,
             end_time=(steps + 1) * step_seconds,
-            instrument=DRUM_INSTRUMENT,
+            instrument=drum_classes.DRUM_INSTRUMENT,
             is_drum=True,
         )
         if sequence.notes:
