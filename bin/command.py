@@ -23,7 +23,9 @@ import difflib
 import logging
 import os
 import sys
+import tempfile
 import textwrap
+from pathlib import Path
 
 from absl import flags as absl_flags
 
@@ -36,6 +38,7 @@ LOG_LEVELS = {
 }
 DONE, FAILED, MISUSED, INTERRUPTED = 0, 1, 2, 130
 HELP_WIDTH = 88
+LARGEST_SEED = 2**63 - 1
 
 
 class UserError(ValueError):
@@ -47,6 +50,24 @@ class UserError(ValueError):
 
 class Misuse(UserError):
     """A command line that cannot be understood."""
+
+
+def writable_directory(flag: str, directory) -> Path:
+    """Makes a directory that a flag names, and sees at once if files can be written.
+
+    Raises:
+        UserError: they cannot; says why.
+    """
+    directory = Path(os.path.expanduser(directory))
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=directory):
+            pass
+    except OSError as error:
+        raise UserError(
+            f"--{flag}: {directory} cannot be written to: {error.strerror}"
+        ) from error
+    return directory
 
 
 class Command:
@@ -70,11 +91,15 @@ class Command:
     def string(self, name, default, help, *, required=False):
         self._define(absl_flags.DEFINE_string, name, default, help, required)
 
-    def integer(self, name, default, help, *, at_least=None, required=False):
-        self._define(absl_flags.DEFINE_integer, name, default, help, required, at_least)
+    def integer(
+        self, name, default, help, *, at_least=None, at_most=None, required=False
+    ):
+        limits = {"lower_bound": at_least, "upper_bound": at_most}
+        self._define(absl_flags.DEFINE_integer, name, default, help, required, **limits)
 
     def float(self, name, default, help, *, at_least=None, required=False):
-        self._define(absl_flags.DEFINE_float, name, default, help, required, at_least)
+        limits = {"lower_bound": at_least}
+        self._define(absl_flags.DEFINE_float, name, default, help, required, **limits)
 
     def boolean(self, name, default, help):
         absl_flags.DEFINE_boolean(name, default, help, flag_values=self._flags)
@@ -89,8 +114,7 @@ class Command:
             case_sensitive=False,
         )
 
-    def _define(self, kind, name, default, help, required, at_least=None):
-        limits = {} if at_least is None else {"lower_bound": at_least}
+    def _define(self, kind, name, default, help, required, **limits):
         kind(name, default, help, flag_values=self._flags, **limits)
         if required:
             self._required.append(name)

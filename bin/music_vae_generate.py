@@ -19,7 +19,13 @@ import time
 from pathlib import Path
 
 from absl import logging
-from music_vae_tf.bin.command import Command, UserError
+
+from music_vae_tf.bin.command import (
+    LARGEST_SEED,
+    Command,
+    UserError,
+    writable_directory,
+)
 from music_vae_tf.bin.quiet import import_tensorflow
 
 command = Command("music_vae_generate", __doc__)
@@ -55,7 +61,13 @@ command.integer(
     at_least=1,
 )
 command.float("temperature", 0.5, "Randomness of the decoding; above 0.")
-command.integer("seed", None, "The same seed gives the same files; by default random.")
+command.integer(
+    "seed",
+    None,
+    "The same seed gives the same files; by default random.",
+    at_least=0,
+    at_most=LARGEST_SEED,
+)
 command.boolean("list_configs", False, "List the names of all configs, and stop.")
 
 
@@ -66,30 +78,11 @@ def main(flags):
         print("\n".join(configs.names()))
         return
     _check(flags)
+    config, checkpoint = _config_and_checkpoint(flags)
+    output_dir = writable_directory("output_dir", flags.output_dir)
+    write = _Writer(output_dir, config.name, time.strftime("%Y-%m-%d_%H%M%S"))
     import_tensorflow()
-    config, source = _config_and_checkpoint(flags)
-
-    from music_vae_tf.generation import TrainedModel
-
-    output_dir = Path(os.path.expanduser(flags.output_dir))
-    output_dir.mkdir(parents=True, exist_ok=True)
-    stamp = time.strftime("%Y-%m-%d_%H%M%S")
-    inputs = []
-    if flags.mode == "interpolate":
-        inputs = _interpolation_inputs(flags, config, output_dir, stamp)
-    logging.info("Loading %s", source)
-    model = TrainedModel(
-        config, min(flags.max_batch_size, flags.num_outputs), source, seed=flags.seed
-    )
-    options = {"length": config.model.max_seq_len, "temperature": flags.temperature}
-    if inputs:
-        sequences = model.interpolate(
-            *inputs, flags.num_outputs, assert_same_length=False, **options
-        )
-    else:
-        sequences = model.sample(flags.num_outputs, **options)
-    name = f"{config.name}_{flags.mode}_{stamp}-{{:03d}}-of-{len(sequences):03d}.mid"
-    _write(sequences, output_dir / name)
+    write(flags.mode, _generate(flags, config, checkpoint, write))
 
 
 def _check(flags):
@@ -97,22 +90,24 @@ def _check(flags):
         raise UserError(
             "give either --run_dir, the directory of a training, or --checkpoint_file"
         )
-    if flags.temperature <= 0:
+    if not flags.temperature > 0:
         raise UserError(f"--temperature={flags.temperature}: expected a number above 0")
     if flags.mode == "interpolate" and not (flags.input_midi_1 and flags.input_midi_2):
         raise UserError("--mode=interpolate needs --input_midi_1 and --input_midi_2")
 
 
 def _config_and_checkpoint(flags):
-    from music_vae_tf import checkpoint, config
+    from music_vae_tf import config as configs
     from music_vae_tf.run_directory import RunDirectory
 
-    asked = config.load(flags.config) if flags.config else None
+    asked = configs.load(flags.config) if flags.config else None
     if flags.checkpoint_file is not None:
         if asked is None:
             raise UserError("--checkpoint_file needs --config, which it is one of")
-        return asked, checkpoint.find(os.path.expanduser(flags.checkpoint_file))
+        return asked, flags.checkpoint_file
     directory = RunDirectory.at(flags.run_dir)
+    if not directory.path.is_dir():
+        raise UserError(f"--run_dir={flags.run_dir}: there is no such directory")
     record = directory.record()
     if record is None and asked is None:
         raise UserError(
@@ -121,7 +116,7 @@ def _config_and_checkpoint(flags):
     if record is not None:
         # The sizes of that training, which --hparams may have changed.
         asked = _same_config(record.config, asked, directory)
-    return asked, checkpoint.find(directory.path)
+    return asked, directory.path
 
 
 def _same_config(trained, asked, directory):
@@ -134,49 +129,72 @@ def _same_config(trained, asked, directory):
     return trained
 
 
-def _interpolation_inputs(flags, config, output_dir, stamp):
-    """Both input files as NoteSequences that give one example each."""
+def _generate(flags, config, checkpoint, write) -> list:
+    """The new NoteSequences."""
     from music_vae_tf import build
+    from music_vae_tf.generation import TrainedModel
+
+    converter = build.converter(config).for_inference()
+    if converter.controls is not None:
+        raise UserError(
+            f"config {config.name} is conditioned, and this command has no flag for "
+            "what on. In Python, TrainedModel.sample takes it as c_input"
+        )
+    inputs = []
+    if flags.mode == "interpolate":
+        inputs = _inputs(flags, converter, write)
+    logging.info("Loading %s", checkpoint)
+    model = TrainedModel(
+        config,
+        min(flags.max_batch_size, flags.num_outputs),
+        checkpoint,
+        seed=flags.seed,
+    )
+    options = {"length": config.model.max_seq_len, "temperature": flags.temperature}
+    if not inputs:
+        return model.sample(flags.num_outputs, **options)
+    return model.interpolate(
+        *inputs, flags.num_outputs, assert_same_length=False, **options
+    )
+
+
+def _inputs(flags, converter, write) -> list:
+    """Both input files as NoteSequences of one example each.
+
+    The examples of a file that has several are written out, as in Magenta.
+    """
+    from music_vae_tf import generation
     from music_vae_tf.data.midi import read_midi
 
     paths = [os.path.expanduser(p) for p in (flags.input_midi_1, flags.input_midi_2)]
     inputs = [read_midi(path) for path in paths]
-    converter = build.converter(config).for_inference()
     for number, (path, sequence) in enumerate(zip(paths, inputs), 1):
-        examples, left_out = converter.extract(sequence)
-        if not examples:
-            reasons = "; ".join(left_out) or "no notes"
+        try:
+            generation.only_example(converter, sequence, path)
+        except generation.MultipleExtractedExamplesError as error:
+            write(f"input{number}-extractions", error.sequences)
             raise UserError(
-                f"{path} gives no example for config {config.name}: {reasons}. "
-                "Try another MIDI file."
-            )
-        if len(examples) > 1:
-            name = (
-                f"{config.name}_input{number}-extractions_{stamp}"
-                f"-{{:03d}}-of-{len(examples):03d}.mid"
-            )
-            _write([_heard(converter, e) for e in examples], output_dir / name)
-            raise UserError(
-                f"{path} gives {len(examples)} examples, and one is needed. Each is "
-                f"written to {output_dir}: call again with one of these files."
-            )
+                f"{error} Call again with one of the files that are written now."
+            ) from error
     return inputs
 
 
-def _heard(converter, example):
-    """An example as the NoteSequence that it stands for."""
-    dense = converter.unpack(example)
-    controls = dense.controls if converter.controls else None
-    return converter.to_sequence(dense.targets, controls)
+class _Writer:
+    """Writes MIDI files into a directory, named as Magenta names them."""
 
+    def __init__(self, directory: Path, config_name: str, stamp: str):
+        self._directory, self._config_name, self._stamp = directory, config_name, stamp
 
-def _write(sequences, pattern):
-    """One file for each NoteSequence; `pattern` has a hole for its number."""
-    from music_vae_tf.data.midi_writer import write_midi
+    def __call__(self, what, sequences):
+        from music_vae_tf.data.midi_writer import write_midi
 
-    for number, sequence in enumerate(sequences):
-        write_midi(sequence, str(pattern).format(number))
-    logging.info("Wrote %d files: %s", len(sequences), str(pattern).format(0))
+        count = len(sequences)
+        name = f"{self._config_name}_{what}_{self._stamp}-{{}}-of-{count:03d}.mid"
+        for number, sequence in enumerate(sequences):
+            write_midi(sequence, self._directory / name.format(f"{number:03d}"))
+        logging.info(
+            "Wrote %d MIDI files: %s", count, self._directory / name.format("*")
+        )
 
 
 run = command.entry(main)

@@ -12,20 +12,25 @@ Beside it, on other examples:
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
+import shlex
 import signal
 import sys
-import time
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
 
 from absl import logging
-from music_vae_tf.bin.command import Command, UserError
+
+from music_vae_tf.bin.command import (
+    LARGEST_SEED,
+    Command,
+    UserError,
+    writable_directory,
+)
 from music_vae_tf.bin.progress import progress
 from music_vae_tf.bin.quiet import import_tensorflow
 
-ENDLESS = 10**9  # steps to go when there is no end
 EVAL_INTERVAL_S = 60  # as Magenta waits between two looks for a checkpoint
 
 command = Command("music_vae_train", __doc__)
@@ -46,7 +51,10 @@ command.string(
 )
 command.enum("mode", "train", ["train", "eval"], "Train, or evaluate checkpoints.")
 command.integer(
-    "num_steps", 200000, "Steps in all; 0 trains until stopped.", at_least=0
+    "num_steps",
+    200000,
+    "Steps in all, those of earlier starts included; 0 trains until stopped.",
+    at_least=0,
 )
 command.integer(
     "eval_num_batches", None, "Batches of an evaluation; by default all.", at_least=1
@@ -62,7 +70,14 @@ command.boolean(
     "cache_dataset", True, "Keep all examples in memory; otherwise convert as you go."
 )
 command.string("eval_dir_suffix", "", "Of the folder that eval writes to.")
-command.integer("seed", None, "The same seed gives the same training; else random.")
+command.integer(
+    "seed",
+    None,
+    "The same seed gives the same training; by default the one that the run_dir's "
+    "training began with, or a random one.",
+    at_least=0,
+    at_most=LARGEST_SEED,
+)
 command.string(
     "warm_start_checkpoint",
     None,
@@ -75,21 +90,14 @@ for name in PARAMETER_SERVER_FLAGS:
 
 def main(flags):
     _refuse_parameter_servers(flags)
-    from music_vae_tf import config as configs
     from music_vae_tf.run_directory import RunDirectory
 
-    config = configs.load(flags.config)
     directory = RunDirectory.at(flags.run_dir)
     record = directory.record()
-    if flags.mode == "eval" and record and record.config.name == config.name:
-        config = record.config  # with the hparams of that training
-    config = configs.override(config, flags.hparams)
+    config = _config(flags, record)
     directory.check(config)
-    seed = _seed(flags, record)
-    if flags.mode == "train":
-        _train(flags, config, directory, seed)
-    else:
-        _evaluate(flags, config, directory, seed)
+    run = _train if flags.mode == "train" else _evaluate
+    run(flags, config, directory, record, _seed(flags, record))
 
 
 def _refuse_parameter_servers(flags):
@@ -97,91 +105,50 @@ def _refuse_parameter_servers(flags):
         if flags[name].value not in (None, "", "0"):
             raise UserError(
                 f"--{name} belonged to the parameter servers of TensorFlow 1, which "
-                "are no more: leave it out. hparams.batch_size is the batch of all "
-                "devices together"
+                "are no more: leave it out. One process trains on the machine's own "
+                "devices, and hparams.batch_size is its whole batch"
             )
 
 
+def _config(flags, record):
+    from music_vae_tf import config as configs
+
+    config = configs.load(flags.config)
+    if flags.mode == "eval" and record and record.config.name == config.name:
+        config = record.config  # with the hparams of that training
+    return configs.override(config, flags.hparams)
+
+
 def _seed(flags, record) -> int:
-    """The seed that was asked for, or that the training began with, or a new one."""
     if flags.seed is not None:
         return flags.seed
     return record.seed if record else random.SystemRandom().randrange(2**31)
 
 
-def _train(flags, config, directory, seed):
-    source = _source(flags, config, "train")
-    _say_devices()
-
-    from music_vae_tf import build, training
-    from music_vae_tf.data import pipeline
-
-    converter = build.converter(config)
-    augmenter = build.augmenter(config)
-    augment = augmenter.augment if augmenter else None
-    batch_size = config.training.batch_size
-    store = None
-    if flags.cache_dataset:
-        store, report = pipeline.extract_examples(
-            source.read(), converter, augment, seed
-        )
-        logging.info("%s: %s", source.name, report)
-        report.require(batch_size)
-    model = training.compiled_model(config, converter, seed)
-    first_step = _restore(flags, model, directory)
-    if store is not None:
-        batches = pipeline.training_batches(store, batch_size, seed, first_step)
-    else:
-        batches = pipeline.streaming_batches(
-            source.read, converter, batch_size, seed, augment, first_step
-        )
-    directory.write_record(config, seed)
-    saver = training.Saver(
-        directory.train_dir,
-        flags.checkpoints_to_keep,
-        flags.keep_checkpoint_every_n_hours,
-    )
-    logging.info("Training %s in %s, seed %d", config.name, directory.path, seed)
-    _run(flags, config, model, batches, saver, source.name)
-    logging.info("Checkpoint: %s", directory.checkpoint())
-
-
-def _run(flags, config, model, batches, saver, examples):
-    """The loop, with its summaries, its progress bar, and an end on SIGTERM."""
-    import tensorflow as tf
-
-    from music_vae_tf import config as configs
-    from music_vae_tf import training
-
-    step = int(model.optimizer.iterations)
-    if flags.num_steps and step >= flags.num_steps:
-        logging.info("Already trained for %d steps: nothing to do", step)
-        return
-    writer = tf.summary.create_file_writer(str(saver.directory))
-    training.write_trial(writer, examples, configs.hparams(config))
-    signal.signal(signal.SIGTERM, _end)
-    with progress(
-        flags.num_steps or step + ENDLESS, "Training", unit="steps", done=step
-    ) as bar:
-        training.train(
-            model,
-            batches,
-            flags.num_steps,
-            saver,
-            writer,
-            on_step=lambda loss: bar.advance(note=f"loss {loss:.4g}"),
-        )
-
-
-def _end(*_):
-    raise KeyboardInterrupt
-
-
-class _Source(NamedTuple):
+class _Source:
     """Where NoteSequences come from."""
 
-    name: str
-    read: Callable[[], Iterable]
+    def __init__(self, name: str, read: Callable[[], Iterable]):
+        self.name, self._read = name, read
+        self._failure = None
+
+    def read(self):
+        """All NoteSequences, from the first."""
+        try:
+            yield from self._read()
+        except Exception as error:
+            self._failure = error
+            raise
+
+    @contextlib.contextmanager
+    def failing_in_its_own_words(self):
+        """An error of `read` leaves as it was raised, not as tf.data wraps it."""
+        try:
+            yield
+        except Exception:
+            if self._failure is None:
+                raise
+            raise self._failure from None
 
 
 def _source(flags, config, split) -> _Source:
@@ -214,78 +181,174 @@ def _say_devices():
         for gpu in gpus
     ]
     logging.info("Devices: %s", ", ".join(names) or f"CPU, {os.cpu_count()} cores")
-    return tf
 
 
-def _restore(flags, model, directory) -> int:
-    """Goes on from the directory's checkpoint, if it has one; the step to go on at."""
+# Training.
+
+
+def _train(flags, config, directory, record, seed):
+    source = _source(flags, config, "train")
+    writable_directory("run_dir", directory.train_dir)
+    _say_devices()
+
+    from music_vae_tf import build, training
+
+    converter = build.converter(config)
+    model = training.compiled_model(config, converter, seed)
+    done = _start(flags, model, directory)
+    if 0 < flags.num_steps <= done:
+        logging.info("Already trained for %d steps: nothing to do", done)
+        return
+    batches = _training_batches(flags, config, converter, source, seed, done)
+    if changes := record.changes(config, seed) if record else []:
+        logging.info("Otherwise than before:\n  %s", "\n  ".join(changes))
+    directory.write_record(config, seed)
+    logging.info(
+        "Training %s (%s weights) in %s, batches of %d, seed %d",
+        *(config.name, f"{model.count_params():,}", directory.path),
+        *(config.training.batch_size, seed),
+    )
+    writer = training.summary_writer(directory.train_dir, source.name, config)
+    with source.failing_in_its_own_words():
+        _train_to_the_end(flags, model, batches, directory, writer)
+    _say_what_next(flags, directory)
+
+
+def _start(flags, model, directory) -> int:
+    """From the directory's checkpoint, or from the weights of another one, or from
+    nothing; how many steps are done."""
     from music_vae_tf import checkpoint, training
 
-    newest = directory.checkpoint()
-    if newest is not None:
-        if flags.warm_start_checkpoint:
-            raise UserError(
-                f"--warm_start_checkpoint starts a new training, and {directory.path} "
-                "holds one already: name another --run_dir"
-            )
-        checkpoint.restore(training.state_of(model), newest)
-        step = int(model.optimizer.iterations)
-        logging.info("Going on from %s at step %d", newest, step)
-        return step
+    if flags.warm_start_checkpoint and directory.checkpoint():
+        raise UserError(
+            f"--warm_start_checkpoint starts a new training, and {directory.path} "
+            "holds one already: name another --run_dir"
+        )
     if flags.warm_start_checkpoint:
         path = os.path.expanduser(flags.warm_start_checkpoint)
         fit = checkpoint.warm_start(model.named_variables, path)
-        logging.info("Starting from %s:\n%s", path, fit)
-    return 0
+        logging.info("Starting from the weights in %s:\n%s", path, fit)
+    newest = training.resume(model, directory.train_dir)
+    done = int(model.optimizer.iterations)
+    if newest is not None:
+        logging.info("Going on from %s, at step %d", newest, done)
+    return done
 
 
-def _evaluate(flags, config, directory, seed):
+def _training_batches(flags, config, converter, source, seed, first_step):
+    from music_vae_tf import build
+    from music_vae_tf.data import pipeline
+
+    augmenter = build.augmenter(config)
+    augment = augmenter.augment if augmenter else None
+    batch_size = config.training.batch_size
+    if flags.cache_dataset:
+        store = _examples(source, converter, batch_size, augment, seed)
+        return pipeline.training_batches(store, batch_size, seed, first_step)
+    logging.info("Reading %s anew in each epoch, without a cache", source.name)
+    return pipeline.streaming_batches(
+        source.read, converter, batch_size, seed, augment, first_step
+    )
+
+
+def _examples(source, converter, batch_size, *how):
+    """All examples, a batch at least; says how many, and what was left out."""
+    from music_vae_tf.data import pipeline
+
+    with progress(None, "Reading", unit="NoteSequences") as bar:
+        store, report = pipeline.extract_examples(
+            _watched(source.read(), bar), converter, *how
+        )
+    report.require(batch_size)
+    logging.info("%s: %s", source.name, report)
+    return store
+
+
+def _watched(items, bar):
+    for item in items:
+        yield item
+        bar.advance()
+
+
+def _train_to_the_end(flags, model, batches, directory, writer):
+    from music_vae_tf import training
+
+    saver = training.Saver(
+        directory.train_dir,
+        flags.checkpoints_to_keep,
+        flags.keep_checkpoint_every_n_hours,
+    )
+    total, done = flags.num_steps or None, int(model.optimizer.iterations)
+    try:
+        with (
+            _sigterm_interrupts(),
+            progress(total, "Training", unit="steps", done=done) as bar,
+        ):
+            on_step = lambda loss: bar.advance(note=f"loss {loss:.4g}")
+            training.train(model, batches, flags.num_steps, saver, writer, on_step)
+    except KeyboardInterrupt:
+        newest = directory.checkpoint()
+        logging.info("Stopped. The same command goes on from %s", newest)
+        raise
+
+
+@contextlib.contextmanager
+def _sigterm_interrupts():
+    """While it lasts, SIGTERM ends the process as Ctrl-C does: with a checkpoint."""
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _say_what_next(flags, directory):
+    generate = shlex.join(
+        [
+            "music_vae_generate",
+            f"--config={flags.config}",
+            f"--run_dir={flags.run_dir}",
+            "--mode=sample",
+            "--num_outputs=5",
+            "--output_dir=generated",
+        ]
+    )
+    logging.info(
+        "The checkpoint is %s. Hear what it has learned:\n    %s",
+        *(directory.checkpoint(), generate),
+    )
+
+
+# Evaluation.
+
+
+def _evaluate(flags, config, directory, record, seed):
     source = _source(flags, config, "validation")
-    tf = _say_devices()
+    eval_dir = directory.eval_dir(flags.eval_dir_suffix)
+    writable_directory("run_dir", eval_dir)
+    _say_devices()
 
     from music_vae_tf import build, checkpoint, training
-    from music_vae_tf import config as configs
     from music_vae_tf.data import pipeline
 
     converter = build.converter(config)
     batch_size = config.training.batch_size
-    store, report = pipeline.extract_examples(source.read(), converter)
-    logging.info("%s: %s", source.name, report)
-    report.require(batch_size)
+    store = _examples(source, converter, batch_size)
     batches = pipeline.evaluation_batches(store, batch_size, flags.eval_num_batches)
     model = training.compiled_model(config, converter, seed)
-    writer = tf.summary.create_file_writer(
-        str(directory.eval_dir(flags.eval_dir_suffix))
-    )
-    training.write_trial(writer, source.name, configs.hparams(config))
-    for newest in _checkpoints(directory, flags.num_steps):
-        checkpoint.restore(
-            {**model.named_variables, "step": model.optimizer.iterations}, newest
-        )
-        step = int(model.optimizer.iterations)
-        metrics = training.evaluate(model, batches)
-        training.write_metrics(writer, step, metrics)
-        logging.info(
-            "Step %d: %s",
-            step,
-            ", ".join(f"{name} {metrics[name]:.4g}" for name in _shown(metrics)),
-        )
-
-
-def _checkpoints(directory, num_steps):
-    """Each newest checkpoint as it comes, until that of the training's last step."""
-    seen = None
-    while True:
-        newest = directory.checkpoint()
-        if newest is None:
-            logging.info("Waiting for a checkpoint in %s", directory.train_dir)
-        elif newest != seen:
-            seen = newest
-            yield newest
-            if 0 < num_steps <= int(newest.rpartition("-")[2]):
-                return
-            continue
-        time.sleep(EVAL_INTERVAL_S)
+    evaluation = training.Evaluation(model, batches)
+    writer = training.summary_writer(eval_dir, source.name, config)
+    last = f", up to that of step {flags.num_steps}" if flags.num_steps else ""
+    logging.info("Evaluating checkpoints in %s as they come%s", directory.path, last)
+    for newest in directory.checkpoints(flags.num_steps, EVAL_INTERVAL_S):
+        step, metrics = checkpoint.step_of(newest), evaluation.of_checkpoint(newest)
+        training.write_scalars(writer, step, metrics)
+        shown = ", ".join(f"{name} {metrics[name]:.4g}" for name in _shown(metrics))
+        logging.info("Step %d: %s", step, shown)
 
 
 def _shown(metrics):

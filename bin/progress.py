@@ -23,8 +23,11 @@ LONGEST_SILENCE_S = 60
 
 
 @contextlib.contextmanager
-def progress(total: int, title: str, *, unit: str, done: int = 0):
-    """Shows work on `total` units, `done` of them before; yields a `Progress`."""
+def progress(total: int | None, title: str, *, unit: str, done: int = 0):
+    """Shows work on `total` units, `done` of them before; yields a `Progress`.
+
+    total: None if nobody knows, or if there is no end.
+    """
     on_terminal = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
     bar = (_Bar if on_terminal else _Lines)(total, title, unit, done)
     with bar.shown():
@@ -34,7 +37,7 @@ def progress(total: int, title: str, *, unit: str, done: int = 0):
 class Progress(abc.ABC):
     """Counts units, and knows their pace and the time left at that pace."""
 
-    def __init__(self, total: int, title: str, unit: str, done: int):
+    def __init__(self, total: int | None, title: str, unit: str, done: int):
         self.total, self.title, self.unit, self.done = total, title, unit, done
         self.note = ""
         self._started_s = time.monotonic()
@@ -65,10 +68,11 @@ class Progress(abc.ABC):
 
     def figures(self) -> str:
         """`120/1021 files, 85.3 files/s, 11 s left, loss 12.3`."""
-        parts = [f"{self.done}/{self.total} {self.unit}"]
+        of_total = "" if self.total is None else f"/{self.total}"
+        parts = [f"{self.done}{of_total} {self.unit}"]
         if pace := self.units_per_s:
             parts.append(f"{pace:.3g} {self.unit}/s")
-            if left := self.total - self.done:
+            if left := (self.total or self.done) - self.done:
                 parts.append(f"{duration(left / pace)} left")
         return ", ".join([*parts, *filter(None, [self.note])])
 
@@ -114,7 +118,7 @@ class _Lines(Progress):
         self._write(f"{self.figures()}, after {duration(self.elapsed_s)}")
 
     def _show(self):
-        if self.elapsed_s >= self._next_s and self.done < self.total:
+        if self.elapsed_s >= self._next_s and self.done != self.total:
             self._write(self.figures())
             self._silence_s = min(2 * self._silence_s, LONGEST_SILENCE_S)
             self._next_s = self.elapsed_s + self._silence_s

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import tensorflow as tf
 
 from music_vae_tf import build, checkpoint
 from music_vae_tf import config as configs
 from music_vae_tf.batch import Batch
+from music_vae_tf.models.decoders import Samples
 from music_vae_tf.models.noise import Noise
 
 # Below this sine of the angle between two vectors, the line between them is as good as
@@ -22,9 +25,44 @@ class NoExtractedExamplesError(ValueError):
 
 
 class MultipleExtractedExamplesError(ValueError):
-    """A NoteSequence of which the config's converter makes several examples."""
+    """A NoteSequence of which the config's converter makes several examples.
+
+    `sequences` are these as NoteSequences of their own, of one example each.
+    """
 
     for_the_user = True
+
+    def __init__(self, message: str, sequences: list):
+        super().__init__(message)
+        self.sequences = sequences
+
+
+def only_example(converter, sequence, name: str):
+    """The one example that a converter makes of a NoteSequence, dense.
+
+    Raises:
+        NoExtractedExamplesError, MultipleExtractedExamplesError: it makes none of it,
+            or several.
+    """
+    examples, left_out = converter.extract(sequence)
+    if not examples:
+        reasons = "; ".join(left_out) or "it has no notes of the kind"
+        raise NoExtractedExamplesError(
+            f"No examples extracted from {name}: {reasons}. One is needed."
+        )
+    dense = [converter.unpack(example) for example in examples]
+    if len(dense) > 1:
+        raise MultipleExtractedExamplesError(
+            f"Multiple ({len(dense)}) examples extracted from {name}. One is needed.",
+            [_heard(converter, example) for example in dense],
+        )
+    return dense[0]
+
+
+def _heard(converter, example):
+    """A dense example as the NoteSequence that it stands for."""
+    controls = example.controls if converter.controls else None
+    return converter.to_sequence(example.targets, controls)
 
 
 def slerp(p0, p1, t: float):
@@ -32,7 +70,7 @@ def slerp(p0, p1, t: float):
 
     Between parallel vectors, where there is no one arc, along their line.
     """
-    p0, p1 = np.asarray(p0), np.asarray(p1)
+    p0, p1 = np.asarray(p0, np.float64), np.asarray(p1, np.float64)
     norms = np.linalg.norm(p0) * np.linalg.norm(p1)
     cosine = np.sum(p0 * p1) / norms if norms else 1.0
     omega = np.arccos(np.clip(cosine, -1.0, 1.0))
@@ -65,7 +103,8 @@ class TrainedModel:
             var_name_substitutions: pairs of a regular expression and its replacement,
                 from this model's variable names (Magenta's) to the checkpoint's.
             seed: makes every draw repeatable, in the order of the calls.
-            end_token: class that ends a sequence early, beside the converter's own.
+            end_token: class with which a sequence is over; decoding ends when all of
+                a batch have said it (Magenta's `end_fn`).
 
         Raises:
             checkpoint.CheckpointError: none there, damaged, or of another config.
@@ -84,10 +123,11 @@ class TrainedModel:
                 var_name_substitutions,
             )
         self._rng = np.random.default_rng(seed)
-        self._decode_batch = tf.function(self._decode_step, autograph=False)
-        self._encode_batch = tf.function(
-            self._encode_step, autograph=False, reduce_retracing=True
+        compiled = functools.partial(
+            tf.function, autograph=False, reduce_retracing=True
         )
+        self._decode_batch = compiled(self._decode_step)
+        self._encode_batch = compiled(self._encode_step)
 
     @property
     def z_size(self) -> int:
@@ -105,10 +145,15 @@ class TrainedModel:
 
         Args:
             n: how many; a full batch by default.
-            length: steps at most. May be left out where sequences end by themselves.
+            length: steps at most. May be left out where sequences end by themselves;
+                it is then the config's `max_seq_len` (where Magenta goes on for ever).
             temperature: below 1 what is likely becomes likelier.
             same_z: one latent vector for all of them.
             c_input: controls [T, D_c] for all of them, in configs that have controls.
+
+        Raises:
+            ValueError: `length` is missing, or controls are, or one of the arguments
+                makes no sense for this model.
         """
         n = n or self.batch_size
         draws = 1 if same_z else n
@@ -130,7 +175,10 @@ class TrainedModel:
             AssertionError: lengths differ, and `assert_same_length`.
         """
         self._check_conditional("encode")
-        examples = [self._only_example(s, i) for i, s in enumerate(note_sequences)]
+        examples = [
+            only_example(self.converter, s, s.filename or f"NoteSequence {i}")
+            for i, s in enumerate(note_sequences)
+        ]
         for i, example in enumerate(examples):
             if assert_same_length and len(example.inputs) != len(examples[0].inputs):
                 raise AssertionError(
@@ -179,15 +227,32 @@ class TrainedModel:
         Raises:
             RuntimeError: the model has no latent vector.
         """
-        tensors = self.decode_to_tensors(z, length, temperature, c_input)
-        return self._to_sequences(tensors, c_input)
+        self._check_conditional("decode")
+        return self._to_sequences(
+            self._decode(z, length, temperature, c_input), c_input
+        )
 
     def decode_to_tensors(
-        self, z, length=None, temperature: float = 1.0, c_input=None
-    ) -> list[np.ndarray]:
-        """Latent vectors [N, Z] -> N arrays [T, D_out]; arguments as in `sample`."""
+        self,
+        z,
+        length=None,
+        temperature: float = 1.0,
+        c_input=None,
+        return_full_results: bool = False,
+    ) -> list:
+        """Latent vectors [N, Z] -> N arrays [T, D_out]; arguments as in `sample`.
+
+        Args:
+            return_full_results: gives N `Samples` of arrays instead: the rows, how many
+                of them are before an end token, and the decoder's final states. (In
+                Magenta these are of whole batches, cut off after N fields.)
+
+        Raises:
+            RuntimeError: the model has no latent vector.
+        """
         self._check_conditional("decode")
-        return self._decode(np.asarray(z, np.float32), length, temperature, c_input)
+        samples = self._decode(z, length, temperature, c_input)
+        return samples if return_full_results else [one.rows for one in samples]
 
     def interpolate(
         self,
@@ -208,25 +273,13 @@ class TrainedModel:
         if not self.z_size:
             raise RuntimeError(f"Cannot {verb} with a non-conditional model.")
 
-    def _only_example(self, sequence, number):
-        examples, left_out = self.converter.extract(sequence)
-        what = sequence.filename or f"NoteSequence {number}"
-        if not examples:
-            reasons = "; ".join(left_out) or "it has no notes of the kind"
-            raise NoExtractedExamplesError(
-                f"No examples extracted from {what} by config {self.config.name}: "
-                f"{reasons}"
-            )
-        if len(examples) > 1:
-            raise MultipleExtractedExamplesError(
-                f"Multiple ({len(examples)}) examples extracted from {what} by config "
-                f"{self.config.name}; give one of them"
-            )
-        return self.converter.unpack(examples[0])
-
-    def _decode(self, z, length, temperature, c_input):
-        length = self._length(length)
-        controls = None if c_input is None else np.asarray(c_input, np.float32)
+    def _decode(self, z, length, temperature, c_input) -> list[Samples]:
+        """Samples of arrays for each of the latent vectors."""
+        z = _rows("z", z, self.z_size)
+        controls = self._controls(c_input)
+        if temperature <= 0:
+            raise ValueError(f"temperature is {temperature}; expected one above 0")
+        length, end_token = self._end(length)
         padded = np.pad(z, [(0, -len(z) % self.batch_size), (0, 0)])
         samples = []
         for rows in self._batches(len(padded)):
@@ -236,19 +289,36 @@ class TrainedModel:
                 tf.constant(temperature, tf.float32),
                 controls,
                 self._next_seed(),
+                end_token,
             )
-            samples.extend(batch.numpy())
+            samples += _one_by_one(batch)
         return samples[: len(z)]
 
-    def _length(self, length):
+    def _controls(self, c_input):
+        depth = self.model.control_depth
+        if depth and c_input is None:
+            raise ValueError(
+                f"config {self.config.name} is conditioned: c_input [T, {depth}] is "
+                "missing"
+            )
+        if not depth and c_input is not None:
+            raise ValueError(
+                f"config {self.config.name} is not conditioned: leave out c_input"
+            )
+        return _rows("c_input", c_input, depth) if depth else None
+
+    def _end(self, length):
+        """How long at most, and the end token to heed."""
         if length:
-            return length
-        if self.end_token is None and self.converter.end_token is None:
+            return length, self.end_token
+        end_token = (
+            self.converter.end_token if self.end_token is None else self.end_token
+        )
+        if end_token is None:
             raise ValueError(
                 "A length must be specified when the end token is not used."
             )
-        # Magenta goes on until an end token comes, if ever.
-        return self.config.model.max_seq_len
+        return self.config.model.max_seq_len, end_token
 
     def _batches(self, count):
         return [slice(i, i + self.batch_size) for i in range(0, count, self.batch_size)]
@@ -256,22 +326,37 @@ class TrainedModel:
     def _next_seed(self):
         return tf.constant(self._rng.integers(2**31, size=2), tf.int32)
 
-    def _decode_step(self, z, length, temperature, controls, seed):
-        end_token = (
-            self.converter.end_token if self.end_token is None else self.end_token
-        )
+    def _decode_step(self, z, length, temperature, controls, seed, end_token):
         options = {} if end_token is None else {"end_token": end_token}
         noise = Noise(seed)
-        return self.model.sample(
-            z, length, controls, temperature, noise, **options
-        ).rows
+        return self.model.sample(z, length, controls, temperature, noise, **options)
 
     def _encode_step(self, inputs, lengths, controls, seed):
         mu, sigma = self.model.posterior(Batch(inputs, None, controls, lengths))
         return mu + sigma * Noise(seed).normal(tf.shape(mu)), mu, sigma
 
-    def _to_sequences(self, samples, controls):
-        return [self.converter.to_sequence(sample, controls) for sample in samples]
+    def _to_sequences(self, samples, c_input):
+        controls = self._controls(c_input)
+        return [self.converter.to_sequence(one.rows, controls) for one in samples]
+
+
+def _rows(name, rows, depth):
+    """The argument of this name as float32 [N, depth]."""
+    array = np.asarray(rows, np.float32)
+    if array.ndim != 2 or array.shape[1] != depth:
+        raise ValueError(
+            f"{name} should be of shape [N, {depth}]; got {list(array.shape)}"
+        )
+    return array
+
+
+def _one_by_one(batch: Samples) -> list[Samples]:
+    """Samples of a batch -> those of each sequence, as arrays."""
+    arrays = tf.nest.map_structure(lambda tensor: tensor.numpy(), batch)
+    return [
+        tf.nest.map_structure(lambda array, i=i: array[i], arrays)
+        for i in range(len(arrays.rows))
+    ]
 
 
 def _padded(tensors, extra, depth):

@@ -10,20 +10,24 @@ run_dir/eval<suffix>/events.*    and of an evaluation
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import re
+import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from music_vae_tf import __version__, checkpoint, config
-from music_vae_tf.config import Config
+from music_vae_tf.config import Config, ConfigError
 
 HEAD = "# Trained by music_vae_tf {version}: config {name}, seed {seed}\n"
 # What a later start of the same training may change; the others make another model.
 FREE_SECTIONS = ("objective", "training", "dataset")
+BOUND_SECTIONS = ("converter", "model")
 
 
-class RunMismatch(ValueError):
-    """A run directory that was used for something else."""
+class RunDirectoryError(ValueError):
+    """A run directory that cannot be used, or was used for something else."""
 
     for_the_user = True
 
@@ -35,6 +39,17 @@ class Record:
     config: Config
     seed: int
     version: str
+
+    def changes(self, asked: Config, seed: int) -> list[str]:
+        """What is otherwise when the training goes on so, a line for each."""
+        lines = _differences(self.config, asked, FREE_SECTIONS)
+        for what, then, now in (
+            ("seed", self.seed, seed),
+            ("music_vae_tf", self.version, __version__),
+        ):
+            if then != now:
+                lines.append(f"{what}: {then} there, {now} now")
+        return lines
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,42 +74,42 @@ class RunDirectory:
         return self.train_dir / "config.yaml"
 
     def record(self) -> Record | None:
-        """What was trained here; None for a directory of Magenta's, or a new one."""
-        if not self.record_file.exists():
+        """What was trained here; None for a directory of Magenta's, or a new one.
+
+        Raises:
+            RunDirectoryError: there is a record, and it cannot be read.
+        """
+        try:
+            return _read_record(self.record_file.read_text(encoding="utf-8"))
+        except (FileNotFoundError, NotADirectoryError):
             return None
-        text = self.record_file.read_text(encoding="utf-8")
-        head = re.match(
-            HEAD.format(version=r"(\S+)", name=r"(.+)", seed=r"(-?\d+)"), text
-        )
-        if head is None:
-            raise RunMismatch(
-                f"{self.record_file}: its first line does not say what was trained; "
-                "remove the file if the directory is to be used all the same"
-            )
-        version, name, seed = head.groups()
-        return Record(config.parse(text, name), int(seed), version)
+        except (ConfigError, UnicodeDecodeError) as error:
+            raise RunDirectoryError(
+                f"{self.record_file} does not say any more what was trained there: "
+                f"{error}\nPut it right, or remove it and give --config and --hparams "
+                "as the training began with."
+            ) from error
 
     def write_record(self, trained: Config, seed: int) -> None:
         """Remembers what is trained here, replacing what was remembered before."""
-        self.train_dir.mkdir(parents=True, exist_ok=True)
         head = HEAD.format(version=__version__, name=trained.name, seed=seed)
         unfinished = self.record_file.with_suffix(".unfinished")
         unfinished.write_text(head + config.dump(trained), encoding="utf-8")
         os.replace(unfinished, self.record_file)
 
-    def check(self, asked: Config) -> Record | None:
-        """The record of this directory, if `asked` goes on with the model in it.
+    def check(self, asked: Config) -> None:
+        """Sees that `asked` goes on with the model that is trained here, if one is.
 
         Raises:
-            RunMismatch: names what differs: the config, the converter, the model.
+            RunDirectoryError: names what differs: the config, the converter, the model.
         """
         record = self.record()
         if record is None:
-            return None
-        differences = _differences(record.config, asked)
+            return
+        differences = _differences(record.config, asked, BOUND_SECTIONS)
         if record.config.name == asked.name and not differences:
-            return record
-        raise RunMismatch(
+            return
+        raise RunDirectoryError(
             f"{self.path} holds a training of config {record.config.name}, and "
             f"{asked.name} was asked for"
             + "".join(f"\n  {line}" for line in differences)
@@ -105,18 +120,41 @@ class RunDirectory:
         """The newest checkpoint, None if there is none."""
         return checkpoint.latest(self.train_dir)
 
+    def checkpoints(self, last_step: int, interval_s: float) -> Iterator[str]:
+        """Each newest checkpoint as it comes, up to that of the last step.
 
-def _differences(there: Config, asked: Config) -> list[str]:
-    """`model > z_size: 256 there, 512 asked for`, for all that makes another model."""
+        Args:
+            last_step: 0 waits for more for ever.
+            interval_s: seconds between two looks.
+        """
+        seen = None
+        while not (seen and 0 < last_step <= checkpoint.step_of(seen)):
+            newest = self.checkpoint()
+            if newest in (None, seen):
+                time.sleep(interval_s)
+            else:
+                seen = newest
+                yield newest
+
+
+def _read_record(text: str) -> Record:
+    pattern = HEAD.format(version=r"(\S+)", name=r"(.+)", seed=r"(\d+)")
+    head = re.match(pattern, text)
+    if head is None:
+        raise ConfigError("its first line should name version, config and seed")
+    version, name, seed = head.groups()
+    return Record(config.parse(text, name), int(seed), version)
+
+
+def _differences(there: Config, asked: Config, sections: Iterable[str]) -> list[str]:
+    """`model > z_size: 256 there, 512 now`, for all that differs in these sections."""
     lines = []
-    for section in dataclasses.fields(Config):
-        if section.name in ("name", *FREE_SECTIONS):
-            continue
-        trained, wanted = (_flat(getattr(c, section.name)) for c in (there, asked))
+    for section in sections:
+        then, now = (_flat(getattr(c, section)) for c in (there, asked))
         lines += [
-            f"{section.name} > {key}: {trained.get(key)} there, {wanted.get(key)} wanted"
-            for key in sorted({*trained, *wanted})
-            if trained.get(key) != wanted.get(key)
+            f"{section} > {key}: {_shown(then, key)} there, {_shown(now, key)} now"
+            for key in sorted({*then, *now})
+            if then.get(key) != now.get(key)
         ]
     return lines
 
@@ -125,3 +163,10 @@ def _flat(section) -> dict:
     if isinstance(section, config.Kind):
         return {"kind": section.kind, **section.arguments}
     return {f.name: getattr(section, f.name) for f in dataclasses.fields(section)}
+
+
+def _shown(values: dict, key: str) -> str:
+    """The value as a config file has it."""
+    if key not in values:
+        return "not given"
+    return json.dumps(values[key], default=vars)

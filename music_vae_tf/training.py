@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
 from collections.abc import Callable, Iterable
@@ -13,6 +14,7 @@ import tensorflow as tf
 
 from music_vae_tf import build, checkpoint
 from music_vae_tf.config import Config
+from music_vae_tf.config import hparams as hparams_of
 from music_vae_tf.models.music_vae import MusicVAE
 from music_vae_tf.models.outputs import Tally
 
@@ -65,6 +67,21 @@ def state_of(model: MusicVAE) -> dict[str, object]:
     return {**weights, **moments, "step": optimizer.iterations}
 
 
+def resume(model: MusicVAE, directory) -> str | None:
+    """Goes on from the newest checkpoint of a directory, optimizer and step included.
+
+    Returns:
+        The checkpoint; None if there is none, and the model stays as it is.
+
+    Raises:
+        checkpoint.CheckpointError: it is damaged, or of another model.
+    """
+    newest = checkpoint.latest(directory)
+    if newest is not None:
+        checkpoint.restore(state_of(model), newest)
+    return newest
+
+
 class Saver(NamedTuple):
     """Writes checkpoints of a training into its directory."""
 
@@ -73,7 +90,14 @@ class Saver(NamedTuple):
     every_n_hours: float
 
     def save(self, model: MusicVAE) -> None:
+        """Writes the checkpoint of the model's step, unless it is the newest there.
+
+        To write that once more could only harm it, when killed half way.
+        """
         step = int(model.optimizer.iterations)
+        newest = checkpoint.latest(self.directory)
+        if newest is not None and checkpoint.step_of(newest) == step:
+            return
         decay_powers = {
             f"{moment}_moment_decay_power": ADAM[beta] ** (step + 1)
             for moment, beta in (("first", "beta_1"), ("second", "beta_2"))
@@ -87,6 +111,9 @@ class Saver(NamedTuple):
         )
 
 
+# The loop.
+
+
 def train(
     model: MusicVAE,
     batches: Iterable,
@@ -97,7 +124,8 @@ def train(
 ) -> None:
     """Trains until `num_steps` steps are taken, those of earlier starts included.
 
-    Saves once a minute and whenever it ends, also by an interrupt.
+    Saves what it starts from (as Magenta does), then once a minute, and whenever it
+    ends, also by an interrupt.
 
     Args:
         batches: without end; the first one belongs to the model's next step.
@@ -106,25 +134,12 @@ def train(
 
     Raises:
         LossNotFinite: the checkpoints before are kept, and none is written of this.
+        checkpoint.CheckpointError: one cannot be written; those before are kept.
     """
-    take_step = tf.function(model.train_step, autograph=False)
-    step = int(model.optimizer.iterations)
-    saved = _Clock()
-    pace = _Pace(step)
-    batches = iter(batches)
+    saver.save(model)
     try:
-        while step != num_steps:
-            logs = take_step(next(batches))
-            step += 1
-            loss = float(logs["loss"])
-            _check_finite(loss, step, saver)
-            on_step(loss)
-            if step % SUMMARISE_EVERY_STEPS == 0 or step == num_steps:
-                _write_scalars(writer, step, {**logs, **pace.at(step)})
-            if saved.seconds > SAVE_EVERY_S:
-                saver.save(model)
-                saved = _Clock()
-    except LossNotFinite:
+        _take_steps(model, batches, num_steps, saver, writer, on_step)
+    except (LossNotFinite, checkpoint.CheckpointError):
         raise
     except BaseException:
         saver.save(model)
@@ -132,52 +147,119 @@ def train(
     saver.save(model)
 
 
+def _take_steps(model, batches, num_steps, saver, writer, on_step):
+    take_step = _compiled(model.train_step, batches)
+    done = int(model.optimizer.iterations)
+    steps = range(done + 1, num_steps + 1) if num_steps else itertools.count(done + 1)
+    scalars = _TrainingScalars(writer, first=done + 1, last=num_steps)
+    since_save = _Clock()
+    for step, batch in zip(steps, batches):
+        logs = take_step(batch)
+        loss = float(logs["loss"])
+        _check_finite(loss, step, saver)
+        on_step(loss)
+        scalars.write_if_due(step, logs)
+        if since_save.seconds > SAVE_EVERY_S:
+            saver.save(model)
+            since_save = _Clock()
+
+
+def _compiled(function, batches, *signature):
+    """The function of a batch (and more) as a graph, one for batches of all lengths."""
+    spec = getattr(batches, "element_spec", None)
+    if spec is not None:
+        return tf.function(
+            function, autograph=False, input_signature=[spec, *signature]
+        )
+    return tf.function(function, autograph=False, reduce_retracing=True)
+
+
 def _check_finite(loss: float, step: int, saver: Saver):
     if not math.isfinite(loss):
         last = checkpoint.latest(saver.directory)
         raise LossNotFinite(
-            f"the loss of step {step} is {loss}; training stops. "
-            f"The last good checkpoint is {last}. A lower learning rate may help "
+            f"the loss of step {step} is {loss}: training stops, and {last} stays the "
+            "last checkpoint. A lower learning rate may help "
             "(--hparams=learning_rate=...), or a look at the data."
         )
 
 
-def evaluate(model: MusicVAE, batches: Iterable) -> dict[str, float]:
-    """Magenta's metrics by name, over all batches, at the model's step."""
-    step = int(model.optimizer.iterations)
-
-    @tf.function(autograph=False)
-    def tallies_of(batch, number):
-        terms, beta = model.evaluation_terms(batch, step, number)
-        return model.metrics_of(batch, terms, beta)
-
-    totals: dict[str, Tally] = {}
-    for number, batch in enumerate(batches):
-        for name, tally in tallies_of(batch, tf.constant(number)).items():
-            before = totals.get(name)
-            totals[name] = tally if before is None else before.plus(tally)
-    return {name: float(tally.value) for name, tally in totals.items()}
+# Evaluation.
 
 
-def write_metrics(writer: tf.summary.SummaryWriter, step: int, metrics) -> None:
-    """Scalars of an evaluation, for TensorBoard."""
-    _write_scalars(writer, step, metrics)
+class Evaluation:
+    """Magenta's metrics of a model on batches that stay the same."""
+
+    def __init__(self, model: MusicVAE, batches: Iterable):
+        self._model, self._batches = model, batches
+        number = tf.TensorSpec([], tf.int64)
+        self._tallies_of = _compiled(self._tallies, batches, number)
+
+    def of_checkpoint(self, path) -> dict[str, float]:
+        """The metrics by name, with the weights and at the step of a checkpoint."""
+        variables = self._model.named_variables
+        step = self._model.optimizer.iterations
+        checkpoint.restore({**variables, "step": step}, path)
+        return self.of_model()
+
+    def of_model(self) -> dict[str, float]:
+        """The metrics by name, with the model's weights and at its step."""
+        totals: dict[str, Tally] = {}
+        for number, batch in enumerate(self._batches):
+            tallies = self._tallies_of(batch, tf.constant(number, tf.int64))
+            for name, tally in tallies.items():
+                before = totals.get(name)
+                totals[name] = tally if before is None else before.plus(tally)
+        return {name: float(tally.value) for name, tally in totals.items()}
+
+    def _tallies(self, batch, number):
+        step = self._model.optimizer.iterations
+        terms, beta = self._model.evaluation_terms(batch, step, number)
+        return self._model.metrics_of(batch, terms, beta)
 
 
-def write_trial(writer: tf.summary.SummaryWriter, examples: str, hparams: dict) -> None:
-    """What is trained on, and with what numbers, as texts for TensorBoard."""
+# Summaries for TensorBoard, under Magenta's tags. (Its files have some with `_1` at the
+# end, `global_norm_1`, where TensorFlow 1 had used up a name; these are without.)
+
+
+def summary_writer(directory, examples: str, config: Config):
+    """A writer into a directory, with two texts at its start: what is trained on, and
+    with what hparams."""
+    hparams = hparams_of(config)
     rows = "".join(f"| {name} | {hparams[name]} |\n" for name in sorted(hparams))
+    writer = tf.summary.create_file_writer(str(directory))
     with writer.as_default(step=0):
         tf.summary.text("examples_path", examples)
         tf.summary.text("hparams", f"| Key | Value |\n| :--- | :--- |\n{rows}")
     writer.flush()
+    return writer
 
 
-def _write_scalars(writer, step, scalars):
+def write_scalars(writer: tf.summary.SummaryWriter, step: int, scalars: dict) -> None:
+    """Scalars of a step, by tag."""
     with writer.as_default(step=step):
         for name, value in scalars.items():
             tf.summary.scalar(name, value)
     writer.flush()
+
+
+class _TrainingScalars:
+    """Writes those of the first step of a start, of every hundredth after it, as
+    Magenta does, and of the last."""
+
+    def __init__(self, writer, first, last):
+        self._writer, self._first, self._last = writer, first, last
+        self._before = None  # the step written last, and a clock since then
+
+    def write_if_due(self, step, logs):
+        if (step - self._first) % SUMMARISE_EVERY_STEPS and step != self._last:
+            return
+        pace = {}
+        if self._before is not None:
+            last_step, clock = self._before
+            pace = {"global_step/sec": (step - last_step) / clock.seconds}
+        write_scalars(self._writer, step, {**logs, **pace})
+        self._before = step, _Clock()
 
 
 class _Clock:
@@ -189,15 +271,3 @@ class _Clock:
     @property
     def seconds(self):
         return time.monotonic() - self._start_s
-
-
-class _Pace:
-    """Steps a second between two summaries."""
-
-    def __init__(self, step):
-        self._step, self._clock = step, _Clock()
-
-    def at(self, step) -> dict[str, float]:
-        pace = (step - self._step) / max(self._clock.seconds, 1e-9)
-        self._step, self._clock = step, _Clock()
-        return {"global_step/sec": pace}

@@ -6,7 +6,7 @@ tensors, as Magenta's own Saver would have written them. No tensor is transposed
 split; `names.py` has the one list of names.
 """
 
-from music_vae_tf.checkpoint.finding import CheckpointError, find, latest
+from music_vae_tf.checkpoint.finding import CheckpointError, find, latest, step_of
 from music_vae_tf.checkpoint.names import magenta_names, our_names
 from music_vae_tf.checkpoint.reading import read
 from music_vae_tf.checkpoint.restoring import Fit, restore, warm_start
@@ -22,6 +22,7 @@ __all__ = [
     "read",
     "restore",
     "save",
+    "step_of",
     "warm_start",
     "write",
 ]

@@ -60,7 +60,7 @@ def latest(directory) -> str | None:
         if os.path.isfile(prefix + ".index") and is_whole(prefix):
             return prefix
     indices = glob.glob(os.path.join(glob.escape(directory), "*.index"))
-    prefixes = sorted((index.removesuffix(".index") for index in indices), key=_step)
+    prefixes = sorted((index.removesuffix(".index") for index in indices), key=step_of)
     whole = [prefix for prefix in prefixes if not missing_files(prefix)]
     if prefixes and not whole:
         is_whole(prefixes[-1])  # says what is missing
@@ -88,7 +88,8 @@ def _what_lies_in(directory):
     return f"In {directory} lie: {listed}."
 
 
-def _step(prefix):
+def step_of(prefix) -> int:
+    """The step that a checkpoint's name ends in, -1 if it ends in none."""
     number = re.search(r"-(\d+)$", prefix)
     return int(number[1]) if number else -1
 

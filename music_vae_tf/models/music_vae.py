@@ -213,7 +213,7 @@ class MusicVAE(Composed, keras.Model):
         gradients, global_norm = self._clip(tape.gradient(terms.loss, variables))
         learning_rate = self.optimizer.learning_rate
         self.optimizer.apply(gradients, variables)
-        return {
+        logs = {
             "loss": terms.loss,
             "losses/r_loss": tf.reduce_mean(terms.r_loss),
             "losses/kl_loss": tf.reduce_mean(terms.kl_cost),
@@ -221,8 +221,10 @@ class MusicVAE(Composed, keras.Model):
             "losses/kl_beta": beta,
             "learning_rate": tf.convert_to_tensor(learning_rate),
             "global_norm": global_norm,
-            "sampling_probability": tf.convert_to_tensor(sampling_probability),
         }
+        if tf.is_tensor(sampling_probability):  # a number where there is no sampling
+            logs["sampling_probability"] = sampling_probability
+        return logs
 
     def test_step(self, batch: Batch) -> dict[str, tf.Tensor]:
         """Means over the evaluation so far, with the weights as they are."""

@@ -57,6 +57,10 @@ class Converter(abc.ABC):
         """Dense decoder output `[T, D_out]` (and its controls `[T, D_c]`) ->
         NoteSequence."""
 
+    def for_inference(self) -> Converter:
+        """The same for the music that a trained model is given, from anywhere."""
+        return self
+
     def to_examples(self, sequence, rng=None) -> list[Example]:
         """The examples of a NoteSequence.
 
