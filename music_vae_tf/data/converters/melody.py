@@ -9,6 +9,7 @@ from functools import cached_property
 from itertools import groupby
 
 import numpy as np
+from note_seq.constants import STANDARD_PPQ
 from note_seq.protobuf.music_pb2 import NoteSequence
 
 from music_vae_tf.batch import Example, OneHot
@@ -27,12 +28,11 @@ from music_vae_tf.data.converters.melody_extraction import (
     Melody,
     extract_melodies,
 )
-from music_vae_tf.data.converters.score import DEFAULT_QPM, read
+from music_vae_tf.data.converters.score import DEFAULT_QPM, add_notes, read
 
 PIANO_PITCHES = 21, 108
 MIDI_PITCHES = 0, 127
 OUTPUT_VELOCITY = 80
-TICKS_PER_QUARTER = 220  # what note_seq writes
 _NOTHING = np.empty(0)
 
 
@@ -278,20 +278,20 @@ class MelodyConverter(Converter):
 
     def _sequence(self, events: np.ndarray):
         """NoteSequence of classes `[T]`."""
-        sequence = NoteSequence(ticks_per_quarter=TICKS_PER_QUARTER)
+        sequence = NoteSequence(ticks_per_quarter=STANDARD_PPQ)
         sequence.tempos.add(qpm=DEFAULT_QPM)
         step_seconds = 60.0 / DEFAULT_QPM / self.steps_per_quarter
         starts = np.flatnonzero(events >= LOWEST_PITCH)
         happenings = np.append(np.flatnonzero(events != NO_EVENT), len(events))
         ends = happenings[np.searchsorted(happenings, starts, side="right")]
-        pitches = events[starts] - LOWEST_PITCH + self.min_pitch
-        for pitch, start, end in zip(
-            pitches.tolist(), starts * step_seconds, ends * step_seconds
-        ):
-            sequence.notes.add(
-                pitch=pitch, velocity=OUTPUT_VELOCITY, start_time=start, end_time=end
-            )
-            sequence.total_time = end
+        add_notes(
+            sequence,
+            pitch=events[starts] - LOWEST_PITCH + self.min_pitch,
+            velocity=np.full(len(starts), OUTPUT_VELOCITY),
+            start_time=starts * step_seconds,
+            end_time=ends * step_seconds,
+        )
+        sequence.total_time = (ends * step_seconds).max(initial=0.0)
         return sequence
 
 

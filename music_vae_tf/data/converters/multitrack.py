@@ -11,6 +11,7 @@ from operator import itemgetter
 from typing import NamedTuple
 
 import numpy as np
+from note_seq.constants import STANDARD_PPQ
 from note_seq.protobuf.music_pb2 import NoteSequence
 
 from music_vae_tf.batch import Example, OneHot
@@ -54,7 +55,6 @@ from music_vae_tf.data.converters.sustain import read_pedals, sustained
 
 MAX_SHIFT_QUARTERS = 4  # of one time shift
 FRAME_TOKENS = 2  # of each segment: a program and the end
-TICKS_PER_QUARTER = 220  # what note_seq writes
 _NO_CHORD = 0  # its class in every encoding
 
 
@@ -384,7 +384,7 @@ class MultitrackConverter(Converter):
         """
         shape = [self._chunks, self.max_num_instruments, self.max_events_per_instrument]
         tokens = np.argmax(sample, axis=-1).reshape(shape)
-        sequence = NoteSequence(ticks_per_quarter=TICKS_PER_QUARTER)
+        sequence = NoteSequence(ticks_per_quarter=STANDARD_PPQ)
         sequence.tempos.add(qpm=DEFAULT_QPM)
         for instrument in range(self.max_num_instruments):
             self._add_notes(sequence, tokens[:, instrument], instrument)

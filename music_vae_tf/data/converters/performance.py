@@ -70,10 +70,11 @@ class Vocabulary:
         return math.ceil(MIDI_VELOCITIES / self.num_velocity_bins)
 
     def velocity_bins(self, velocities: np.ndarray) -> np.ndarray:
-        """Bins, from 0, of MIDI velocities `[N]`; all 0 if there are none."""
+        """Bins, from 0, of MIDI velocities `[N]`, which are from 1; all 0 if there are
+        no bins."""
         if not self.num_velocity_bins:
             return np.zeros(len(velocities), np.int64)
-        return (np.maximum(velocities, 1) - 1) // self._bin_size
+        return (velocities - 1) // self._bin_size
 
     def velocity(self, velocity_bin: int) -> int:
         """The MIDI velocity that is written for a bin."""
@@ -145,6 +146,7 @@ def cut_into_chunks(
     pitches, velocity_bins = tracks.pitches[starts], tracks.velocity_bins[starts]
     is_told = _is_told(velocity_bins, tracks.row[starts], row)
     velocity_bins = np.where(is_told, velocity_bins, default_velocity_bin)
+    velocity_bins = np.maximum(velocity_bins, 0)  # velocity 0, where Magenta stops
     order, closing = _first_in_first_out(
         start_key=row * MIDI_PITCHES + pitches,
         start_steps=start_steps,
@@ -167,8 +169,9 @@ def cut_into_chunks(
 def _is_told(velocity_bins: np.ndarray, track: np.ndarray, row: np.ndarray):
     """Mask `[N]` of the notes of which, or before which, the velocity is said in their
     row; it is said where it changes in the track."""
-    is_said = np.diff(velocity_bins, prepend=-1) != 0
-    is_said |= np.diff(track, prepend=-1) != 0
+    is_new_track = np.diff(track, prepend=-1) != 0
+    changes = np.diff(velocity_bins, prepend=-1) != 0
+    is_said = np.where(is_new_track, velocity_bins >= 0, changes)
     last_said = np.maximum.accumulate(np.where(is_said, np.arange(len(row)), -1))
     return last_said >= np.searchsorted(row, row)
 

@@ -7,9 +7,10 @@ import note_seq
 import numpy as np
 import yaml
 
-CHORD_ENCODINGS = {
+SPELLINGS = {
     "triad": "note_seq.TriadChordOneHotEncoding()",
     "major_minor": "note_seq.MajorMinorChordOneHotEncoding()",
+    "0-31": "range(0, 32)",
 }
 CONFIGS = Path(__file__).parents[3] / "configs"
 
@@ -21,8 +22,8 @@ def arguments(golden, variant):
         section = yaml.safe_load((CONFIGS / f"{name}.yaml").read_text())["converter"]
         return {key: value for key, value in section.items() if key != "kind"}
     constructor = golden.converter_variants()[variant]["constructor"]
-    for name, encoding in CHORD_ENCODINGS.items():
-        constructor = constructor.replace(encoding, repr(name))
+    for ours, magentas in SPELLINGS.items():
+        constructor = constructor.replace(magentas, repr(ours))
     call = ast.parse(constructor, mode="eval").body
     return {k.arg: ast.literal_eval(k.value) for k in call.keywords}
 
@@ -39,7 +40,7 @@ def assert_examples(converter, examples, expected, tolerance=0):
     """Our examples, unpacked, are Magenta's, in the same order."""
     assert len(examples) == len(expected)
     for example, other in zip(map(converter.unpack, examples), expected):
-        assert example.length == other.length
+        np.testing.assert_array_equal(example.length, other.length)
         np.testing.assert_allclose(example.inputs, other.inputs, 0, tolerance)
         np.testing.assert_allclose(example.targets, other.outputs, 0, tolerance)
         np.testing.assert_allclose(example.controls, other.controls, 0, tolerance)
