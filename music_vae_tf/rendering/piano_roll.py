@@ -225,7 +225,7 @@ def _loudness(notes) -> np.ndarray:
 def _colours(stops):
     from matplotlib.colors import LinearSegmentedColormap
 
-    return LinearSegmentedColormap.from_list("", stops)
+    return LinearSegmentedColormap.from_list("", list(stops))
 
 
 def _boxes(left, right, bottom, top) -> np.ndarray:
