@@ -49,12 +49,23 @@ def augmenter(config: Config):
 
 def model(config: Config, converter: Converter) -> MusicVAE:
     """The untrained model of a config, as wide as the converter's rows."""
-    section = config.model
+    return music_vae(
+        config.model,
+        converter.inputs.depth,
+        converter.targets.depth,
+        converter.controls.depth if converter.controls else 0,
+    )
+
+
+def music_vae(
+    section: MusicVAEConfig, input_depth: int, output_depth: int, control_depth: int
+) -> MusicVAE:
+    """The untrained model of a config's section `model`, for rows of these depths."""
     return MusicVAE(
         _encoder(section.encoder, section, "encoder"),
-        _decoder(section.decoder, section, converter.targets.depth, "decoder"),
-        input_depth=converter.inputs.depth,
-        control_depth=converter.controls.depth if converter.controls else 0,
+        _decoder(section.decoder, section, output_depth, "decoder"),
+        input_depth=input_depth,
+        control_depth=control_depth,
         z_size=section.z_size,
         max_seq_len=section.max_seq_len,
         name="music_vae",

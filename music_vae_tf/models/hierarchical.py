@@ -214,12 +214,13 @@ class HierarchicalDecoder(Composed, keras.Layer):
         stack, noise = self.levels[level], noise and noise.fold(f"level_{level}")
         batch_size = tf.shape(embedding)[0]
         states = stack.states_from(embedding)
-        heard = tf.zeros([batch_size, stack.input_size - embedding.shape[-1]])
+        nothing = tf.zeros([batch_size, 1])
+        listens = self.autoregressive[level]
+        if listens:
+            heard = tf.zeros([batch_size, stack.input_size - embedding.shape[-1]])
         below = []
         for i in range(self.level_lengths[level]):
-            inputs = tf.zeros([batch_size, 1])
-            if self.autoregressive[level]:
-                inputs = tf.concat([heard, embedding], axis=-1)
+            inputs = tf.concat([heard, embedding], -1) if listens else nothing
             here = noise and noise.fold(i)
             factors = stack.dropout_factors(1, batch_size, here)
             factors = [None if factor is None else factor[0] for factor in factors]

@@ -267,7 +267,9 @@ class LSTMLayer(keras.Layer):
         outputs, final = lstm_sequence(
             self.input_gates(parts), initial, self.recurrent_kernel, mask
         )
-        return outputs + parts[0] if self.residual else outputs, final
+        if self.residual:
+            outputs += parts[0] if mask is None else parts[0] * mask
+        return outputs, final
 
     def step(self, inputs, state: State):
         """One step: inputs [B, D] -> output [B, U], new state."""

@@ -158,6 +158,8 @@ class MusicVAE(Composed, keras.Model):
         if self._reencodes:
             options["encoder"] = self.encoder
         noise = Noise(0) if noise is None else noise
+        if controls is not None:
+            controls = tf.convert_to_tensor(controls, tf.float32)
         return self.decoder.sample(z, length, controls, temperature, noise, **options)
 
     def metrics_of(self, batch: Batch, terms: Terms, beta) -> dict[str, Tally]:
