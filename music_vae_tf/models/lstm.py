@@ -256,7 +256,8 @@ class LSTMLayer(keras.Layer):
         """
         gates = self.bias + tf.repeat([0.0, 0.0, FORGET_BIAS, 0.0], self.units)
         for part in parts:
-            gates += self.product(part, first_row)
+            if part.shape[-1]:
+                gates += self.product(part, first_row)
             first_row += part.shape[-1]
         return gates
 
@@ -325,7 +326,12 @@ class LSTMStack(keras.Layer):
     def states_from(self, embedding) -> list[State]:
         """Initial states out of an embedding [B, Z]; they lie as c0, h0, c1, h1, ..."""
         sizes = [size for units in self.sizes for size in (units, units)]
-        flat = tf.split(self.initial_state(embedding), sizes, axis=-1)
+        if embedding.shape[-1]:
+            flat = self.initial_state(embedding)
+        else:  # oneDNN aborts the process at a product over nothing
+            flat = tf.tanh(self.initial_state.bias)[None]
+            flat = tf.repeat(flat, tf.shape(embedding)[0], axis=0)
+        flat = tf.split(flat, sizes, axis=-1)
         return [State(c, h) for c, h in zip(flat[::2], flat[1::2])]
 
     def zero_state(self, batch_size) -> list[State]:
