@@ -73,7 +73,7 @@ def read_note_sequences(pattern: str) -> Iterator:
     for path in files:
         for index, serialized in enumerate(read_records(path)):
             empty = False
-            yield _parsed(serialized, index, path)
+            yield parse_note_sequence(serialized, f"{path}: record {index}")
     if empty:
         raise BadRecords(
             f"{', '.join(files)}: empty, where NoteSequences are expected; {MAKE_ANEW}"
@@ -86,11 +86,42 @@ def read_records(path: str) -> Iterator[bytes]:
     Raises:
         BadRecords: the file is cut off, damaged, or no TFRecord at all.
     """
-    index = 0
     with open(path, "rb") as file:
-        while header := file.read(LENGTH.size + CHECKSUM.size):
-            yield _data_after(header, file, f"{path}: record {index}")
-            index += 1
+        yield from records_in(file, path)
+
+
+def records_in(file, name: str) -> Iterator[bytes]:
+    """The data of all records of an open binary file.
+
+    Raises:
+        BadRecords: `name`, as the message calls it, is cut off, damaged, or no TFRecord
+            at all.
+    """
+    index = 0
+    while header := file.read(LENGTH.size + CHECKSUM.size):
+        yield _data_after(header, file, f"{name}: record {index}")
+        index += 1
+
+
+def parse_note_sequence(serialized: bytes, what: str):
+    """The NoteSequence that a record holds.
+
+    Raises:
+        BadRecords: `what`, as the message calls it, is no NoteSequence.
+    """
+    from google.protobuf.message import DecodeError
+    from note_seq.protobuf import music_pb2
+
+    try:
+        sequence = music_pb2.NoteSequence.FromString(serialized)
+    except DecodeError:
+        sequence = None
+    if sequence is None or (serialized and not _has_music(sequence)):
+        raise BadRecords(
+            f"{what} is no NoteSequence; {MAKE_ANEW}. (Examples of tf.train.Example, "
+            "as other models read, are something else.)"
+        )
+    return sequence
 
 
 def _frame(data):
@@ -126,22 +157,6 @@ def _misread(header, file, what):
         f"{what}: no TFRecord file, it starts with {header[:4]!r}{hint}. A TFRecord "
         "file of NoteSequences is expected: convert_dir_to_note_sequences makes one"
     )
-
-
-def _parsed(serialized, index, path):
-    from google.protobuf.message import DecodeError
-    from note_seq.protobuf import music_pb2
-
-    try:
-        sequence = music_pb2.NoteSequence.FromString(serialized)
-    except DecodeError:
-        sequence = None
-    if sequence is None or (serialized and not _has_music(sequence)):
-        raise BadRecords(
-            f"{path}: record {index} is no NoteSequence; {MAKE_ANEW}. (Examples of "
-            "tf.train.Example, as other models read, are something else.)"
-        )
-    return sequence
 
 
 def _has_music(sequence):
