@@ -55,6 +55,8 @@ setup(
         # Of note_seq, too: its pydub needs audioop, which Python 3.13 no longer has.
         "audioop-lts; python_version >= '3.13'",
         "numpy>=1.26",
+        # Checksums of TFRecord files, which are read without TensorFlow.
+        "google-crc32c>=1.5",
         # Flags, in the commands' spelling.
         "absl-py>=2",
         # Configs and grooves are YAML.

@@ -18,11 +18,13 @@ import os
 import struct
 from collections.abc import Iterator
 
-from music_vae_tf.data.crc32c import masked_crc32c
+import google_crc32c
+
 from music_vae_tf.data.whole_file import whole_file
 
 LENGTH = struct.Struct("<Q")
 CHECKSUM = struct.Struct("<I")
+MASK_DELTA = 0xA282EAD8
 MAKE_ANEW = "make it anew with convert_dir_to_note_sequences"
 
 
@@ -146,7 +148,9 @@ def _data_after(header, file, what):
 
 
 def _checksum(data):
-    return CHECKSUM.pack(masked_crc32c(data))
+    """CRC-32C as TFRecord stores it: rotated by 15 bits, plus a constant."""
+    crc = google_crc32c.value(data)
+    return CHECKSUM.pack(((crc >> 15 | crc << 17) + MASK_DELTA) & 0xFFFFFFFF)
 
 
 def _misread(header, file, what):

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from note_seq.protobuf import music_pb2
 
 from music_vae_tf.data import records
-from music_vae_tf.data.crc32c import crc32c
 from music_vae_tf.data.records import BadRecords
 
 
@@ -29,31 +28,6 @@ def names_in(pattern):
 @pytest.fixture(scope="module")
 def path(tmp_path_factory):
     return tmp_path_factory.mktemp("records") / "notes.tfrecord"
-
-
-@pytest.mark.parametrize(
-    ("data", "checksum"),
-    [  # RFC 3720, B.4
-        (b"", 0),
-        (bytes(32), 0x8A9136AA),
-        (b"\xff" * 32, 0x62A8AB43),
-        (bytes(range(32)), 0x46DD794E),
-        (bytes(reversed(range(32))), 0x113FDB5C),
-        (b"123456789", 0xE3069283),
-    ],
-)
-def test_checksums_are_those_of_the_standard(data, checksum):
-    assert crc32c(data) == checksum
-
-
-@given(st.binary(max_size=1000))
-def test_checksums_are_those_of_one_byte_after_the_other(data):
-    register = 0xFFFFFFFF
-    for byte in data:
-        register ^= byte
-        for _ in range(8):
-            register = register >> 1 ^ (0x82F63B78 if register & 1 else 0)
-    assert crc32c(data) == register ^ 0xFFFFFFFF
 
 
 @pytest.mark.parametrize("collection", ["groove", "piano"])
