@@ -14,16 +14,17 @@ import json
 import os
 import re
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from music_vae_tf import __version__, checkpoint, config
 from music_vae_tf.config import Config, ConfigError
 
 HEAD = "# Trained by music_vae_tf {version}: config {name}, seed {seed}\n"
-# What a later start of the same training may change; the others make another model.
-FREE_SECTIONS = ("objective", "training", "dataset")
+# What makes another model, and what of that does not. All else may change from one
+# start of a training to the next.
 BOUND_SECTIONS = ("converter", "model")
+FREE_KEYS = ("dropout_keep_prob", "conditional", "use_cudnn")
 
 
 class RunDirectoryError(ValueError):
@@ -42,7 +43,7 @@ class Record:
 
     def changes(self, asked: Config, seed: int) -> list[str]:
         """What is otherwise when the training goes on so, a line for each."""
-        lines = _differences(self.config, asked, FREE_SECTIONS)
+        lines = _differences(self.config, asked, bound=False)
         for what, then, now in (
             ("seed", self.seed, seed),
             ("music_vae_tf", self.version, __version__),
@@ -106,7 +107,7 @@ class RunDirectory:
         record = self.record()
         if record is None:
             return
-        differences = _differences(record.config, asked, BOUND_SECTIONS)
+        differences = _differences(record.config, asked, bound=True)
         if record.config.name == asked.name and not differences:
             return
         raise RunDirectoryError(
@@ -146,16 +147,21 @@ def _read_record(text: str) -> Record:
     return Record(config.parse(text, name), int(seed), version)
 
 
-def _differences(there: Config, asked: Config, sections: Iterable[str]) -> list[str]:
-    """`model > z_size: 256 there, 512 now`, for all that differs in these sections."""
+def _differences(there: Config, asked: Config, bound: bool) -> list[str]:
+    """`model > z_size: 256 there, 512 now`, for all that differs.
+
+    bound: of what makes another model; else of what may change.
+    """
     lines = []
-    for section in sections:
-        then, now = (_flat(getattr(c, section)) for c in (there, asked))
-        lines += [
-            f"{section} > {key}: {_shown(then, key)} there, {_shown(now, key)} now"
-            for key in sorted({*then, *now})
-            if then.get(key) != now.get(key)
-        ]
+    for field in dataclasses.fields(Config)[1:]:  # all but the name
+        then, now = (_flat(getattr(c, field.name)) for c in (there, asked))
+        for key in sorted({*then, *now}):
+            is_bound = field.name in BOUND_SECTIONS and key not in FREE_KEYS
+            if is_bound == bound and then.get(key) != now.get(key):
+                lines.append(
+                    f"{field.name} > {key}: {_shown(then, key)} there, "
+                    f"{_shown(now, key)} now"
+                )
     return lines
 
 

@@ -26,3 +26,16 @@ def golden(shared):
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module.Golden(str(shared / "golden"))
+
+
+@pytest.fixture(scope="session")
+def groove_records(tmp_path_factory):
+    """A TFRecord file of grooves of our own, each one example of groovae_4bar."""
+    from music_vae_tf.data import grooves
+    from music_vae_tf.data.records import records_writer
+
+    path = tmp_path_factory.mktemp("records") / "grooves.tfrecord"
+    with records_writer(path) as write:
+        for _, sequence in grooves.performances(12):
+            write(sequence.SerializeToString())
+    return path
