@@ -197,7 +197,8 @@ class Conditioning:
         stretch: Stretch,
         steps_per_quarter: int,
     ) -> Harmony:
-        """What is written in a stretch, or inferred if something is missing.
+        """What is to be told of a stretch: what is written, or, if some of it is
+        missing, what is inferred.
 
         Args:
             notes: `[N]` of score.NOTE, those of the stretch.
@@ -207,16 +208,17 @@ class Conditioning:
         """
         chords_missing = self.chord_encoding and not written.chords
         keys_missing = self.on_key and not written.keys
-        if not chords_missing and not keys_missing:
-            return written
-        if written.chords:
-            # As in Magenta, where keys are inferred together with chords only.
-            raise NotConvertible("chords are written, but no key")
-        inferred = infer_chords(notes, stretch, steps_per_quarter)
-        return Harmony(
-            chords=[Change(chord.seconds, chord.symbol) for chord in inferred],
-            keys=[Change(chord.seconds, chord.key) for chord in inferred],
-        )
+        harmony = written
+        if chords_missing or keys_missing:
+            if written.chords:
+                # As in Magenta, where keys are inferred together with chords only.
+                raise NotConvertible("chords are written, but no key")
+            inferred = infer_chords(notes, stretch, steps_per_quarter)
+            harmony = Harmony(
+                chords=[Change(chord.seconds, chord.symbol) for chord in inferred],
+                keys=[Change(chord.seconds, chord.key) for chord in inferred],
+            )
+        return harmony if self.chord_encoding else harmony._replace(chords=[])
 
     def told(self, harmony: StepHarmony, steps) -> np.ndarray:
         """What is told of some steps, chords not encoded yet: `[T, 1 or 2]`."""

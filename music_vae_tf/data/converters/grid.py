@@ -100,6 +100,8 @@ def in_stretches(
         for metre in {s.metre for s in stretches}
     }
     is_fit = np.array([fits[s.metre] and s.qpm != 0 for s in stretches], bool)[stretch]
+    if is_fit.all() and len(notes) == len(score.notes):
+        return Pieces(notes, stretch, stretches), Counter()
     pieces = Pieces(notes.compress(is_fit), stretch[is_fit], stretches)
     return pieces, _refusals(score, stretches, fits)
 

@@ -32,6 +32,7 @@ from music_vae_tf.data.converters.score import DEFAULT_QPM, add_notes, read
 
 PIANO_PITCHES = 21, 108
 MIDI_PITCHES = 0, 127
+MIDI_PROGRAMS = 128
 OUTPUT_VELOCITY = 80
 _NOTHING = np.empty(0)
 
@@ -162,6 +163,9 @@ class MelodyConverter(Converter):
         pitch, is_drum = grid.notes["pitch"], grid.notes["is_drum"]
         in_range = (self.min_pitch <= pitch) & (pitch <= self.max_pitch)
         in_programs = self._are_valid(grid.notes["program"])
+        is_wanted = in_range & in_programs
+        if is_wanted.all() and not is_drum.any():
+            return grid, left_out
         pitches = f"{self.min_pitch} to {self.max_pitch}"
         for reason, notes in {
             "drum notes": is_drum,
@@ -169,12 +173,20 @@ class MelodyConverter(Converter):
             f"notes outside pitches {pitches}": ~is_drum & in_programs & ~in_range,
         }.items():
             left_out[reason] += int(np.count_nonzero(notes))
-        return grid.where(in_range & in_programs), +left_out
+        return grid.where(is_wanted), +left_out
 
     def _are_valid(self, programs: np.ndarray) -> np.ndarray:
+        """Mask of MIDI programs; one that is none is not valid."""
         if self.valid_programs is None:
             return np.ones(len(programs), bool)
-        return np.isin(programs, self.valid_programs)
+        return self._is_valid_program[np.clip(programs, -1, MIDI_PROGRAMS)]
+
+    @cached_property
+    def _is_valid_program(self) -> np.ndarray:
+        """Lookup table: by program, and at last, also at -1, for what is none."""
+        table = np.zeros(MIDI_PROGRAMS + 1, bool)
+        table[list(self.valid_programs)] = True
+        return table
 
     def _excerpts(
         self, melodies: list[Melody], grid: Grid
@@ -297,13 +309,18 @@ class MelodyConverter(Converter):
 
 def _numbers(programs) -> tuple[int, ...] | None:
     """MIDI programs: numbers, or text like `0-31`."""
-    if not isinstance(programs, str):
-        return None if programs is None else tuple(programs)
+    if programs is None:
+        return None
     try:
-        first, last = map(int, programs.split("-"))
-    except ValueError:
+        if isinstance(programs, str):
+            first, last = map(int, programs.split("-"))
+            programs = range(first, last + 1)
+        numbers = tuple(map(int, programs))
+    except (TypeError, ValueError):
+        numbers = ()
+    if not numbers or not all(0 <= number < MIDI_PROGRAMS for number in numbers):
         raise BadMelodyOptions(
-            f"valid_programs {programs!r}: give the first and the last MIDI program, "
-            "counted from 0, like 0-31"
-        ) from None
-    return tuple(range(first, last + 1))
+            f"valid_programs {programs!r}: give MIDI programs, counted from 0, to "
+            f"{MIDI_PROGRAMS - 1}: the first and the last, like 0-31, or a list"
+        )
+    return numbers

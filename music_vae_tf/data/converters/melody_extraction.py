@@ -20,6 +20,8 @@ from music_vae_tf.data.converters.grid import Grid
 # Events, as class numbers: go on as before, end the note, and one per pitch.
 NO_EVENT, NOTE_OFF, LOWEST_PITCH = range(3)
 
+MIDI_PITCHES = 128
+
 
 class Melody(NamedTuple):
     """One voice, beginning with a bar."""
@@ -113,7 +115,10 @@ def _by_part(grid: Grid) -> np.ndarray:
     # The order of instruments is that of a set, as in Magenta: ascending as a rule.
     distinct = np.array([*set(instruments.tolist()), -1])
     rank = (instruments[:, np.newaxis] == distinct).argmax(axis=1)
-    return np.lexsort([-grid.notes["pitch"], grid.start_steps, rank, grid.stretch])
+    # Two keys sort faster than four.
+    part = grid.stretch * len(distinct) + rank
+    place = grid.start_steps * MIDI_PITCHES - grid.notes["pitch"]
+    return np.lexsort([place, part])
 
 
 def _differs_from_previous(column: np.ndarray, other: np.ndarray) -> np.ndarray:

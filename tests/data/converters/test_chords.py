@@ -277,6 +277,15 @@ def test_keys_are_inferred_only_together_with_chords():
     assert example.controls.shape == (32, 1)
 
 
+def test_chords_that_nobody_is_told_do_not_matter():
+    song = annotated_song()
+    song.text_annotations.add(time=2.5, text="F", annotation_type=CHORD_SYMBOL)
+    (example,) = MelodyConverter(condition_on_key=True).to_examples(song)
+    assert set(example.controls[:, 0]) == {3}
+    with pytest.raises(NotConvertible, match="two chords in one step"):
+        MelodyConverter(chord_encoding="triad").to_examples(song)
+
+
 def test_examples_that_differ_in_chords_alone_are_both_given():
     song = annotated_song()
     song.notes[1].pitch = 60
