@@ -132,7 +132,8 @@ def cut_into_chunks(
     A note ends with its chunk. As in Magenta, where chunks are cut out of one stream of
     tokens, a "note off" ends the note of its pitch that sounds longest in its chunk,
     whichever it was meant for; and a velocity is lost on the way into the next chunk,
-    until it changes.
+    until it changes. Unlike there, where three chunks or more are shorter than a time
+    shift can be, a note after a rest that begins with a chunk is not lost.
 
     Args:
         tracks: sorted by track, start and pitch.
