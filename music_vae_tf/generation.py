@@ -277,7 +277,7 @@ class TrainedModel:
         """Samples of arrays for each of the latent vectors."""
         z = _rows("z", z, self.z_size)
         controls = self._controls(c_input)
-        if temperature <= 0:
+        if not temperature > 0:
             raise ValueError(f"temperature is {temperature}; expected one above 0")
         length, end_token = self._end(length)
         padded = np.pad(z, [(0, -len(z) % self.batch_size), (0, 0)])

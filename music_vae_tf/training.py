@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from music_vae_tf import build, checkpoint
@@ -43,7 +44,8 @@ class _LearningRate(keras.optimizers.schedules.LearningRateSchedule):
 
 def compiled_model(config: Config, converter, seed: int) -> MusicVAE:
     """A new model of a config with its optimizer, initialised from the seed."""
-    keras.utils.set_random_seed(seed & 0xFFFFFFFF)
+    # Keras takes seeds of 32 bits.
+    keras.utils.set_random_seed(int(np.random.SeedSequence(seed).generate_state(1)[0]))
     model = build.model(config, converter)
     objective = build.objective(config)
     optimizer = keras.optimizers.Adam(_LearningRate(objective.learning_rate), **ADAM)

@@ -63,6 +63,7 @@ def write(prefix, values: Mapping[str, object]):
     """
     import tensorflow as tf
 
+    prefix = os.fspath(prefix)
     directory, name = os.path.split(prefix)
     names = magenta_names(values)
     tensors = {names[ours]: _as_saved(value) for ours, value in values.items()}

@@ -45,8 +45,19 @@ class Samples(NamedTuple):
     states: list  # after the last step
 
 
+class Decoder(keras.Layer):
+    """What every decoder is."""
+
+    depth: int
+
+    @property
+    def output_shape(self):
+        """Shown in Keras's summary."""
+        return None, None, self.depth
+
+
 @keras.saving.register_keras_serializable("music_vae_tf")
-class LstmDecoder(Composed, keras.Layer):
+class LstmDecoder(Composed, Decoder):
     """An LSTM stack that starts from z, and an output on top."""
 
     def __init__(self, output, sizes, keep_probability=1.0, residual=False, **kwargs):
@@ -219,7 +230,7 @@ def _repeat(row, batch_size):
 
 
 @keras.saving.register_keras_serializable("music_vae_tf")
-class ControlPreprocessingDecoder(Composed, keras.Layer):
+class ControlPreprocessingDecoder(Composed, Decoder):
     """A decoder that hears its controls through a bidirectional LSTM."""
 
     def __init__(self, core, sizes, keep_probability=1.0, residual=False, **kwargs):
@@ -257,7 +268,7 @@ class ControlPreprocessingDecoder(Composed, keras.Layer):
 
 
 @keras.saving.register_keras_serializable("music_vae_tf")
-class SplitDecoder(Composed, keras.Layer):
+class SplitDecoder(Composed, Decoder):
     """Decoders side by side, one for each group of columns, all with the same z."""
 
     def __init__(self, parts, **kwargs):

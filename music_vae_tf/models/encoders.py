@@ -20,8 +20,19 @@ def time_major(sequence):
     return tf.transpose(sequence, [1, 0, 2])
 
 
+class Encoder(keras.Layer):
+    """What every encoder is."""
+
+    embedding_size: int
+
+    @property
+    def output_shape(self):
+        """Shown in Keras's summary."""
+        return None, self.embedding_size
+
+
 @keras.saving.register_keras_serializable("music_vae_tf")
-class LstmEncoder(keras.Layer):
+class LstmEncoder(Encoder):
     """A stack of LSTMs; the embedding is the output at the last step of the batch.
 
     For an example shorter than the longest that output is zero: so it is in Magenta,
@@ -45,7 +56,7 @@ class LstmEncoder(keras.Layer):
 
 
 @keras.saving.register_keras_serializable("music_vae_tf")
-class BidirectionalLstmEncoder(keras.Layer):
+class BidirectionalLstmEncoder(Encoder):
     """Stacked bidirectional LSTMs; the embedding is both final outputs of the top."""
 
     def __init__(self, sizes, keep_probability=1.0, residual=False, **kwargs):
@@ -62,7 +73,7 @@ class BidirectionalLstmEncoder(keras.Layer):
 
 
 @keras.saving.register_keras_serializable("music_vae_tf")
-class HierarchicalEncoder(Composed, keras.Layer):
+class HierarchicalEncoder(Composed, Encoder):
     """Encodes segments, then sequences of their embeddings, up to a single one.
 
     With level_lengths (4, 3), 12 steps are three segments of 4 steps, padded each:

@@ -14,7 +14,7 @@ import keras
 import tensorflow as tf
 
 from music_vae_tf.models.composed import Composed
-from music_vae_tf.models.decoders import Reconstruction, Samples
+from music_vae_tf.models.decoders import Decoder, Reconstruction, Samples
 from music_vae_tf.models.encoders import segment_lengths
 from music_vae_tf.models.lstm import LSTMStack
 from music_vae_tf.models.noise import Noise
@@ -22,7 +22,7 @@ from music_vae_tf.models.outputs import merge_tallies
 
 
 @keras.saving.register_keras_serializable("music_vae_tf")
-class HierarchicalDecoder(Composed, keras.Layer):
+class HierarchicalDecoder(Composed, Decoder):
     """Conductors over a core decoder, in one of three modes.
 
     What a conductor reads at each step beside its state is
