@@ -54,6 +54,9 @@ setup(
         "pretty_midi>=0.2.11",
         # Of note_seq, too: its pydub needs audioop, which Python 3.13 no longer has.
         "audioop-lts; python_version >= '3.13'",
+        # MIDI files are written with it; pretty_midi reads with it.
+        "mido>=1.3",
+        "protobuf>=4.21.2",
         "numpy>=1.26",
         # Checksums of TFRecord files, which are read without TensorFlow.
         "google-crc32c>=1.5",
@@ -70,6 +73,10 @@ setup(
     ],
     extras_require={
         "gpu": ["tensorflow[and-cuda]>=2.18"],
+        # --tfds_name: MIDI data sets of TensorFlow Datasets.
+        "tfds": ["tensorflow-datasets>=4.9"],
+        # music_vae_preprocess_tfrecord, on one machine or many.
+        "beam": ["apache-beam>=2.60"],
         "test": [
             "pytest>=8",
             "hypothesis>=6.100",

@@ -19,6 +19,19 @@ SETUP = (REPOSITORY / "setup.py").read_text(encoding="utf-8")
 COMMANDS = ast.literal_eval(re.search(r"COMMANDS = (\[.*?\])", SETUP, re.S)[1])
 
 
+# Where the name of an import is not that of the package.
+PACKAGES = {
+    "absl": "absl-py",
+    "apache_beam": "apache-beam",
+    "google": "protobuf",
+    "google_crc32c": "google-crc32c",
+    "tensorflow_datasets": "tensorflow-datasets",
+    "tensorflow_probability": "tensorflow-probability",
+    "yaml": "PyYAML",
+}
+BROUGHT_BY_TFDS = {"requests"}
+
+
 def run_sh(script, *arguments, **environment):
     return subprocess.run(
         ["sh", REPOSITORY / "bin" / script, *arguments],
@@ -60,6 +73,20 @@ def test_configs_and_grooves_are_found_as_resources():
         .joinpath("grooves.yaml")
         .is_file()
     )
+
+
+def test_what_is_imported_is_declared():
+    imported = set()
+    for folder in ("music_vae_tf", "bin"):
+        for file in (REPOSITORY / folder).rglob("*.py"):
+            for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.Import):
+                    imported |= {alias.name.split(".")[0] for alias in node.names}
+                elif isinstance(node, ast.ImportFrom):
+                    imported.add(node.module.split(".")[0])
+    imported -= sys.stdlib_module_names | {"music_vae_tf"} | BROUGHT_BY_TFDS
+    declared = set(re.findall(r'"([\w-]+)(?:\[[\w-]+\])?>=', SETUP))
+    assert {PACKAGES.get(name, name) for name in imported} <= declared
 
 
 def test_the_installed_version_is_that_of_the_code():
