@@ -37,11 +37,12 @@ class Layout(abc.ABC):
 
     @abc.abstractmethod
     def unpack(self, compact: np.ndarray) -> np.ndarray:
-        """Compact rows `[..., width]` -> dense float32 rows `[..., D]`."""
+        """Compact rows `[..., width]` -> dense rows `[..., D]`: float32, or reals as
+        they are kept."""
 
     @abc.abstractmethod
     def unpack_tensor(self, compact):
-        """`unpack` as TensorFlow operations."""
+        """`unpack` as TensorFlow operations, always to float32."""
 
 
 @dataclasses.dataclass(frozen=True, init=False)
@@ -120,8 +121,8 @@ class Reals(Layout):
     """Columns of real numbers, kept as they are."""
 
     depth: int
+    dtype: np.dtype = np.dtype(np.float32)
 
-    dtype = np.dtype(np.float32)
     padding = 0.0
 
     @property
@@ -135,7 +136,9 @@ class Reals(Layout):
         return compact
 
     def unpack_tensor(self, compact):
-        return compact
+        import tensorflow as tf
+
+        return tf.cast(compact, tf.float32)
 
 
 class Example(NamedTuple):

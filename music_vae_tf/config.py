@@ -275,7 +275,7 @@ def override(config: Config, assignments: str) -> Config:
     Raises:
         ConfigError: an unknown name, a value of the wrong type, a name given twice.
     """
-    changes = _changes(_assignments(assignments), hparams(config))
+    changes = read_assignments(assignments, hparams(config))
     sections = {
         section: _replace(getattr(config, section), changes)
         for section in HPARAMS_SECTIONS
@@ -316,8 +316,17 @@ def _assignments(text: str) -> list[_Assignment]:
     return found
 
 
-def _changes(assignments: list[_Assignment], current: Mapping) -> dict[str, object]:
-    """The new value of every hparam that is assigned to, its type not yet checked."""
+def read_assignments(text: str, current: Mapping[str, object]) -> dict[str, object]:
+    """The new value of every hparam that a text assigns to, its type not yet checked.
+
+    Args:
+        text: `batch_size=64,enc_rnn_size=[512]`.
+        current: the hparams that there are, with their values.
+
+    Raises:
+        ConfigError: an unknown name, or one given twice.
+    """
+    assignments = _assignments(text)
     for one, other in itertools.combinations(assignments, 2):
         if one.clashes(other):
             raise ConfigError(f"hparams > {one.name}: given more than once")

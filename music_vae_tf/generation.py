@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
@@ -93,7 +94,7 @@ class TrainedModel:
         var_name_substitutions=None,
         *,
         seed: int | None = None,
-        end_token: int | None = None,
+        end_token: int | Callable | None = None,
     ):
         """
         Args:
@@ -103,8 +104,9 @@ class TrainedModel:
             var_name_substitutions: pairs of a regular expression and its replacement,
                 from this model's variable names (Magenta's) to the checkpoint's.
             seed: makes every draw repeatable, in the order of the calls.
-            end_token: class with which a sequence is over; decoding ends when all of
-                a batch have said it (Magenta's `end_fn`).
+            end_token: class with which a sequence is over, or for rows that are no
+                classes a function of `[B, D_out]` that tells; decoding ends when all
+                of a batch have said it (Magenta's `end_fn`).
 
         Raises:
             checkpoint.CheckpointError: none there, damaged, or of another config.

@@ -38,6 +38,15 @@ def test_bits_are_kept_eight_to_a_byte():
     np.testing.assert_array_equal(Bits(10).unpack(compact), dense)
 
 
+def test_reals_may_be_doubles_until_they_are_tensors():
+    layout = Reals(2, np.dtype(np.float64))
+    dense = np.array([[0.1, -0.3]])
+    compact = layout.pack(dense)
+    np.testing.assert_array_equal(layout.unpack(compact), dense)
+    unfolded = layout.unpack_tensor(compact)
+    np.testing.assert_array_equal(unfolded, dense.astype(np.float32))
+
+
 @pytest.mark.parametrize("layout", LAYOUTS, ids=IDS)
 @pytest.mark.parametrize("shape", [(), (7,), (3, 4), (2, 0)])
 def test_packed_rows_unfold_to_what_they_were(layout, shape):

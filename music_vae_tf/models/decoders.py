@@ -149,7 +149,7 @@ class LstmDecoder(Composed, Decoder):
             )
             lengths += tf.cast(running, tf.int32)
             if end_token is not None:
-                running &= tf.argmax(row, axis=-1) != end_token
+                running &= tf.logical_not(_is_end(row, end_token))
             return t + 1, row, states, rows.write(t, row), lengths, running
 
         _, _, states, rows, lengths, _ = tf.while_loop(
@@ -223,6 +223,14 @@ class LstmDecoder(Composed, Decoder):
             ),
         )
         return tf.stop_gradient(time_major(rows.stack()))
+
+
+def _is_end(rows, end_token):
+    """Which of rows [B, D] end their sequences: those of a class, or, where rows are no
+    classes, those of which a function of them says so."""
+    if callable(end_token):
+        return end_token(rows)
+    return tf.equal(tf.argmax(rows, axis=-1), end_token)
 
 
 def _repeat(row, batch_size):

@@ -122,15 +122,22 @@ class HierarchicalEncoder(Composed, Encoder):
 def segment_lengths(lengths, num_segments, segment_size):
     """Lengths [B] of whole sequences (0 or all of it) or [B, S] -> [B, S]."""
     if lengths.shape.rank == 2:
-        return lengths
-    whole = tf.debugging.Assert(
-        tf.reduce_all((lengths == 0) | (lengths == num_segments * segment_size)),
-        [
-            "One length per example means 0 or the full length "
-            f"{num_segments * segment_size} in a hierarchical model; give lengths "
-            f"[batch, {num_segments}] otherwise. Got:",
+        return _checked(
             lengths,
-        ],
+            lengths <= segment_size,
+            f"A segment has {segment_size} steps at most in this model. Got lengths:",
+        )
+    whole = _checked(
+        lengths,
+        tf.equal(lengths, 0) | tf.equal(lengths, num_segments * segment_size),
+        "One length per example means 0 or the full length "
+        f"{num_segments * segment_size} in a hierarchical model; give lengths "
+        f"[batch, {num_segments}] otherwise. Got:",
     )
-    with tf.control_dependencies([whole] if whole is not None else []):
-        return tf.repeat(lengths[:, None] // num_segments, num_segments, axis=1)
+    return tf.repeat(whole[:, None] // num_segments, num_segments, axis=1)
+
+
+def _checked(lengths, is_right, words):
+    check = tf.debugging.Assert(tf.reduce_all(is_right), [words, lengths])
+    with tf.control_dependencies([] if check is None else [check]):
+        return tf.identity(lengths)

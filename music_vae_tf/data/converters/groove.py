@@ -24,7 +24,6 @@ from music_vae_tf.data.converters.groove_edits import (
 from music_vae_tf.data.converters.quantize import Quantized, quantize
 from music_vae_tf.data.converters.score import DEFAULT_QPM, add_notes, read
 
-DRUM_INSTRUMENT = 9  # MIDI's channel 10, counted from 0
 MAX_VELOCITY = 127
 
 
@@ -61,6 +60,8 @@ class GrooveConverter(Converter):
         hits_as_controls: the hits that were played are controls.
         split_instruments: one row per drum; which drum it is, is a control.
         num_velocity_bins, num_offset_bins: both or neither.
+        double_precision: rows are float64, as Magenta's converter returns them; what
+            models read is float32.
     """
 
     split_bars: int | None = None
@@ -79,6 +80,7 @@ class GrooveConverter(Converter):
     split_instruments: bool = False
     num_velocity_bins: int | None = None
     num_offset_bins: int | None = None
+    double_precision: bool = False
 
     end_token = None
     length_shape = ()
@@ -137,7 +139,9 @@ class GrooveConverter(Converter):
     def targets(self) -> Layout:
         drums = 1 if self.split_instruments else self._drums
         depth = drums * (1 + self._velocity_columns + self._offset_columns)
-        return Bits(depth) if self._is_binned else Reals(depth)
+        if self._is_binned:
+            return Bits(depth)
+        return Reals(depth, np.dtype(float if self.double_precision else np.float32))
 
     @property
     def inputs(self) -> Layout:
@@ -320,7 +324,7 @@ class GrooveConverter(Converter):
             velocity=self._midi_velocities(features.velocities[steps, drums]),
             start_time=starts,
             end_time=starts + step_seconds,
-            instrument=DRUM_INSTRUMENT,
+            instrument=drum_classes.DRUM_INSTRUMENT,
             is_drum=True,
         )
         return sequence
