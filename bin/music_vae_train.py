@@ -1,4 +1,4 @@
-"""Train a model on NoteSequences, or evaluate its checkpoints as they come.
+"""Train a model on NoteSequences, or evaluate its checkpoints.
 
     music_vae_train --config=groovae_4bar --run_dir=. --mode=train \\
         --examples_path=notesequences.tfrecord
