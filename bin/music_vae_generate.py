@@ -9,11 +9,17 @@ From one file to another, in steps:
 
     music_vae_generate --config=groovae_4bar --run_dir=. --mode=interpolate \\
         --input_midi_1=a.mid --input_midi_2=b.mid --num_outputs=7 --output_dir=generated
+
+Over chords, with a config that is conditioned on them:
+
+    music_vae_generate --config=cat-mel_2bar_med_chords --run_dir=. \\
+        --chords="C G Am F" --output_dir=generated
 """
 
 from __future__ import annotations
 
 import os
+import re
 import sys
 import time
 from pathlib import Path
@@ -61,6 +67,25 @@ command.integer(
     at_least=1,
 )
 command.float("temperature", 0.5, "Randomness of the decoding; above 0.")
+command.string(
+    "length",
+    None,
+    "How long, in steps (64) or bars (4bars); by default as long as in training.",
+)
+command.string(
+    "chords",
+    None,
+    'Chords like "C G Am F", each for an equal share of the length, in configs that '
+    "are conditioned on chords.",
+)
+command.string(
+    "control_midi",
+    None,
+    "MIDI file whose hits are played, in configs that are conditioned on hits.",
+)
+command.boolean("same_z", False, "One random point of the latent space for all.")
+command.string("z_file", None, "Latent vectors to decode: a NumPy file [N, Z].")
+command.string("save_z", None, "Where to save the latent vectors, as a NumPy file.")
 command.integer(
     "seed",
     None,
@@ -94,6 +119,12 @@ def _check(flags):
         raise UserError(f"--temperature={flags.temperature}: expected a number above 0")
     if flags.mode == "interpolate" and not (flags.input_midi_1 and flags.input_midi_2):
         raise UserError("--mode=interpolate needs --input_midi_1 and --input_midi_2")
+    if flags.mode == "interpolate" and (flags.z_file or flags.same_z):
+        raise UserError("--z_file and --same_z belong to --mode=sample")
+    if flags.z_file and flags.same_z:
+        raise UserError("give --z_file or --same_z, not both")
+    if flags.chords and flags.control_midi:
+        raise UserError("give --chords or --control_midi, not both")
 
 
 def _config_and_checkpoint(flags):
@@ -135,14 +166,9 @@ def _generate(flags, config, checkpoint, write) -> list:
     from music_vae_tf.generation import TrainedModel
 
     converter = build.converter(config).for_inference()
-    if converter.controls is not None:
-        raise UserError(
-            f"config {config.name} is conditioned, and this command has no flag for "
-            "what on. In Python, TrainedModel.sample takes it as c_input"
-        )
-    inputs = []
-    if flags.mode == "interpolate":
-        inputs = _inputs(flags, converter, write)
+    length = _length(flags.length, config, converter)
+    controls = _controls(flags, config, converter, length)
+    inputs = _inputs(flags, converter, write) if flags.mode == "interpolate" else []
     logging.info("Loading %s", checkpoint)
     model = TrainedModel(
         config,
@@ -150,12 +176,100 @@ def _generate(flags, config, checkpoint, write) -> list:
         checkpoint,
         seed=flags.seed,
     )
-    options = {"length": config.model.max_seq_len, "temperature": flags.temperature}
-    if not inputs:
+    options = {
+        "length": length,
+        "temperature": flags.temperature,
+        "c_input": controls,
+    }
+    if not model.z_size:
+        if inputs or flags.z_file or flags.save_z or flags.same_z:
+            raise UserError(f"config {config.name} has no latent space")
         return model.sample(flags.num_outputs, **options)
-    return model.interpolate(
-        *inputs, flags.num_outputs, assert_same_length=False, **options
-    )
+    z = _latent_vectors(flags, model, inputs)
+    if flags.save_z:
+        _save(z, flags.save_z)
+    return model.decode(z, **options)
+
+
+def _length(text, config, converter) -> int:
+    """Steps: as many as in training, or what a text like `64` or `4bars` says."""
+    if text is None:
+        return config.model.max_seq_len
+    match = re.fullmatch(r"(\d+)\s*(bars?)?", text.strip())
+    if match is None or not int(match[1]):
+        raise UserError(f"--length={text}: expected steps, as in 64, or bars, as 4bars")
+    number, in_bars = int(match[1]), match[2]
+    if not in_bars:
+        length = number
+    elif hasattr(converter, "quarters_per_bar") and not converter.length_shape:
+        length = number * converter.steps_per_quarter * converter.quarters_per_bar
+    else:
+        raise UserError(f"--length={text}: config {config.name} has no steps of a bar")
+    if config.model.decoder.kind == "hierarchical" and (
+        length != config.model.max_seq_len
+    ):
+        raise UserError(
+            f"--length={text}: config {config.name} decodes its whole length at once, "
+            f"{config.model.max_seq_len} steps"
+        )
+    return length
+
+
+def _controls(flags, config, converter, length):
+    """What the decoder is told at each step [T, D_c], None if it is told nothing."""
+    from music_vae_tf import generation
+    from music_vae_tf.data.converters.base import NotConvertible
+    from music_vae_tf.data.midi import read_midi
+
+    if flags.chords:
+        try:
+            return converter.controls_of_chords(flags.chords.split(), length)
+        except NotConvertible as refusal:
+            raise UserError(f"--chords={flags.chords}: {refusal}") from refusal
+    if flags.control_midi and not getattr(converter, "hits_as_controls", False):
+        raise UserError(
+            f"--control_midi={flags.control_midi}: config {config.name} is not "
+            "conditioned on hits"
+        )
+    if flags.control_midi:
+        path = os.path.expanduser(flags.control_midi)
+        return generation.only_example(converter, read_midi(path), path).controls
+    if converter.controls is not None:
+        on_hits = getattr(converter, "hits_as_controls", False)
+        given_by = "--control_midi=hits.mid" if on_hits else '--chords="C G Am F"'
+        raise UserError(f"config {config.name} is conditioned: give {given_by}")
+    return None
+
+
+def _latent_vectors(flags, model, inputs):
+    """Of the outputs: [N, Z]."""
+    import numpy as np
+
+    if inputs:
+        return model.between(*inputs, flags.num_outputs, assert_same_length=False)
+    if not flags.z_file:
+        return model.draw(flags.num_outputs, flags.same_z)
+    path = os.path.expanduser(flags.z_file)
+    try:
+        z = np.atleast_2d(np.load(path, allow_pickle=False))
+    except ValueError as error:
+        raise UserError(f"{path}: no NumPy file of numbers: {error}") from error
+    if z.ndim != 2 or z.shape[1] != model.z_size or not np.isfinite(z).all():
+        raise UserError(
+            f"{path}: expected finite numbers [N, {model.z_size}]; got {list(z.shape)}"
+        )
+    return z.astype(np.float32)
+
+
+def _save(z, path):
+    import numpy as np
+
+    from music_vae_tf.data.whole_file import whole_file
+
+    path = os.path.expanduser(path)
+    with whole_file(path) as file:
+        np.save(file, z)
+    logging.info("Saved %d latent vectors: %s", len(z), path)
 
 
 def _inputs(flags, converter, write) -> list:

@@ -157,13 +157,16 @@ class TrainedModel:
             ValueError: `length` is missing, or controls are, or one of the arguments
                 makes no sense for this model.
         """
-        n = n or self.batch_size
-        draws = 1 if same_z else n
-        z = self._rng.standard_normal([draws, self.z_size]).astype(np.float32)
-        z = np.repeat(z, n, axis=0) if same_z else z
+        z = self.draw(n or self.batch_size, same_z)
         return self._to_sequences(
             self._decode(z, length, temperature, c_input), c_input
         )
+
+    def draw(self, n: int, same_z: bool = False) -> np.ndarray:
+        """Latent vectors from the prior [N, Z]; with `same_z`, one of them N times."""
+        draws = 1 if same_z else n
+        z = self._rng.standard_normal([draws, self.z_size]).astype(np.float32)
+        return np.repeat(z, n, axis=0) if same_z else z
 
     def encode(self, note_sequences, assert_same_length: bool = False):
         """NoteSequences, each one example long -> z, mu, sigma: [N, Z] each.
@@ -267,9 +270,19 @@ class TrainedModel:
         c_input=None,
     ) -> list:
         """`num_steps` NoteSequences from one to another, both reconstructed as well."""
-        _, mu, _ = self.encode([start_sequence, end_sequence], assert_same_length)
-        z = [slerp(mu[0], mu[1], t) for t in np.linspace(0, 1, num_steps)]
+        z = self.between(start_sequence, end_sequence, num_steps, assert_same_length)
         return self.decode(z, length, temperature, c_input)
+
+    def between(
+        self,
+        start_sequence,
+        end_sequence,
+        num_steps: int,
+        assert_same_length: bool = True,
+    ) -> np.ndarray:
+        """Latent vectors [N, Z] along the arc from one NoteSequence to another."""
+        _, mu, _ = self.encode([start_sequence, end_sequence], assert_same_length)
+        return np.stack([slerp(*mu, t) for t in np.linspace(0, 1, num_steps)])
 
     def _check_conditional(self, verb):
         if not self.z_size:

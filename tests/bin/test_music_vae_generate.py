@@ -6,14 +6,19 @@ import sys
 import tarfile
 
 import mido
+import numpy as np
 import pytest
+from note_seq import TriadChordOneHotEncoding
 
-from music_vae_tf import config
+from music_vae_tf import build, training
+from music_vae_tf import config as configs
 from music_vae_tf.bin import music_vae_generate as command
 from music_vae_tf.bin import music_vae_train
 from music_vae_tf.data import grooves
 from music_vae_tf.data.midi import read_midi
 from music_vae_tf.data.midi_writer import write_midi
+from music_vae_tf.generation import TrainedModel
+from music_vae_tf.run_directory import RunDirectory
 
 STAMP = r"\d{4}-\d\d-\d\d_\d{6}"
 
@@ -216,10 +221,98 @@ def test_a_run_dir_of_magentas_needs_the_config(generate, tmp_path, run_dir, cap
     assert re.search(r"mu/bias +\[256\] +\[2\] +another shape", said)
 
 
-def test_a_conditioned_config_is_refused_with_the_way_out(generate, capsys):
-    conditioned = "groovae_2bar_hits_control_tfds"
-    assert generate(run_dir=None, checkpoint_file="any", config=conditioned) == 1
-    assert "TrainedModel.sample takes it as c_input" in capsys.readouterr().err
+# Controls, lengths, latent vectors.
+
+
+def untrained(folder, name):
+    """A run directory with a very small model of a config, as it is initialised."""
+    sizes = "enc_rnn_size=[2],dec_rnn_size=[2],z_size=2"
+    config = configs.override(configs.load(name), sizes)
+    model = training.compiled_model(config, build.converter(config), seed=0)
+    directory = RunDirectory.at(str(folder))
+    training.Saver(directory.train_dir, 1, 1).save(model)
+    directory.write_record(config, seed=0)
+    return folder
+
+
+def test_melodies_over_chords_are_told_them_bar_by_bar(generate, output_dir, tmp_path):
+    run_dir = untrained(tmp_path / "run", "cat-mel_2bar_med_chords")
+    told = []
+    original = TrainedModel.decode
+
+    def decode(self, z, **options):
+        told.append(options["c_input"])
+        return original(self, z, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TrainedModel, "decode", decode)
+        assert generate(run_dir=run_dir, chords="C Am", length="4bars", seed=1) == 0
+    (controls,) = told
+    encoding = TriadChordOneHotEncoding()
+    expected = [encoding.encode_event(chord) for chord in ("C", "Am")]
+    assert np.argmax(controls, axis=-1).tolist() == np.repeat(expected, 32).tolist()
+    assert controls.shape == (64, 49) and (controls.sum(axis=-1) == 1).all()
+    assert len(names(output_dir)) == 3
+
+
+def test_one_chord_for_a_bar_of_many_instruments(generate, tmp_path, capsys):
+    name = "hier-multiperf_vel_1bar_med_chords"
+    assert generate(run_dir=None, checkpoint_file="x", config=name, chords="C G") == 1
+    assert "one chord fits" in capsys.readouterr().err
+    converter = build.converter(configs.load(name))
+    controls = converter.controls_of_chords(["G"], 512).argmax(axis=-1)
+    chord = TriadChordOneHotEncoding().encode_event("G")
+    np.testing.assert_array_equal(controls, np.tile([0] + 63 * [chord], 8))
+
+
+def test_hits_of_a_file_are_played(generate, output_dir, tmp_path, midi, capsys):
+    run_dir = untrained(tmp_path / "run", "groovae_2bar_hits_control_tfds")
+    flags = {"run_dir": run_dir, "num_outputs": 1, "control_midi": midi(1)}
+    assert generate(**flags) == 1
+    assert "Multiple (2) examples" in capsys.readouterr().err
+
+    groove = read_midi(flags["control_midi"])
+    two_bars = 8 * 60 / groove.tempos[0].qpm
+    heard = [note for note in groove.notes if note.start_time < two_bars - 0.1]
+    del groove.notes[:]
+    groove.notes.extend(heard)
+    write_midi(groove, flags["control_midi"])
+    assert generate(**flags) == 0
+    assert len(names(output_dir)) == 1
+
+
+@pytest.mark.parametrize(
+    ("config", "flags", "words"),
+    [
+        ("groovae_2bar_hits_control_tfds", {}, "give --control_midi"),
+        ("cat-mel_2bar_med_chords", {}, "give --chords"),
+        ("cat-mel_2bar_med_chords", {"chords": "C Hm"}, "--chords=C Hm: "),
+        ("cat-mel_2bar_small", {"chords": "C"}, "not conditioned on chords"),
+        ("groovae_4bar", {"chords": "C"}, "not conditioned on chords"),
+        ("groovae_4bar", {"control_midi": "x.mid"}, "not conditioned on hits"),
+        ("groovae_4bar", {"length": "long"}, "expected steps"),
+        ("groovae_4bar", {"length": "0"}, "expected steps"),
+        ("hierdec-mel_16bar", {"length": "4bars"}, "whole length at once, 256 steps"),
+        ("groovae_4bar", {"z_file": "z", "same_z": "true"}, "not both"),
+    ],
+)
+def test_what_the_decoder_is_told_has_to_fit(generate, capsys, config, flags, words):
+    flags = {"run_dir": None, "checkpoint_file": "any", "config": config, **flags}
+    assert generate(**flags) == 1
+    assert words in capsys.readouterr().err
+
+
+def test_latent_vectors_are_saved_and_decoded_again(generate, tmp_path, capsys):
+    z_file = tmp_path / "z.npy"
+    assert generate(save_z=z_file, same_z="true", length="2bars") == 0
+    z = np.load(z_file)
+    assert z.shape == (3, 2)
+    assert (z == z[0]).all()
+    assert generate(z_file=z_file, output_dir=tmp_path / "again") == 0
+    assert len(names(tmp_path / "again")) == 3
+    np.save(z_file, np.zeros([2, 5]))
+    assert generate(z_file=z_file) == 1
+    assert "expected finite numbers [N, 2]; got [2, 5]" in capsys.readouterr().err
 
 
 # What does not work.
@@ -301,4 +394,4 @@ def test_answers_that_need_no_model_load_none(name, flag):
         assert "--config=groovae_4bar" in done.stdout
         assert all(len(line) <= 88 for line in done.stdout.splitlines())
     else:
-        assert done.stdout.split() == config.names()
+        assert done.stdout.split() == configs.names()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 from collections import Counter
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -60,6 +61,14 @@ class Converter(abc.ABC):
     def for_inference(self) -> Converter:
         """The same for the music that a trained model is given, from anywhere."""
         return self
+
+    def controls_of_chords(self, symbols: Sequence[str], num_steps: int) -> np.ndarray:
+        """Dense controls `[T, D_c]` for decoding, from chord symbols like `Am`.
+
+        Raises:
+            NotConvertible: the converter does not condition on chords, or not on these.
+        """
+        raise NotConvertible("this config is not conditioned on chords")
 
     def to_examples(self, sequence, rng=None) -> list[Example]:
         """The examples of a NoteSequence.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -238,6 +238,19 @@ class Conditioning:
                 chord = self.chord_encoding.encode(harmony.symbols[number])
                 controls[told[:, 0] == number, 0] = chord
         return controls
+
+    def of_chords(self, symbols: Sequence[str], num_steps: int) -> np.ndarray:
+        """Dense controls `[T, D_c]`: each chord for an equal share of the steps.
+
+        Raises:
+            NotConvertible: a chord is not in the encoding; or it is not chords, or not
+                chords alone, that are told.
+        """
+        if not self.chord_encoding or self.on_key:
+            raise NotConvertible("this config is not conditioned on chords alone")
+        classes = np.array([self.chord_encoding.encode(symbol) for symbol in symbols])
+        at = np.arange(num_steps) * len(classes) // num_steps
+        return self.layout.unpack(classes[at, np.newaxis])
 
     # Controls -> NoteSequence
 

@@ -275,6 +275,9 @@ class MelodyConverter(Converter):
 
     # Samples -> NoteSequence
 
+    def controls_of_chords(self, symbols, num_steps):
+        return self.conditioning.of_chords(symbols, num_steps)
+
     def to_sequence(self, sample, controls=None):
         """Decoder output `[T, D_out]`, up to its end token, and the controls it was
         given `[T, D_c]` -> NoteSequence at 120 quarters a minute."""

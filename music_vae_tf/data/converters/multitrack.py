@@ -376,6 +376,20 @@ class MultitrackConverter(Converter):
 
     # Samples -> NoteSequence
 
+    def controls_of_chords(self, symbols, num_steps):
+        """One chord for the whole bar: which token will come when, nobody knows yet.
+
+        As in training, the first token of a segment, its program, is told none.
+        """
+        if len(symbols) > 1:
+            raise NotConvertible(
+                f"one chord fits into an example of this config, not {len(symbols)}"
+            )
+        controls = self.conditioning.of_chords(symbols, num_steps)
+        programs = slice(None, None, self.max_events_per_instrument)
+        controls[programs] = self.controls.unpack(np.array([[_NO_CHORD]]))
+        return controls
+
     def to_sequence(self, sample, controls=None):
         """Decoder output `[T, D_out]`, each segment up to its end token, and the
         controls it was given `[T, D_c]` -> NoteSequence at 120 quarters a minute.

@@ -272,6 +272,9 @@ class TrioConverter(Converter):
 
     # Samples -> NoteSequence
 
+    def controls_of_chords(self, symbols, num_steps):
+        return self.melody.conditioning.of_chords(symbols, num_steps)
+
     def to_sequence(self, sample, controls=None):
         """Decoder output `[T, D_out]` and the controls it was given `[T, D_c]` ->
         NoteSequence at 120 quarters a minute."""
