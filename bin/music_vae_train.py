@@ -208,6 +208,8 @@ def _train(flags, config, directory, record, seed):
         *(config.name, f"{model.count_params():,}", directory.path),
         *(config.training.batch_size, seed),
     )
+    watch = shlex.join(["tensorboard", f"--logdir={flags.run_dir}"])
+    logging.info("Watch it with: %s", watch)
     writer = training.summary_writer(directory.train_dir, source.name, config)
     with source.failing_in_its_own_words():
         _train_to_the_end(flags, model, batches, directory, writer)
@@ -278,12 +280,15 @@ def _train_to_the_end(flags, model, batches, directory, writer):
         flags.checkpoints_to_keep,
         flags.keep_checkpoint_every_n_hours,
     )
-    total, done = flags.num_steps or None, int(model.optimizer.iterations)
+    steps = progress(
+        flags.num_steps or None,
+        "Training",
+        unit="steps",
+        done=int(model.optimizer.iterations),
+        note="compiling the first one",
+    )
     try:
-        with (
-            _sigterm_interrupts(),
-            progress(total, "Training", unit="steps", done=done) as bar,
-        ):
+        with _sigterm_interrupts(), steps as bar:
             on_step = lambda loss: bar.advance(note=f"loss {loss:.4g}")
             training.train(model, batches, flags.num_steps, saver, writer, on_step)
     except KeyboardInterrupt:

@@ -23,13 +23,16 @@ LONGEST_SILENCE_S = 60
 
 
 @contextlib.contextmanager
-def progress(total: int | None, title: str, *, unit: str, done: int = 0):
+def progress(
+    total: int | None, title: str, *, unit: str, done: int = 0, note: str = ""
+):
     """Shows work on `total` units, `done` of them before; yields a `Progress`.
 
     total: None if nobody knows, or if there is no end.
+    note: shown beside them until the first advance that brings another.
     """
     on_terminal = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
-    bar = (_Bar if on_terminal else _Lines)(total, title, unit, done)
+    bar = (_Bar if on_terminal else _Lines)(total, title, unit, done, note)
     with bar.shown():
         yield bar
 
@@ -37,9 +40,9 @@ def progress(total: int | None, title: str, *, unit: str, done: int = 0):
 class Progress(abc.ABC):
     """Counts units, and knows their pace and the time left at that pace."""
 
-    def __init__(self, total: int | None, title: str, unit: str, done: int):
+    def __init__(self, total: int | None, title: str, unit: str, done: int, note: str):
         self.total, self.title, self.unit, self.done = total, title, unit, done
-        self.note = ""
+        self.note = note
         self._started_s = time.monotonic()
         self._marks = collections.deque()
 

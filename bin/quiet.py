@@ -29,7 +29,8 @@ def import_tensorflow():
 def _held_back():
     """Holds back what is written to the process's stderr, C++ included.
 
-    Yields a function that returns the text; it is written out if the block fails.
+    Yields a function that returns the text; it is written out if the block fails, and
+    is not interrupted.
     """
     sys.stderr.flush()
     stderr = os.dup(2)
@@ -37,7 +38,7 @@ def _held_back():
         os.dup2(file.fileno(), 2)
         try:
             yield lambda: _text_of(file)
-        except BaseException:
+        except Exception:
             os.write(stderr, _text_of(file).encode())
             raise
         finally:

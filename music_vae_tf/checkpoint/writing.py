@@ -8,6 +8,7 @@ import glob
 import json
 import math
 import os
+import re
 import shutil
 import time
 from collections.abc import Mapping
@@ -84,8 +85,8 @@ def write(prefix, values: Mapping[str, object]):
         for suffix in (DATA, ".index"):
             _flush(temporary + suffix)
             os.replace(temporary + suffix, prefix + suffix)
-    except tf.errors.OpError as error:
-        raise CheckpointError(f"cannot write {prefix}: {error.message}") from error
+    except (tf.errors.OpError, OSError) as error:
+        raise CheckpointError(f"cannot write {prefix}: {_reason(error)}") from error
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
 
@@ -95,6 +96,13 @@ def _as_saved(value):
 
     tensor = tf.convert_to_tensor(value)
     return tf.cast(tensor, tf.int64 if tensor.dtype.is_integer else tf.float32)
+
+
+def _reason(error):
+    """What is wrong, without what TensorFlow puts around it."""
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    return re.sub(r"^\{\{.*?\}\} | \[Op:\w+\].*$", "", error.message)
 
 
 def _flush(path):
@@ -163,7 +171,11 @@ class _History:
             f"last_preserved_timestamp: {self.preserved_at}",
         ]
         unfinished = os.path.join(directory, ".checkpoint.unfinished")
-        with open(unfinished, "w", encoding="utf-8") as file:
-            file.write("\n".join(lines) + "\n")
-        _flush(unfinished)
-        os.replace(unfinished, os.path.join(directory, "checkpoint"))
+        state = os.path.join(directory, "checkpoint")
+        try:
+            with open(unfinished, "w", encoding="utf-8") as file:
+                file.write("\n".join(lines) + "\n")
+            _flush(unfinished)
+            os.replace(unfinished, state)
+        except OSError as error:
+            raise CheckpointError(f"cannot write {state}: {_reason(error)}") from error

@@ -8,7 +8,7 @@ import sys
 import pytest
 from absl import logging as absl_logging
 
-from music_vae_tf.bin.command import Command, UserError
+from music_vae_tf.bin.command import Command, UserError, writable_directory
 
 DOC = """Do one thing.
 
@@ -212,3 +212,12 @@ def test_tensorflow_is_told_to_be_quiet_unless_the_user_told_it(monkeypatch):
     monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "1")
     thing(main)(["--input_dir=x"])
     assert seen == ["3", "0", "1"]
+
+
+def test_a_directory_is_made_or_refused_at_once(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    made = writable_directory("output_dir", "~/a/b")
+    assert made == tmp_path / "a" / "b" and list(made.iterdir()) == []
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(UserError, match="--output_dir: .*/file/b cannot be written to"):
+        writable_directory("output_dir", tmp_path / "file" / "b")

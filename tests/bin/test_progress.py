@@ -50,6 +50,19 @@ def test_what_was_done_before_counts_for_no_pace(clock):
         assert bar.figures() == "60/100 steps, 5 steps/s, 8 s left"
 
 
+def test_without_a_total_neither_it_nor_the_time_left_is_told(clock, capsys):
+    with progress(None, "Reading", unit="files", note="the first one") as bar:
+        assert bar.figures() == "0 files, the first one"
+        for second in (1, 2, 3):
+            clock.now_s = second
+            bar.advance(5, note="")
+        assert bar.figures() == "15 files, 5 files/s"
+    assert capsys.readouterr().err.splitlines() == [
+        "Reading: 10 files, 5 files/s",
+        "Reading: 15 files, 5 files/s, after 3 s",
+    ]
+
+
 def test_lines_come_less_and_less_often(clock, capsys):
     with progress(1000, "Converting", unit="files") as bar:
         for second in range(1, 1001):

@@ -1,5 +1,6 @@
 """Checkpoints as Magenta's Saver writes and keeps them; whole or not there."""
 
+import errno
 import os
 import time
 
@@ -191,11 +192,27 @@ def test_what_a_killed_process_left_is_cleared_away(tmp_path):
 
 def test_a_full_disk_is_an_error_and_leaves_the_last_checkpoint(tmp_path, monkeypatch):
     def full(**_):
-        raise tf.errors.ResourceExhaustedError(None, None, "No space left on device")
+        message = (
+            "{{function_node __wrapped__SaveV2}} a.data; No space left [Op:SaveV2]"
+        )
+        raise tf.errors.ResourceExhaustedError(None, None, message)
 
     save(tmp_path, 1, {})
     monkeypatch.setattr(tf.raw_ops, "SaveV2", full)
-    with pytest.raises(CheckpointError, match=r"model.ckpt-2: No space left"):
+    with pytest.raises(CheckpointError, match=r"model.ckpt-2: a.data; No space left$"):
         save(tmp_path, 2, {})
     assert steps_in(tmp_path) == [1]
     assert checkpoint.find(tmp_path).endswith("model.ckpt-1")
+
+
+def test_a_disk_that_is_full_at_the_last_moment_is_told_too(
+    tmp_path, values, monkeypatch
+):
+    def full(source, target):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    save(tmp_path, 3, values)
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(CheckpointError, match="ckpt-4: No space left on device$"):
+        save(tmp_path, 4, values)
+    assert latest(tmp_path).endswith("model.ckpt-3")
