@@ -1,4 +1,4 @@
-"""The likeliest chords and keys of a piece that names none, equal to note_seq's.
+"""The likeliest chords and keys of a piece that names none, equal to Magenta's.
 
 A hidden Markov model: its states are pairs of a key and a chord, its observations the
 pitch classes that sound while a chord lasts (half a bar of 4/4). note_seq's
@@ -193,7 +193,8 @@ def _log_probabilities() -> _LogProbabilities:
         scale[key, [(key + pitch) % 12 for pitch in _SCALE]] = 1
     inside = scale @ _chord_pitches().T
     outside = (1 - scale) @ _chord_pitches().T
-    chords = (1 - _OUT_OF_KEY_PROBABILITY) ** inside * _OUT_OF_KEY_PROBABILITY**outside
+    chords = _powers(1 - _OUT_OF_KEY_PROBABILITY)[inside]
+    chords *= _powers(_OUT_OF_KEY_PROBABILITY)[outside]
     chords /= chords.sum(axis=1)[:, np.newaxis]  # [keys, chords]
     # A change takes over the share of the chord that is left.
     change = chords[:, :, np.newaxis] + chords[:, np.newaxis, :] / (_CHORDS - 1)
@@ -207,3 +208,12 @@ def _log_probabilities() -> _LogProbabilities:
         key_changes=key_changes,
         key_change_of=key_change_of.reshape(key_change.shape),
     )
+
+
+def _powers(probability: float) -> np.ndarray:
+    """Those of a number of pitches, 0 to 4.
+
+    Python's powers are those of Magenta's NumPy. Newer NumPys round some of them
+    otherwise, and this bit decides between keys that are equally likely.
+    """
+    return np.array([probability**pitches for pitches in range(5)])

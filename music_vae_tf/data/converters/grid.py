@@ -7,6 +7,7 @@ costs.
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from typing import NamedTuple
 
@@ -158,6 +159,26 @@ def cut(notes: np.ndarray, times) -> tuple[np.ndarray, np.ndarray]:
     notes["start_seconds"] -= start
     notes["end_seconds"] = np.minimum(notes["end_seconds"], end) - start
     return notes, piece
+
+
+def parts_of(group: np.ndarray, instrument: np.ndarray) -> np.ndarray:
+    """The part that each note is in, `[N]`: what an instrument plays in a group of
+    notes (groups ascend), numbered group by group.
+
+    Instruments of a group are in the order of a Python set, as in Magenta; this is
+    ascending as a rule.
+    """
+    key = group * (instrument.max(initial=0) + 1) + instrument
+    if not len(key) or key.min() == key.max():
+        return np.zeros(len(key), np.int64)
+    _, first, part = np.unique(key, return_index=True, return_inverse=True)
+    group, instrument = group[first].tolist(), instrument[first].tolist()
+    order = []
+    for _, members in itertools.groupby(np.argsort(first).tolist(), group.__getitem__):
+        members = list(members)
+        played = [instrument[member] for member in members]
+        order += [members[played.index(one)] for one in set(played)]
+    return np.argsort(order)[part]
 
 
 def _in_order(notes: np.ndarray) -> np.ndarray:

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from itertools import groupby
-from operator import itemgetter
 from typing import NamedTuple
 
 import numpy as np
 
-from music_vae_tf.data.converters.grid import Pieces, Stretch, note_steps
+from music_vae_tf.data.converters.grid import Pieces, Stretch, note_steps, parts_of
 
 
 class Hops(NamedTuple):
@@ -100,23 +98,13 @@ def _bounds(stretch: Stretch, quarters: int) -> list[float]:
 
 
 def tracks_of(hops: Hops) -> Tracks:
-    """The instruments of each hop, in the order of a Python set, as in Magenta."""
-    track, hop_of_track = [], []
-    hop_and_instrument = zip(hops.hop.tolist(), hops.notes["instrument"].tolist())
-    for hop, played in groupby(hop_and_instrument, itemgetter(0)):
-        instruments = [instrument for _, instrument in played]
-        numbers = {
-            instrument: number
-            for number, instrument in enumerate(set(instruments), len(hop_of_track))
-        }
-        track += map(numbers.__getitem__, instruments)
-        hop_of_track += [hop] * len(numbers)
-    track = np.array(track, int)
+    """The instruments of each hop, in Magenta's order."""
+    track = parts_of(hops.hop, hops.notes["instrument"])
     order = np.argsort(track, kind="stable")
-    first = np.searchsorted(track[order], np.arange(len(hop_of_track)))
+    first = np.flatnonzero(np.diff(track[order], prepend=-1))
     is_drum, program = (hops.notes[field][order] for field in ("is_drum", "program"))
     all_drums = np.logical_and.reduceat(is_drum, first)
     lowest = np.minimum.reduceat(program, first)
     is_mixed = all_drums != np.logical_or.reduceat(is_drum, first)
     is_mixed |= ~all_drums & (lowest != np.maximum.reduceat(program, first))
-    return Tracks(np.array(hop_of_track), all_drums, lowest, is_mixed, track)
+    return Tracks(hops.hop[order[first]], all_drums, lowest, is_mixed, track)

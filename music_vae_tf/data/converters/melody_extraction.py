@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from music_vae_tf.data.converters.grid import Grid
+from music_vae_tf.data.converters.grid import Grid, parts_of
 
 # Events, as class numbers: go on as before, end the note, and one per pitch.
 NO_EVENT, NOTE_OFF, LOWEST_PITCH = range(3)
@@ -94,9 +94,13 @@ def extract_melodies(
             notes start together.
         min_pitch: the pitch of class LOWEST_PITCH; no note is lower.
     """
-    grid = grid.take(_by_part(grid))
-    is_new_part = _differs_from_previous(grid.stretch, grid.notes["instrument"])
-    onsets = _onsets(grid, is_new_part)
+    part = parts_of(grid.stretch, grid.notes["instrument"])
+    # By part, start and falling pitch; two keys sort faster than three.
+    place = grid.start_steps * MIDI_PITCHES - grid.notes["pitch"]
+    order = np.lexsort([place, part])
+    grid, part = grid.take(order), part[order]
+    is_new_part = np.diff(part, prepend=-1) != 0
+    onsets = _onsets(grid, part)
     parts = np.flatnonzero(np.append(is_new_part, True))  # where they begin
     gap_steps = np.inf if gap_bars is None else gap_bars * steps_per_bar
     spans, left_out = [], Counter()
@@ -109,31 +113,13 @@ def extract_melodies(
     return _melodies(grid, onsets, spans, min_pitch), left_out
 
 
-def _by_part(grid: Grid) -> np.ndarray:
-    """Order by stretch, instrument, start and falling pitch."""
-    instruments = grid.notes["instrument"]
-    # The order of instruments is that of a set, as in Magenta: ascending as a rule.
-    distinct = np.array([*set(instruments.tolist()), -1])
-    rank = (instruments[:, np.newaxis] == distinct).argmax(axis=1)
-    # Two keys sort faster than four.
-    part = grid.stretch * len(distinct) + rank
-    place = grid.start_steps * MIDI_PITCHES - grid.notes["pitch"]
-    return np.lexsort([place, part])
-
-
-def _differs_from_previous(column: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Mask `[N]` of where something new begins in one of two sorted columns."""
-    differs = np.ones(len(column), bool)
-    differs[1:] = (column[1:] != column[:-1]) | (other[1:] != other[:-1])
-    return differs
-
-
-def _onsets(grid: Grid, is_new_part: np.ndarray) -> _Onsets:
+def _onsets(grid: Grid, part: np.ndarray) -> _Onsets:
     """The highest sounding note of each part and step."""
-    part = np.cumsum(is_new_part)
     sounds = ~grid.notes["is_drum"] & (grid.notes["velocity"] > 0)
     note = np.flatnonzero(sounds)
-    is_first = _differs_from_previous(part[note], grid.start_steps[note])
+    part, start = part[note], grid.start_steps[note]
+    is_first = np.ones(len(note), bool)
+    is_first[1:] = (part[1:] != part[:-1]) | (start[1:] != start[:-1])
     is_alone = np.append(is_first[1:], True)
     note, is_chord = note[is_first], ~is_alone[is_first]
     return _Onsets(note, grid.start_steps[note], grid.end_steps[note], is_chord)

@@ -1,6 +1,5 @@
 """Chords and keys: classes, steps and inference equal note_seq's; controls and back."""
 
-import functools
 import itertools
 
 import hypothesis
@@ -122,21 +121,32 @@ def test_steps_are_those_of_note_seq(chords, keys):
 # Inference
 
 
+def key_chord_distribution(out_of_key):
+    """note_seq's, with powers rounded as before NumPy 1.22, and now by Python."""
+    kinds = chord_inference._CHORD_KIND_PITCHES
+    rows = np.zeros([12, len(chord_inference._CHORDS)])
+    for key, (number, chord) in itertools.product(
+        range(12), enumerate(chord_inference._CHORDS)
+    ):
+        root, pitches = (0, []) if number == 0 else (chord[0], kinds[chord[1]])
+        scale = chord_inference._KEY_PITCHES
+        inside = sum((root + pitch - key) % 12 in scale for pitch in pitches)
+        rows[key, number] = (1 - out_of_key) ** inside
+        rows[key, number] *= out_of_key ** (len(pitches) - inside)
+    return rows / rows.sum(axis=1)[:, np.newaxis]
+
+
 @pytest.fixture(scope="module")
 def note_seqs_inference():
-    """note_seq's chord inference, computing its matrix of transitions once."""
-    transitions = chord_inference._key_chord_transition_distribution
-    once = functools.cache(
-        lambda *args: transitions(chord_inference._key_chord_distribution(0.01), *args)
-    )
+    """note_seq's chord inference, computing its probabilities once."""
+    chords = key_chord_distribution(0.01)
+    transitions = chord_inference._key_chord_transition_distribution(chords, 0.001, 0.5)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            chord_inference,
-            "_key_chord_transition_distribution",
-            lambda _, key_change_prob, chord_change_prob: once(
-                key_change_prob, chord_change_prob
-            ),
-        )
+        for name, value in {
+            "_key_chord_distribution": chords,
+            "_key_chord_transition_distribution": transitions,
+        }.items():
+            patch.setattr(chord_inference, name, lambda *_, value=value, **__: value)
         yield note_seq.infer_chords_for_sequence
 
 
