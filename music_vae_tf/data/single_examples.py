@@ -31,7 +31,6 @@ COUNTERS = {
     "empty-extractions": "of these, pieces without an example",
     "extracted-examples": "examples",
     "empty-reextraction": "examples that turned into notes are none",
-    "several-reextractions": "examples that turned into notes are more than one",
     "all-examples": "examples written as notes",
     "unique-examples": "of these, different ones",
 }
@@ -132,14 +131,11 @@ def _add_examples(result: SingleExamples, piece: NoteSequence, converter: Conver
     result.counts["extracted-examples"] += len(examples)
     for example in examples:
         sequence = _as_sequence(converter, example)
-        found = len(converter.extract(sequence).examples)
-        if found == 1:
+        if converter.extract(sequence).examples:
             result.counts["all-examples"] += 1
             result.sequences.append(sequence)
         else:
-            # Magenta dies of more than one.
-            problem = "several-reextractions" if found else "empty-reextraction"
-            result.counts[problem] += 1
+            result.counts["empty-reextraction"] += 1
 
 
 def _as_sequence(converter: Converter, example) -> NoteSequence:
