@@ -122,7 +122,10 @@ def _config(flags, record):
 def _seed(flags, record) -> int:
     if flags.seed is not None:
         return flags.seed
-    return record.seed if record else random.SystemRandom().randrange(2**31)
+    if record is not None:
+        return record.seed
+    # An evaluation gives the same numbers each time.
+    return 0 if flags.mode == "eval" else random.SystemRandom().randrange(2**31)
 
 
 class _Source:

@@ -74,7 +74,8 @@ class Progress(abc.ABC):
         of_total = "" if self.total is None else f"/{self.total}"
         parts = [f"{self.done}{of_total} {self.unit}"]
         if pace := self.units_per_s:
-            parts.append(f"{pace:.3g} {self.unit}/s")
+            digits = ".3g" if pace < 100 else ",.0f"
+            parts.append(f"{pace:{digits}} {self.unit}/s")
             if left := (self.total or self.done) - self.done:
                 parts.append(f"{duration(left / pace)} left")
         return ", ".join([*parts, *filter(None, [self.note])])

@@ -34,6 +34,17 @@ def test_figures_tell_pace_time_left_and_note(clock):
         assert bar.figures() == "21/100 steps, 2 steps/s, 40 s left, loss 12.3"
 
 
+@pytest.mark.parametrize(
+    ("units", "pace"), [(1, "0.1"), (123, "12.3"), (12345, "1,234")]
+)
+def test_a_pace_is_told_in_digits(clock, units, pace):
+    with progress(None, "Reading", unit="files") as bar:
+        bar.advance(0)
+        clock.now_s = 10
+        bar.advance(units)
+        assert bar.figures() == f"{units} files, {pace} files/s"
+
+
 def test_the_pace_is_that_of_the_last_minute(clock):
     with progress(10_000, "Training", unit="steps") as bar:
         for second in range(200):
