@@ -20,7 +20,13 @@ COMMANDS = [
     "convert_dir_to_note_sequences",
     "music_vae_train",
     "music_vae_generate",
+    "music_vae_preprocess_tfrecord",
 ]
+# --tfds_name: MIDI data sets of TensorFlow Datasets. Older ones look for each set in a
+# bucket that is gone, and wait for it.
+TFDS = ["tensorflow-datasets>=4.9.10"]
+# music_vae_preprocess_tfrecord, on one machine or many.
+BEAM = ["apache-beam>=2.70"]
 
 setup(
     name="music_vae_tf",
@@ -73,11 +79,11 @@ setup(
     ],
     extras_require={
         "gpu": ["tensorflow[and-cuda]>=2.18"],
-        # --tfds_name: MIDI data sets of TensorFlow Datasets.
-        "tfds": ["tensorflow-datasets>=4.9"],
-        # music_vae_preprocess_tfrecord, on one machine or many.
-        "beam": ["apache-beam>=2.60"],
+        "tfds": TFDS,
+        "beam": BEAM,
         "test": [
+            *TFDS,
+            *BEAM,
             "pytest>=8",
             "hypothesis>=6.100",
             # What it accepts changes from one minor version to the next.
