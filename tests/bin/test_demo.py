@@ -47,7 +47,7 @@ def test_it_converts_trains_generates_and_draws(tmp_path, monkeypatch, capsys):
     assert convert[1]["input_dir"] == tmp_path / "grooves"
     assert train[1]["examples_path"] == convert[1]["output_file"]
     assert train[1]["config"] == generate[1]["config"] == "groovae_4bar"
-    assert train[1]["hparams"] == "batch_size=32"
+    assert train[1]["hparams"] == f"batch_size=32,{demo.HURRIED}"
     assert generate[1]["run_dir"] == train[1]["run_dir"]
     loops = sorted(tmp_path.glob("*.mid"))
     assert len(loops) == 5
@@ -65,7 +65,7 @@ def test_own_midi_takes_the_place_of_the_grooves(tmp_path, monkeypatch):
     arguments = [f"--input_dir={tmp_path / 'own'}", f"--output_dir={tmp_path / 'out'}"]
     assert demo.run(arguments) == 0
     assert calls.made[0][1]["input_dir"] == str(tmp_path / "own")
-    assert calls.made[1][1]["hparams"] == "batch_size=3"
+    assert calls.made[1][1]["hparams"] == f"batch_size=3,{demo.HURRIED}"
     assert not (tmp_path / "out" / "grooves").exists()
 
 
