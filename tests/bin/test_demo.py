@@ -47,7 +47,7 @@ def test_it_converts_trains_generates_and_draws(tmp_path, monkeypatch, capsys):
     assert convert[1]["input_dir"] == tmp_path / "grooves"
     assert train[1]["examples_path"] == convert[1]["output_file"]
     assert train[1]["config"] == generate[1]["config"] == "groovae_4bar"
-    assert train[1]["hparams"] == f"batch_size=32,{demo.HURRIED}"
+    assert train[1]["hparams"] == f"batch_size={demo.BATCH_SIZE},{demo.HURRIED}"
     assert generate[1]["run_dir"] == train[1]["run_dir"]
     loops = sorted(tmp_path.glob("*.mid"))
     assert len(loops) == 5
