@@ -18,7 +18,6 @@ import random
 import shlex
 import signal
 import sys
-from collections.abc import Callable, Iterable
 
 from absl import logging
 
@@ -128,52 +127,21 @@ def _seed(flags, record) -> int:
     return 0 if flags.mode == "eval" else random.SystemRandom().randrange(2**31)
 
 
-class _Source:
-    """Where NoteSequences come from."""
-
-    def __init__(self, name: str, read: Callable[[], Iterable]):
-        self.name, self._read = name, read
-        self._failure = None
-
-    def read(self):
-        """All NoteSequences, from the first."""
-        try:
-            yield from self._read()
-        except Exception as error:
-            self._failure = error
-            raise
-
-    @contextlib.contextmanager
-    def failing_in_its_own_words(self):
-        """An error of `read` leaves as it was raised, not as tf.data wraps it."""
-        try:
-            yield
-        except Exception:
-            if self._failure is None:
-                raise
-            raise self._failure from None
-
-
-def _source(flags, config, split) -> _Source:
+def _source(flags, config, split):
     """NoteSequences of --examples_path, or of a TFDS set."""
+    from music_vae_tf.data.source import Source
+
     if flags.examples_path and flags.tfds_name:
         raise UserError("give --examples_path or --tfds_name, not both")
     if flags.examples_path:
-        from music_vae_tf.data import records
-
-        path = os.path.expanduser(flags.examples_path)
-        records.matching_files(path)
-        return _Source(path, lambda: records.read_note_sequences(path))
+        return Source.of_files(os.path.expanduser(flags.examples_path))
     name = flags.tfds_name or config.dataset.tfds_name
     if not name:
         raise UserError(
             "--examples_path is missing: name a TFRecord file of NoteSequences, which "
             "convert_dir_to_note_sequences makes of a folder of MIDI"
         )
-    from music_vae_tf.data import tfds
-
-    tfds.require()
-    return _Source(name, lambda: tfds.read_note_sequences(name, split))
+    return Source.of_data_set(name, split)
 
 
 def _say_devices():

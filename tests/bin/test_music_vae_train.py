@@ -236,8 +236,9 @@ def test_a_training_says_what_it_does(ten_at_once, groove_records, tmp_path, cap
 
 
 def test_without_an_end_the_number_of_steps_is_not_invented(
-    groove_records, tmp_path, after_five_steps, capsys
+    groove_records, tmp_path, after_five_steps, monkeypatch, capsys
 ):
+    monkeypatch.setattr(progress, "FIRST_LINE_AFTER_S", 0)
     after_five_steps(lambda: signal.raise_signal(signal.SIGINT))
     assert run(tmp_path, groove_records, 0) == 130
     assert "Training: 1 steps, loss" in capsys.readouterr().err

@@ -1,0 +1,57 @@
+"""Where NoteSequences come from: TFRecord files, or a data set of TFDS."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
+
+
+class Source:
+    """NoteSequences that can be read again and again."""
+
+    def __init__(self, name: str, read: Callable[[], Iterable]):
+        self.name = name
+        self._read = read
+        self._failure = None
+
+    @classmethod
+    def of_files(cls, pattern: str) -> Source:
+        """TFRecord files, by a path or a pattern.
+
+        Raises:
+            records.BadRecords: there is none.
+        """
+        from music_vae_tf.data import records
+
+        records.matching_files(pattern)
+        return cls(pattern, lambda: records.read_note_sequences(pattern))
+
+    @classmethod
+    def of_data_set(cls, name: str, split: str) -> Source:
+        """A data set of TensorFlow Datasets, by its name there.
+
+        Raises:
+            tfds.NoDataset: TensorFlow Datasets is not installed.
+        """
+        from music_vae_tf.data import tfds
+
+        tfds.require()
+        return cls(name, lambda: tfds.read_note_sequences(name, split))
+
+    def read(self) -> Iterator:
+        """All NoteSequences, from the first."""
+        try:
+            yield from self._read()
+        except Exception as error:
+            self._failure = error
+            raise
+
+    @contextlib.contextmanager
+    def failing_in_its_own_words(self):
+        """An error of `read` leaves as it was raised, not as tf.data wraps it."""
+        try:
+            yield
+        except Exception:
+            if self._failure is None:
+                raise
+            raise self._failure from None

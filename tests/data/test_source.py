@@ -1,0 +1,46 @@
+"""NoteSequences are read anew each time, and errors keep their words."""
+
+import pytest
+import tensorflow as tf
+from note_seq.protobuf import music_pb2
+
+from music_vae_tf.data.records import BadRecords, records_writer
+from music_vae_tf.data.source import Source
+
+
+def test_files_are_read_from_the_first_each_time(tmp_path):
+    for name in "ab":
+        with records_writer(tmp_path / f"{name}.tfrecord") as write:
+            write(music_pb2.NoteSequence(filename=name).SerializeToString())
+    source = Source.of_files(str(tmp_path / "*.tfrecord"))
+    for _ in range(2):
+        assert [sequence.filename for sequence in source.read()] == ["a", "b"]
+
+
+def test_files_that_are_not_there_are_missed_at_once(tmp_path):
+    with pytest.raises(BadRecords, match="no file matches"):
+        Source.of_files(str(tmp_path / "*.tfrecord"))
+
+
+def breaking():
+    yield 1
+    raise BadRecords("record 1 is cut off")
+
+
+def test_an_error_inside_a_tensorflow_data_set_keeps_its_class_and_words():
+    source = Source("somewhere", breaking)
+    numbers = tf.data.Dataset.from_generator(
+        source.read, output_signature=tf.TensorSpec([], tf.int32)
+    )
+    with (
+        pytest.raises(BadRecords, match="^record 1 is cut off$"),
+        source.failing_in_its_own_words(),
+    ):
+        list(numbers)
+
+
+def test_other_errors_are_left_as_they_are():
+    source = Source("somewhere", lambda: [1])
+    assert list(source.read()) == [1]
+    with pytest.raises(KeyError), source.failing_in_its_own_words():
+        raise KeyError
