@@ -60,7 +60,7 @@ setup(
         "pretty_midi>=0.2.11",
         # Of note_seq, too: its pydub needs audioop, which Python 3.13 no longer has.
         "audioop-lts; python_version >= '3.13'",
-        # MIDI files are written with it; pretty_midi reads with it.
+        # MIDI files are written with it; pretty_midi reads unusual ones with it.
         "mido>=1.3",
         "protobuf>=4.21.2",
         "numpy>=1.26",

@@ -23,8 +23,6 @@ from music_vae_tf.bin.progress import progress
 
 log = logging.getLogger(__name__)
 
-PARSERS = ["music_vae_tf.data.lean_note_seq", "music_vae_tf.data.midi"]
-
 command = Command("convert_dir_to_note_sequences", __doc__)
 command.string("input_dir", None, "Folder of music files.", required=True)
 command.string(
@@ -87,7 +85,7 @@ def _convert(root, names, output_file, num_workers):
                 functools.partial(_convert_one, root),
                 names,
                 num_workers,
-                preload=PARSERS,
+                preload=["music_vae_tf.data.midi"],
             )
         ) as conversions,
         progress(len(names), "Converting", unit="files") as bar,
@@ -102,8 +100,7 @@ def _convert(root, names, output_file, num_workers):
 
 
 def _convert_one(root, name):
-    # Only the processes that convert import these, and in this order.
-    from music_vae_tf.data import lean_note_seq, midi  # noqa: F401
+    from music_vae_tf.data import midi  # only the processes that convert need it
 
     return midi.convert(root, name)
 

@@ -1,6 +1,3 @@
 """From files to batches: MIDI, NoteSequences, examples."""
 
-import warnings
-
-# note_seq brings pydub, which misses ffmpeg aloud; nothing here decodes sound.
-warnings.filterwarnings("ignore", "Couldn't find ffmpeg", RuntimeWarning)
+from music_vae_tf.data import lean_note_seq  # noqa: F401  before any of note_seq

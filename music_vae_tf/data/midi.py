@@ -1,4 +1,9 @@
-"""Music files -> NoteSequences: MIDI, MusicXML and ABC, as Magenta reads them."""
+"""Music files -> NoteSequences: MIDI, MusicXML and ABC, as Magenta reads them.
+
+MIDI that is written as the standard says is read by `midi_events` and `midi_notes`, all
+other by the libraries that Magenta uses. These, and the parsers of MusicXML and ABC,
+are imported where a file asks for them: they take longer than most files do.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +15,9 @@ import warnings
 from pathlib import Path
 from typing import NamedTuple
 
-import mido
-import pretty_midi
-from note_seq import abc_parser, midi_io, musicxml_reader
 from note_seq.protobuf import music_pb2
 
+from music_vae_tf.data import midi_events, midi_notes
 from music_vae_tf.data.folder import kind_of
 
 # pretty_midi keeps the time of every tick, and needs up to 32 bytes for each. This is
@@ -100,6 +103,21 @@ def _identify(sequence, root, name, tune):
 def _parse_midi(data):
     if not data.startswith(b"MThd"):
         raise UnreadableMusic(f"no MIDI file: it starts with {data[:4]!r}")
+    try:
+        ticks_per_quarter, tracks = midi_events.read_events(data)
+    except midi_events.Unusual:
+        return _parse_unusual_midi(data)
+    _check_length(max(track.length for track in tracks))
+    sequence = midi_notes.to_note_sequence(ticks_per_quarter, tracks)
+    misplaced = any(track.signatures for track in tracks[1:])
+    return Reading({"": sequence}, [MISPLACED] if misplaced else [])
+
+
+def _parse_unusual_midi(data):
+    import mido
+    import pretty_midi
+    from note_seq import midi_io
+
     with warnings.catch_warnings(record=True) as spoken:
         warnings.simplefilter("always")
         try:
@@ -122,12 +140,17 @@ def _check_time(midi):
     if midi.ticks_per_beat < 0:
         # Magenta gives such files negative times, of which nothing can be made.
         raise UnreadableMusic("time in SMPTE frames: save it with ticks per quarter")
-    ticks = max(sum(message.time for message in track) for track in midi.tracks)
+    _check_length(max(sum(message.time for message in track) for track in midi.tracks))
+
+
+def _check_length(ticks):
     if ticks > MAX_TICKS:
         raise UnreadableMusic(f"absurd length: {ticks} ticks, {MAX_TICKS} at most")
 
 
 def _parse_musicxml(data):
+    from note_seq import musicxml_reader
+
     # The parser wants a file, and goes by its name.
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "score.mxl" if data.startswith(b"PK") else "score.xml")
@@ -140,6 +163,8 @@ def _parse_musicxml(data):
 
 
 def _parse_abc(data):
+    from note_seq import abc_parser
+
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
