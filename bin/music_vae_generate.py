@@ -100,7 +100,7 @@ def main(flags):
     from music_vae_tf import config as configs
 
     if flags.list_configs:
-        print("\n".join(configs.names()))
+        print("\n".join(configs.names("music_vae")))
         return
     _check(flags)
     config, checkpoint = _config_and_checkpoint(flags)
@@ -131,7 +131,7 @@ def _config_and_checkpoint(flags):
     from music_vae_tf import config as configs
     from music_vae_tf.run_directory import RunDirectory
 
-    asked = configs.load(flags.config) if flags.config else None
+    asked = configs.load(flags.config, "music_vae") if flags.config else None
     if flags.checkpoint_file is not None:
         if asked is None:
             raise UserError("--checkpoint_file needs --config, which it is one of")

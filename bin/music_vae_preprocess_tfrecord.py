@@ -77,7 +77,7 @@ def main(flags):
     pipeline_options = next(csv.reader([flags.pipeline_options]))
     if not preprocess.runs_here(pipeline_options):
         logging.getLogger("apache_beam").setLevel(logging.INFO)  # tells where it runs
-    converter = build.converter(config.load(flags.config))
+    converter = build.converter(config.load(flags.config, "music_vae"))
     if isinstance(converter, GrooveConverter):  # its times shall not be rounded
         converter = dataclasses.replace(converter, double_precision=True)
     counts, left_out = preprocess.run(

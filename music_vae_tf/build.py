@@ -9,14 +9,23 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import tensorflow as tf
 
 from music_vae_tf import schedules
-from music_vae_tf.config import Config, ConfigError, Kind, MusicVAEConfig, construct
+from music_vae_tf.config import (
+    Config,
+    ConfigError,
+    Kind,
+    MusicVAEConfig,
+    ObjectiveConfig,
+    construct,
+)
 from music_vae_tf.data.converters.base import Converter
 from music_vae_tf.models import decoders, encoders, hierarchical, outputs
 from music_vae_tf.models.music_vae import MusicVAE
+from music_vae_tf.models.trainable import Trainable
 
 # A converter is imported when it is asked for: each drags in its own libraries.
 CONVERTERS = {
@@ -47,8 +56,43 @@ def augmenter(config: Config):
     return Augmenter(dataset.transpose_range, dataset.stretch_range)
 
 
-def model(config: Config, converter: Converter) -> MusicVAE:
+def model(config: Config, converter: Converter) -> Trainable:
     """The untrained model of a config, as wide as the converter's rows."""
+    return _MODELS[config.kind].model(config, converter)
+
+
+@dataclass(frozen=True)
+class Descent:
+    """How far a step goes: a schedule of the step, and limits of the gradient."""
+
+    learning_rate: Callable[[tf.Tensor], tf.Tensor]
+    clip_mode: str
+    grad_clip: float
+    grad_norm_clip_to_zero: float
+
+
+def objective(config: Config):
+    """What the model of a config minimises: an object with a `descent`, and with all
+    that the model's loss needs."""
+    training = config.training
+    descent = Descent(
+        learning_rate=lambda step: schedules.learning_rate(
+            step,
+            training.learning_rate,
+            training.decay_rate,
+            training.min_learning_rate,
+        ),
+        clip_mode=training.clip_mode,
+        grad_clip=training.grad_clip,
+        grad_norm_clip_to_zero=training.grad_norm_clip_to_zero,
+    )
+    return _MODELS[config.kind].objective(config.objective, descent)
+
+
+# MusicVAE.
+
+
+def _music_vae_of(config: Config, converter: Converter) -> MusicVAE:
     return music_vae(
         config.model,
         converter.inputs.depth,
@@ -73,32 +117,22 @@ def music_vae(
 
 
 @dataclass(frozen=True)
-class Objective:
-    """What a step minimises, and by how far: schedules of the step, and limits."""
+class Elbo:
+    """The evidence lower bound: schedules of the step, and the free bits."""
 
+    descent: Descent
     beta: Callable[[tf.Tensor], tf.Tensor]
-    learning_rate: Callable[[tf.Tensor], tf.Tensor]
     sampling_probability: Callable[[tf.Tensor], tf.Tensor | float]
     evaluation_sampling_probability: float
     free_bits: float
-    clip_mode: str
-    grad_clip: float
-    grad_norm_clip_to_zero: float
 
 
-def objective(config: Config) -> Objective:
-    """The objective of a config."""
-    section, training = config.objective, config.training
+def _elbo(section: ObjectiveConfig, descent: Descent) -> Elbo:
     sampling = (section.sampling_schedule, section.sampling_rate)
     in_evaluation = schedules.evaluation_sampling_probability(*sampling)
-    return Objective(
+    return Elbo(
+        descent,
         beta=lambda step: schedules.beta(step, section.max_beta, section.beta_rate),
-        learning_rate=lambda step: schedules.learning_rate(
-            step,
-            training.learning_rate,
-            training.decay_rate,
-            training.min_learning_rate,
-        ),
         # A training that never samples says so with a number, and builds no sampler.
         sampling_probability=(
             lambda step: (
@@ -109,10 +143,17 @@ def objective(config: Config) -> Objective:
         ),
         evaluation_sampling_probability=in_evaluation,
         free_bits=section.free_bits,
-        clip_mode=training.clip_mode,
-        grad_clip=training.grad_clip,
-        grad_norm_clip_to_zero=training.grad_norm_clip_to_zero,
     )
+
+
+class _Makers(NamedTuple):
+    """What makes the objects of a kind of model."""
+
+    model: Callable[[Config, Converter], Trainable]
+    objective: Callable[[object, Descent], object]
+
+
+_MODELS = {"music_vae": _Makers(_music_vae_of, _elbo)}
 
 
 def _check_kind(table, kind: Kind, where: str):

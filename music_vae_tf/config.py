@@ -146,7 +146,15 @@ class DatasetConfig:
                 raise ConfigError(f"{name} is [{low}, {high}]; the lower comes first")
 
 
-MODELS = {"music_vae": MusicVAEConfig}  # by `kind` of the section `model`
+class Sections(NamedTuple):
+    """What the sections of a config hold for one kind of model."""
+
+    model: type
+    objective: type
+
+
+# By `kind` of the section `model`.
+MODELS = {"music_vae": Sections(MusicVAEConfig, ObjectiveConfig)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -155,10 +163,15 @@ class Config:
 
     name: str
     converter: Kind
-    model: MusicVAEConfig
-    objective: ObjectiveConfig
+    model: object  # of one of the MODELS
+    objective: object  # of the same
     training: TrainingConfig
     dataset: DatasetConfig = DatasetConfig()
+
+    @property
+    def kind(self) -> str:
+        """Of its model."""
+        return next(k for k, s in MODELS.items() if type(self.model) is s.model)
 
 
 HPARAMS_SECTIONS = ("model", "objective", "training")
@@ -167,23 +180,44 @@ HPARAMS_SECTIONS = ("model", "objective", "training")
 # Files.
 
 
-def names() -> list[str]:
-    """The named configurations that come with this package."""
+def names(*kinds: str) -> list[str]:
+    """The named configurations of these kinds of model, by default all there are."""
     folder = resources.files("music_vae_tf.configs")
-    return sorted(
+    every = sorted(
         Path(entry.name).stem
         for entry in folder.iterdir()
         if entry.name.endswith(".yaml")
     )
+    return [name for name in every if not kinds or _kind_in(folder, name) in kinds]
 
 
-def load(name_or_path: str) -> Config:
+def _kind_in(folder, name: str) -> str:
+    """The kind of model in a config's file, found without reading all of it."""
+    text = (folder / f"{name}.yaml").read_text(encoding="utf-8")
+    return re.search(r"^model:\n  kind: (\w+)", text, re.MULTILINE)[1]
+
+
+def load(name_or_path: str, *kinds: str) -> Config:
     """The configuration of this name, or in this YAML file of the user's own.
 
+    Args:
+        kinds: of model, of which it must be one; without them any.
+
     Raises:
-        ConfigError: there is none; or it does not say what a config must say.
+        ConfigError: there is none; it does not say what a config must say; or it is for
+            another kind of model.
         OSError: the file cannot be read.
     """
+    config = _load(name_or_path, kinds)
+    if kinds and config.kind not in kinds:
+        raise ConfigError(
+            f"config {name_or_path} is for a model of kind {config.kind}; expected "
+            f"one for {' or '.join(kinds)}: {', '.join(names(*kinds))}"
+        )
+    return config
+
+
+def _load(name_or_path, kinds):
     path = Path(name_or_path)
     if path.suffix in (".yaml", ".yml"):
         try:
@@ -191,10 +225,13 @@ def load(name_or_path: str) -> Config:
         except (ConfigError, UnicodeDecodeError) as error:
             raise ConfigError(f"{path}: {error}") from error
     if name_or_path not in names():
+        known = names(*kinds)
+        listed = "`music_vae_generate --list_configs` lists them all"
+        if len(known) < 10:
+            listed = f"there are {', '.join(known)}"
         raise ConfigError(
-            f"no config is called {name_or_path!r}{_nearest(name_or_path, names())}; "
-            "`music_vae_generate --list_configs` lists them all, and a file of your "
-            "own is given by its path, ending in .yaml"
+            f"no config is called {name_or_path!r}{_nearest(name_or_path, known)}; "
+            f"{listed}, and a file of your own is given by its path, ending in .yaml"
         )
     file = resources.files("music_vae_tf.configs") / f"{name_or_path}.yaml"
     return parse(file.read_text(encoding="utf-8"), name_or_path)
@@ -218,16 +255,21 @@ def parse(text: str, name: str) -> Config:
         raise ConfigError(
             f"{where} > model > kind: {model.kind!r} is none of {', '.join(MODELS)}"
         )
-    section = construct(MODELS[model.kind], model.arguments, f"{where} > model")
-    return construct(Config, {**document, "name": name, "model": section}, where)
+    read = {
+        section: construct(cls, document_section, f"{where} > {section}")
+        for section, cls, document_section in (
+            ("model", MODELS[model.kind].model, model.arguments),
+            ("objective", MODELS[model.kind].objective, document["objective"]),
+        )
+    }
+    return construct(Config, {**document, "name": name, **read}, where)
 
 
 def dump(config: Config) -> str:
     """YAML text that `parse` reads back to an equal configuration."""
-    kinds = {model: kind for kind, model in MODELS.items()}
     document = _plain(config)
     del document["name"]
-    document["model"] = {"kind": kinds[type(config.model)], **document["model"]}
+    document["model"] = {"kind": config.kind, **document["model"]}
     return yaml.dump(document, Dumper=_Dumper, sort_keys=False)
 
 

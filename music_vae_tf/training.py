@@ -1,4 +1,4 @@
-"""Training and evaluation: the loop around `MusicVAE.train_step`."""
+"""Training and evaluation: the loop around `Trainable.train_step`."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ import tensorflow as tf
 from music_vae_tf import build, checkpoint
 from music_vae_tf.config import Config
 from music_vae_tf.config import hparams as hparams_of
-from music_vae_tf.models.music_vae import MusicVAE
-from music_vae_tf.models.outputs import Tally
+from music_vae_tf.models.tally import Tally
+from music_vae_tf.models.trainable import Trainable
 
 SAVE_EVERY_S = 60
 SUMMARISE_EVERY_STEPS = 100
@@ -42,19 +42,21 @@ class _LearningRate(keras.optimizers.schedules.LearningRateSchedule):
         return self.of_step(step)
 
 
-def compiled_model(config: Config, converter, seed: int) -> MusicVAE:
+def compiled_model(config: Config, converter, seed: int) -> Trainable:
     """A new model of a config with its optimizer, initialised from the seed."""
     # Keras takes seeds of 32 bits.
     keras.utils.set_random_seed(int(np.random.SeedSequence(seed).generate_state(1)[0]))
     model = build.model(config, converter)
     objective = build.objective(config)
-    optimizer = keras.optimizers.Adam(_LearningRate(objective.learning_rate), **ADAM)
+    optimizer = keras.optimizers.Adam(
+        _LearningRate(objective.descent.learning_rate), **ADAM
+    )
     optimizer.build(model.trainable_variables)
     model.compile(optimizer, objective, seed)
     return model
 
 
-def state_of(model: MusicVAE) -> dict[str, object]:
+def state_of(model: Trainable) -> dict[str, object]:
     """All that training goes on from, by our names: weights, moments, the step."""
     weights = model.named_variables
     optimizer = model.optimizer
@@ -69,7 +71,7 @@ def state_of(model: MusicVAE) -> dict[str, object]:
     return {**weights, **moments, "step": optimizer.iterations}
 
 
-def resume(model: MusicVAE, directory) -> str | None:
+def resume(model: Trainable, directory) -> str | None:
     """Goes on from the newest checkpoint of a directory, optimizer and step included.
 
     Returns:
@@ -91,7 +93,7 @@ class Saver(NamedTuple):
     to_keep: int
     every_n_hours: float
 
-    def save(self, model: MusicVAE) -> None:
+    def save(self, model: Trainable) -> None:
         """Writes the checkpoint of the model's step, unless it is the newest there.
 
         To write that once more could only harm it, when killed half way.
@@ -117,7 +119,7 @@ class Saver(NamedTuple):
 
 
 def train(
-    model: MusicVAE,
+    model: Trainable,
     batches: Iterable,
     num_steps: int,
     saver: Saver,
@@ -190,12 +192,12 @@ def _check_finite(loss: float, step: int, saver: Saver):
 
 
 class Evaluation:
-    """Magenta's metrics of a model on batches that stay the same."""
+    """What a model reports of batches that stay the same."""
 
-    def __init__(self, model: MusicVAE, batches: Iterable):
+    def __init__(self, model: Trainable, batches: Iterable):
         self._model, self._batches = model, batches
         number = tf.TensorSpec([], tf.int64)
-        self._tallies_of = _compiled(self._tallies, batches, number)
+        self._tallies_of = _compiled(model.evaluate_batch, batches, number)
 
     def of_checkpoint(self, path) -> dict[str, float]:
         """The metrics by name, with the weights and at the step of a checkpoint."""
@@ -213,11 +215,6 @@ class Evaluation:
                 before = totals.get(name)
                 totals[name] = tally if before is None else before.plus(tally)
         return {name: float(tally.value) for name, tally in totals.items()}
-
-    def _tallies(self, batch, number):
-        step = self._model.optimizer.iterations
-        terms, beta = self._model.evaluation_terms(batch, step, number)
-        return self._model.metrics_of(batch, terms, beta)
 
 
 # Summaries for TensorBoard, under Magenta's tags. (Its files have some with `_1` at the

@@ -9,51 +9,11 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from magenta_configs import MAGENTA, MAGENTA_COLUMNS
 
 from music_vae_tf import config
 from music_vae_tf.config import ConfigError, Kind, Rule
 
-# Magenta 2.1.4's CONFIG_MAP. The sampling schedule is inverse_sigmoid where there is a
-# sampling rate, else constant.
-MAGENTA_COLUMNS = (
-    *("batch_size", "max_seq_len", "z_size", "enc_rnn_size", "dec_rnn_size"),
-    *("free_bits", "max_beta", "beta_rate", "sampling_rate", "dropout_keep_prob"),
-)
-MAGENTA = {
-    "cat-mel_2bar_small": (512, 32, 256, [512], [256] * 2, 0, 0.2, 0.99999, 1000, 1),
-    "cat-mel_2bar_big": (512, 32, 512, [2048], [2048] * 3, 0, 0.5, 0.99999, 1000, 1),
-    "cat-mel_2bar_med_chords": (512, 32, 256, [1024], [512] * 3, 0, 1, 0, 0, 1),
-    "cat-drums_2bar_small": (512, 32, 256, [512], [256] * 2, 48, 0.2, 0, 1000, 1),
-    "cat-drums_2bar_big": (512, 32, 512, [2048], [2048] * 3, 48, 0.2, 0, 1000, 1),
-    "nade-drums_2bar_reduced": (512, 32, 256, [1024], [512] * 2, 48, 0.2, 0, 1000, 1),
-    "nade-drums_2bar_full": (512, 32, 256, [1024], [512] * 2, 48, 0.2, 0, 1000, 1),
-    "flat-trio_16bar": (256, 256, 512, [2048] * 2, [2048] * 3, 0, 1, 0, 0, 1),
-    "hierdec-trio_16bar": (256, 256, 512, [2048] * 2, [1024] * 2, 256, 0.2, 0, 0, 1),
-    "hier-trio_16bar": (256, 256, 512, [1024], [1024] * 2, 256, 0.2, 0, 0, 1),
-    "flat-mel_16bar": (512, 256, 512, [2048] * 2, [2048] * 3, 256, 0.2, 0, 0, 1),
-    "hierdec-mel_16bar": (512, 256, 512, [2048] * 2, [1024] * 2, 256, 0.2, 0, 0, 1),
-    "hier-mel_16bar": (512, 256, 512, [1024], [1024] * 2, 256, 0.2, 0, 0, 1),
-    "hier-multiperf_vel_1bar_med": (256, 512, 512, [1024], [512] * 3, 0, 1, 0, 0, 1),
-    "hier-multiperf_vel_1bar_big": (256, 512, 512, [2048], [1024] * 3, 0, 1, 0, 0, 1),
-    "hier-multiperf_vel_1bar_med_chords": (
-        *(256, 512, 512, [1024], [512] * 3, 0, 1, 0, 0, 1),
-    ),
-    "hier-multiperf_vel_1bar_big_chords": (
-        *(256, 512, 512, [2048], [1024] * 3, 0, 1, 0, 0, 1),
-    ),
-    "groovae_4bar": (512, 64, 256, [512], [256] * 2, 48, 0.2, 0, 0, 0.3),
-    "groovae_2bar_humanize": (512, 32, 256, [512], [256] * 2, 48, 0.2, 0, 0, 0.3),
-    "groovae_2bar_tap_fixed_velocity": (
-        *(512, 32, 256, [512], [256] * 2, 48, 0.2, 0, 0, 0.3),
-    ),
-    "groovae_2bar_tap_fixed_velocity_note_dropout": (
-        *(512, 32, 256, [512], [256] * 2, 48, 0.2, 0, 0, 0.3),
-    ),
-    "groovae_2bar_add_closed_hh": (512, 32, 256, [512], [256] * 2, 48, 0.2, 0, 0, 0.3),
-    "groovae_2bar_hits_control_tfds": (
-        *(512, 32, 256, [512], [256] * 2, 48, 0.2, 0, 0, 0.3),
-    ),
-}
 MAGENTA_ALL_ALIKE = {
     "grad_clip": 1,
     "clip_mode": "global_norm",
@@ -110,7 +70,22 @@ def differences(one, other):
 
 
 def test_there_are_magentas_configs():
-    assert config.names() == sorted(MAGENTA)
+    assert set(MAGENTA) <= set(config.names("music_vae"))
+
+
+def test_configs_are_found_by_the_kind_of_their_model():
+    by_kind = {kind: config.names(kind) for kind in config.MODELS}
+    assert sorted(n for names in by_kind.values() for n in names) == config.names()
+    for kind, names in by_kind.items():
+        assert {config.load(name).kind for name in names} == {kind}
+
+
+def test_a_config_for_another_kind_of_model_is_refused():
+    with pytest.raises(ConfigError) as refusal:
+        config.load("groovae_4bar", "clef_lstm")
+    assert "for a model of kind music_vae; expected one for clef_lstm" in str(
+        refusal.value
+    )
 
 
 @pytest.mark.parametrize("name", MAGENTA)

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays_of
+from magenta_configs import MAGENTA
 from note_seq.protobuf import music_pb2
 
 from music_vae_tf import checkpoint, config
@@ -60,7 +61,7 @@ def model(groovae):
     return groovae.trained_model(batch_size=3, seed=1)
 
 
-@pytest.mark.parametrize("reference", config.names(), indirect=True)
+@pytest.mark.parametrize("reference", MAGENTA, indirect=True)
 def test_decoding_and_encoding_equal_magentas(reference):
     arrays, length = reference.arrays, reference.config.model.max_seq_len
     model = reference.trained_model(batch_size=3)  # for four: one batch is filled up

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from magenta_configs import MAGENTA
 
 from music_vae_tf import config, schedules
 
@@ -11,7 +12,7 @@ def over_steps(schedule, steps, *arguments):
     return np.array([float(schedule(step, *arguments)) for step in steps], np.float32)
 
 
-@pytest.mark.parametrize("name", config.names())
+@pytest.mark.parametrize("name", MAGENTA)
 def test_schedules_equal_magentas(name, golden):
     loaded = config.load(name)
     _, arrays = golden.model(name)

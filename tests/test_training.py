@@ -152,13 +152,8 @@ def test_an_evaluation_is_the_mean_over_its_batches(store):
     both = training.Evaluation(model, parts).of_model()
     # The latent noise depends on the number of the batch.
     alone = [
-        {
-            name: float(tally.value)
-            for name, tally in model.metrics_of(
-                batch, *model.evaluation_terms(batch, 0, number)
-            ).items()
-        }
-        for number, batch in enumerate(parts)
+        {name: float(t.value) for name, t in model.evaluate_batch(batch, i).items()}
+        for i, batch in enumerate(parts)
     ]
     assert both.keys() == alone[0].keys()
     for name, value in both.items():

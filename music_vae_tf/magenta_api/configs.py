@@ -86,4 +86,4 @@ def _section(cls: type, hparams: HParams, **others):
 
 # Objects of their own in every config. Magenta's share some: changing the hparams of
 # hier-multiperf_vel_1bar_med there changes those of ..._med_chords.
-CONFIG_MAP = {name: _from_ours(ours.load(name)) for name in ours.names()}
+CONFIG_MAP = {name: _from_ours(ours.load(name)) for name in ours.names("music_vae")}

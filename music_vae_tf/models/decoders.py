@@ -25,7 +25,7 @@ from music_vae_tf.models.composed import Composed
 from music_vae_tf.models.encoders import time_major
 from music_vae_tf.models.lstm import BidirectionalStack, LSTMStack
 from music_vae_tf.models.noise import Noise
-from music_vae_tf.models.outputs import merge_tallies
+from music_vae_tf.models.tally import merge_tallies
 
 
 class Reconstruction(NamedTuple):

@@ -18,7 +18,7 @@ from music_vae_tf.models.decoders import Decoder, Reconstruction, Samples
 from music_vae_tf.models.encoders import segment_lengths
 from music_vae_tf.models.lstm import LSTMStack
 from music_vae_tf.models.noise import Noise
-from music_vae_tf.models.outputs import merge_tallies
+from music_vae_tf.models.tally import merge_tallies
 
 
 @keras.saving.register_keras_serializable("music_vae_tf")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import keras
 import tensorflow as tf
@@ -13,7 +13,8 @@ from music_vae_tf.models.composed import Composed
 from music_vae_tf.models.decoders import Reconstruction
 from music_vae_tf.models.hierarchical import HierarchicalDecoder
 from music_vae_tf.models.noise import Noise
-from music_vae_tf.models.outputs import Tally
+from music_vae_tf.models.tally import Tally
+from music_vae_tf.models.trainable import Trainable
 
 
 class Terms(NamedTuple):
@@ -27,8 +28,15 @@ class Terms(NamedTuple):
 
 
 @keras.saving.register_keras_serializable("music_vae_tf")
-class MusicVAE(Composed, keras.Model):
+class MusicVAE(Composed, Trainable):
     """A variational autoencoder of sequences, or with z_size 0 a decoder alone."""
+
+    shown_in_keras: ClassVar = {
+        "loss": "loss",
+        "r_loss": "losses/r_loss",
+        "kl_loss": "losses/kl_loss",
+        "kl_bits": "losses/kl_bits",
+    }
 
     def __init__(
         self,
@@ -58,11 +66,6 @@ class MusicVAE(Composed, keras.Model):
         if z_size:
             self.mu = _latent_layer("mu", z_size)
             self.sigma = _latent_layer("sigma", z_size, "softplus")
-        # Keras's `evaluate` shows these.
-        self.means = {
-            name: keras.metrics.Mean(name)
-            for name in ("loss", "r_loss", "kl_loss", "kl_bits")
-        }
         self.build()
 
     def build(self, input_shape=None):
@@ -76,20 +79,6 @@ class MusicVAE(Composed, keras.Model):
             self.decoder.build(*sizes, self.encoder.levels[0].embedding_size)
         else:
             self.decoder.build(*sizes)
-
-    @property
-    def named_variables(self) -> dict[str, keras.Variable]:
-        """Weights by name: `decoder/layer_0/kernel`.
-
-        Their paths, without the model's own name and without the stacks', which only
-        group layers.
-        """
-        return {
-            variable.path.removeprefix(f"{self.name}/").replace(
-                "/stack/", "/"
-            ): variable
-            for variable in self.trainable_variables
-        }
 
     # The model.
 
@@ -162,8 +151,47 @@ class MusicVAE(Composed, keras.Model):
             controls = tf.convert_to_tensor(controls, tf.float32)
         return self.decoder.sample(z, length, controls, temperature, noise, **options)
 
-    def metrics_of(self, batch: Batch, terms: Terms, beta) -> dict[str, Tally]:
-        """All that Magenta reports in evaluation, by its names."""
+    # What training minimises, and what evaluation reports.
+
+    def training_loss(self, batch: Batch, noise: Noise, step):
+        """The negative evidence lower bound, and what Magenta's summaries show."""
+        beta = self.objective.beta(step)
+        sampling_probability = self.objective.sampling_probability(step)
+        terms = self.elbo(
+            batch,
+            noise,
+            beta=beta,
+            free_bits=self.objective.free_bits,
+            sampling_probability=sampling_probability,
+            training=True,
+        )
+        logs = {
+            "losses/r_loss": tf.reduce_mean(terms.r_loss),
+            "losses/kl_loss": tf.reduce_mean(terms.kl_cost),
+            "losses/kl_bits": tf.reduce_mean(terms.kl_bits),
+            "losses/kl_beta": beta,
+        }
+        if tf.is_tensor(sampling_probability):  # a number where there is no sampling
+            logs["sampling_probability"] = sampling_probability
+        return terms.loss, logs
+
+    def evaluation_tallies(self, batch: Batch, noise: Noise, step) -> dict[str, Tally]:
+        """All that Magenta reports in evaluation, by its names.
+
+        No dropout; where training ever samples, the decoder reads its own samples
+        throughout.
+        """
+        beta = self.objective.beta(step)
+        terms = self.elbo(
+            batch,
+            noise,
+            beta=beta,
+            free_bits=self.objective.free_bits,
+            sampling_probability=self.objective.evaluation_sampling_probability,
+        )
+        return self._tallies(batch, terms, beta)
+
+    def _tallies(self, batch: Batch, terms: Terms, beta) -> dict[str, Tally]:
         batch = self._cut(batch)
         tallies = self.decoder.tallies(
             terms.reconstruction.parameters, batch.targets, batch.lengths
@@ -178,91 +206,6 @@ class MusicVAE(Composed, keras.Model):
         for name, values in scalars.items():
             tallies[name] = Tally.of_steps(values, 1.0)
         return tallies
-
-    # Training, for Keras's `fit` and for the training command alike.
-
-    def compile(self, optimizer, objective, seed=0, **options):
-        """
-        Args:
-            optimizer: a Keras optimizer; its iterations are the training step.
-            objective: beta, sampling_probability (functions of the step), free_bits,
-                clip_mode, grad_clip and grad_norm_clip_to_zero, as `build.objective`
-                makes it.
-            seed: with the step, all that dropout and latent noise depend on.
-        """
-        super().compile(optimizer=optimizer, **options)
-        self.objective = objective
-        self.noise_seed = seed
-
-    def get_compile_config(self):
-        """None: schedules are functions, which no file holds. Compile anew."""
-
-    def train_step(self, batch: Batch) -> dict[str, tf.Tensor]:
-        """One step of the optimizer; returns what Magenta's summaries show, by tag."""
-        step = self.optimizer.iterations
-        beta = self.objective.beta(step)
-        sampling_probability = self.objective.sampling_probability(step)
-        with tf.GradientTape() as tape:
-            terms = self.elbo(
-                Batch(*batch),
-                Noise(self.noise_seed).fold("training").fold(step),
-                beta=beta,
-                free_bits=self.objective.free_bits,
-                sampling_probability=sampling_probability,
-                training=True,
-            )
-        variables = self.trainable_variables
-        gradients, global_norm = self._clip(tape.gradient(terms.loss, variables))
-        learning_rate = self.optimizer.learning_rate
-        self.optimizer.apply(gradients, variables)
-        logs = {
-            "loss": terms.loss,
-            "losses/r_loss": tf.reduce_mean(terms.r_loss),
-            "losses/kl_loss": tf.reduce_mean(terms.kl_cost),
-            "losses/kl_bits": tf.reduce_mean(terms.kl_bits),
-            "losses/kl_beta": beta,
-            "learning_rate": tf.convert_to_tensor(learning_rate),
-            "global_norm": global_norm,
-        }
-        if tf.is_tensor(sampling_probability):  # a number where there is no sampling
-            logs["sampling_probability"] = sampling_probability
-        return logs
-
-    def test_step(self, batch: Batch) -> dict[str, tf.Tensor]:
-        """Means over the evaluation so far, with the weights as they are."""
-        terms, _ = self.evaluation_terms(Batch(*batch), self.optimizer.iterations, 0)
-        values = (terms.loss, terms.r_loss, terms.kl_cost, terms.kl_bits)
-        for mean, value in zip(self.means.values(), values):
-            mean.update_state(value)
-        return {name: mean.result() for name, mean in self.means.items()}
-
-    def evaluation_terms(self, batch: Batch, step, batch_number):
-        """Terms of a batch in evaluation at a training step, and the beta of that step.
-
-        No dropout; where training ever samples, the decoder reads its own samples
-        throughout.
-        """
-        beta = self.objective.beta(step)
-        terms = self.elbo(
-            batch,
-            Noise(self.noise_seed).fold("evaluation").fold(batch_number),
-            beta=beta,
-            free_bits=self.objective.free_bits,
-            sampling_probability=self.objective.evaluation_sampling_probability,
-        )
-        return terms, beta
-
-    def _clip(self, gradients):
-        """Gradients within the objective's limits, and their norm before."""
-        objective = self.objective
-        global_norm = tf.linalg.global_norm(gradients)
-        if objective.clip_mode == "value":
-            limit = objective.grad_clip
-            return [tf.clip_by_value(g, -limit, limit) for g in gradients], global_norm
-        clipped, _ = tf.clip_by_global_norm(gradients, objective.grad_clip, global_norm)
-        # Too long, or not a number: the step is taken with zeros, and Adam's momentum.
-        usable = global_norm < objective.grad_norm_clip_to_zero
-        return [tf.where(usable, g, tf.zeros_like(g)) for g in clipped], global_norm
 
     @property
     def _reencodes(self):

@@ -4,13 +4,14 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from magenta_configs import MAGENTA
 
 from music_vae_tf import build, checkpoint, config, training
 from music_vae_tf.batch import Batch
 from music_vae_tf.models import music_vae
 from music_vae_tf.models.noise import Noise
 
-NAMES = config.names()
+NAMES = sorted(MAGENTA)
 TRAINED = [
     "cat-mel_2bar_small",
     "groovae_4bar",

@@ -112,7 +112,7 @@ class TrainedModel:
             checkpoint.CheckpointError: none there, damaged, or of another config.
         """
         if isinstance(config, str):
-            config = configs.load(config)
+            config = configs.load(config, "music_vae")
         self.config = config
         self.batch_size = batch_size
         self.converter = build.converter(self.config).for_inference()

@@ -1,0 +1,116 @@
+"""What the training loop asks of a model: one step of it, and its evaluation."""
+
+from __future__ import annotations
+
+import abc
+from typing import ClassVar
+
+import keras
+import tensorflow as tf
+
+from music_vae_tf.batch import Batch
+from music_vae_tf.models.noise import Noise
+from music_vae_tf.models.tally import Tally
+
+
+class Trainable(keras.Model, abc.ABC):
+    """A model that says what it minimises and what it reports.
+
+    Optimizer, gradients, their limits and the noise of each step are the same for all
+    models, for Keras's `fit` and for the training commands alike.
+    """
+
+    # Keras's `evaluate` shows these: {name there: name among the tallies}.
+    shown_in_keras: ClassVar[dict[str, str]] = {"loss": "loss"}
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.means = {name: keras.metrics.Mean(name) for name in self.shown_in_keras}
+
+    @abc.abstractmethod
+    def training_loss(self, batch: Batch, noise: Noise, step):
+        """What a step minimises, with dropout and all that belongs to training.
+
+        step: integer scalar, the steps taken before this one. Returns the loss, a
+        scalar, and what else TensorBoard shows of it: {tag: scalar}.
+        """
+
+    @abc.abstractmethod
+    def evaluation_tallies(self, batch: Batch, noise: Noise, step) -> dict[str, Tally]:
+        """All that is reported of a batch in evaluation, `loss` among it, by tag.
+
+        step: integer scalar, the step of the weights.
+        """
+
+    @property
+    def named_variables(self) -> dict[str, keras.Variable]:
+        """Weights by name: `decoder/layer_0/kernel`.
+
+        Their paths, without the model's own name and without the stacks', which only
+        group layers.
+        """
+        return {
+            variable.path.removeprefix(f"{self.name}/").replace(
+                "/stack/", "/"
+            ): variable
+            for variable in self.trainable_variables
+        }
+
+    def compile(self, optimizer, objective, seed=0, **options):
+        """
+        Args:
+            optimizer: a Keras optimizer; its iterations are the training step.
+            objective: has `descent`, which limits gradients (`build.Descent`), and
+                what the model's loss needs, as `build.objective` makes it.
+            seed: with the step, all that dropout and other noise depend on.
+        """
+        super().compile(optimizer=optimizer, **options)
+        self.objective = objective
+        self.noise_seed = seed
+
+    def get_compile_config(self):
+        """None: schedules are functions, which no file holds. Compile anew."""
+
+    def train_step(self, batch: Batch) -> dict[str, tf.Tensor]:
+        """One step of the optimizer; returns what TensorBoard shows of it, by tag."""
+        step = self.optimizer.iterations
+        noise = Noise(self.noise_seed).fold("training").fold(step)
+        with tf.GradientTape() as tape:
+            loss, logs = self.training_loss(Batch(*batch), noise, step)
+        variables = self.trainable_variables
+        gradients, global_norm = self._clip(tape.gradient(loss, variables))
+        learning_rate = self.optimizer.learning_rate
+        self.optimizer.apply(gradients, variables)
+        return {
+            "loss": loss,
+            **logs,
+            "learning_rate": tf.convert_to_tensor(learning_rate),
+            "global_norm": global_norm,
+        }
+
+    def evaluate_batch(self, batch: Batch, number) -> dict[str, Tally]:
+        """Tallies of an evaluation's batch of this number, by tag.
+
+        The same number brings the same noise, whatever the weights.
+        """
+        noise = Noise(self.noise_seed).fold("evaluation").fold(number)
+        return self.evaluation_tallies(Batch(*batch), noise, self.optimizer.iterations)
+
+    def test_step(self, batch: Batch) -> dict[str, tf.Tensor]:
+        """Means over the evaluation so far, with the weights as they are."""
+        tallies = self.evaluate_batch(batch, 0)
+        for name, mean in self.means.items():
+            mean.update_state(tallies[self.shown_in_keras[name]].value)
+        return {name: mean.result() for name, mean in self.means.items()}
+
+    def _clip(self, gradients):
+        """Gradients within the objective's limits, and their norm before."""
+        descent = self.objective.descent
+        global_norm = tf.linalg.global_norm(gradients)
+        if descent.clip_mode == "value":
+            limit = descent.grad_clip
+            return [tf.clip_by_value(g, -limit, limit) for g in gradients], global_norm
+        clipped, _ = tf.clip_by_global_norm(gradients, descent.grad_clip, global_norm)
+        # Too long, or not a number: the step is taken with zeros, and Adam's momentum.
+        usable = global_norm < descent.grad_norm_clip_to_zero
+        return [tf.where(usable, g, tf.zeros_like(g)) for g in clipped], global_norm
