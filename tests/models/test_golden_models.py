@@ -8,7 +8,7 @@ from magenta_configs import MAGENTA
 
 from music_vae_tf import build, checkpoint, config, training
 from music_vae_tf.batch import Batch
-from music_vae_tf.models import music_vae
+from music_vae_tf.models import music_vae, trainable
 from music_vae_tf.models.noise import Noise
 
 NAMES = sorted(MAGENTA)
@@ -132,7 +132,7 @@ def test_three_training_steps_equal_magentas(reference, monkeypatch):
         def normal(self, shape):
             return tf.gather(arrays["train/eps"], model.optimizer.iterations)
 
-    monkeypatch.setattr(music_vae, "Noise", RecordedNoise)
+    monkeypatch.setattr(trainable, "Noise", RecordedNoise)
     take_step = tf.function(model.train_step, autograph=False)
     for i in range(3):
         logs = take_step(reference.batch("full"))
