@@ -53,7 +53,7 @@ def test_every_command_is_a_console_script():
     with_flags = {
         file.stem
         for file in (REPOSITORY / "bin").glob("*.py")
-        if "command = Command(" in file.read_text() and file.stem != "command"
+        if "\nrun = command.entry(" in file.read_text()
     }
     assert with_flags == {*COMMANDS, "demo"}
 
