@@ -21,6 +21,7 @@ COMMANDS = [
     "music_vae_train",
     "music_vae_generate",
     "music_vae_preprocess_tfrecord",
+    "music_vae_prepare_groove",
 ]
 # --tfds_name: MIDI data sets of TensorFlow Datasets. Older ones look for each set in a
 # bucket that is gone, and wait for it.

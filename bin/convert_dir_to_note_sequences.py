@@ -45,7 +45,7 @@ def main(flags):
     output_file = os.path.expanduser(flags.output_file)
     listing = _list(root, flags.recursive)
     os.makedirs(os.path.dirname(output_file) or ".", exist_ok=True)
-    tally = _convert(root, listing.music, output_file, flags.num_workers or _cores())
+    tally = convert(root, listing.music, output_file, flags.num_workers)
     for line in tally.lines():
         print(line)
     if others := _counts(listing.others):
@@ -72,8 +72,16 @@ def _list(root, recursive):
     return listing
 
 
-def _convert(root, names, output_file, num_workers):
-    """Writes the NoteSequences of all files that can be read."""
+def convert(root, names, output_file, num_workers=None) -> Tally:
+    """Writes the NoteSequences of all files that can be read, in the order of names.
+
+    Args:
+        names: of music files, relative to the folder `root`.
+        num_workers: processes that share the work, one per core if None.
+
+    Raises:
+        UserError: none of them can be read; nothing is written.
+    """
     from music_vae_tf.data.records import records_writer
     from music_vae_tf.data.workers import map_in_processes
 
@@ -84,7 +92,7 @@ def _convert(root, names, output_file, num_workers):
             map_in_processes(
                 functools.partial(_convert_one, root),
                 names,
-                num_workers,
+                num_workers or _cores(),
                 preload=["music_vae_tf.data.midi"],
             )
         ) as conversions,

@@ -1,0 +1,97 @@
+"""The Groove MIDI Dataset as it is unpacked: info.csv, and the files that it names.
+
+info.csv has a row for each performance: who played it, in which style and tempo, in
+which file, and whether it is to learn from or to be tested with. Other folders with a
+file like it are read the same way.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+# Gillick et al. 2019; version 1.0.0 has so many performances of each split.
+OFFICIAL_COUNTS = {"train": 897, "validation": 124, "test": 129}
+SPLITS = tuple(OFFICIAL_COUNTS)
+FILE, SPLIT = "midi_filename", "split"
+FILES_LISTED = 10
+
+
+class BadGrooveDataset(ValueError):
+    """An info.csv that does not say what it must, or names what is not there."""
+
+    for_the_user = True
+
+
+def read_info(path, columns: Iterable[str] = (FILE,)) -> list[dict[str, str]]:
+    """The rows of an info.csv: `{column: text}`, one for each performance.
+
+    Args:
+        columns: those that must be there.
+
+    Raises:
+        BadGrooveDataset: there is no such file, or a column, a cell of one, or all
+            rows are missing.
+    """
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file)
+            rows, present = list(reader), reader.fieldnames or ()
+    except FileNotFoundError as error:
+        raise BadGrooveDataset(
+            f"there is no {path}: the folder of the Groove MIDI Dataset has an "
+            "info.csv, which says of each performance what it is"
+        ) from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise BadGrooveDataset(f"{path} is no CSV file in UTF-8: {error}") from error
+    for column in columns:
+        if column not in present:
+            raise BadGrooveDataset(
+                f"{path} has no column {column}; it has {', '.join(present) or 'none'}"
+            )
+        for line, row in enumerate(rows, 2):
+            if not row[column]:
+                raise BadGrooveDataset(f"{path}, row {line}: nothing under {column}")
+    if not rows:
+        raise BadGrooveDataset(f"{path} names no performance: it has no row")
+    return rows
+
+
+def files_of_splits(rows: Iterable[Mapping[str, str]]) -> dict[str, list[str]]:
+    """`{split: its MIDI files}` in the order of the rows, for the splits they name.
+
+    Raises:
+        BadGrooveDataset: a row is of another split than train, validation and test, or
+            a file comes twice.
+    """
+    files = {}
+    for row in rows:
+        if row[SPLIT] not in SPLITS:
+            raise BadGrooveDataset(
+                f"info.csv: {row[FILE]} is of the split {row[SPLIT]!r}; expected "
+                f"{', '.join(SPLITS)}"
+            )
+        files.setdefault(row[SPLIT], []).append(row[FILE])
+    names = Counter(name for split in files.values() for name in split)
+    ((name, count),) = names.most_common(1)
+    if count > 1:
+        raise BadGrooveDataset(
+            f"info.csv: {name} comes {count} times; a performance has one row and is "
+            "of one split"
+        )
+    return {split: files[split] for split in SPLITS if split in files}
+
+
+def missing_files(root, names: Iterable[str]) -> list[str]:
+    """Those of the files that are not in the folder."""
+    return [name for name in names if not os.path.exists(Path(root, name))]
+
+
+def listed(names: list[str]) -> str:
+    """The first names of a long list, a line each, and how many more there are."""
+    shown = [f"\n  {name}" for name in names[:FILES_LISTED]]
+    more = len(names) - len(shown)
+    return "".join(shown) + (f"\n  and {more:,} more" if more else "")
