@@ -28,6 +28,10 @@ COMMANDS = [
 TFDS = ["tensorflow-datasets>=4.9.10"]
 # music_vae_preprocess_tfrecord, on one machine or many.
 BEAM = ["apache-beam>=2.70"]
+# REMI tokens of drums: configs musicvae_groove_tokens and musicvae_groove_tokens_small.
+TOKENS = ["miditok>=3.1", "symusic>=0.5"]
+# A latent space in two dimensions: music_vae_explore.
+UMAP = ["umap-learn>=0.5.9"]
 
 setup(
     name="music_vae_tf",
@@ -82,9 +86,13 @@ setup(
         "gpu": ["tensorflow[and-cuda]>=2.18"],
         "tfds": TFDS,
         "beam": BEAM,
+        "tokens": TOKENS,
+        "umap": UMAP,
         "test": [
             *TFDS,
             *BEAM,
+            *TOKENS,
+            *UMAP,
             "pytest>=8",
             "hypothesis>=6.100",
             # What it accepts changes from one minor version to the next.

@@ -93,6 +93,11 @@ command.integer(
     at_least=0,
     at_most=LARGEST_SEED,
 )
+command.boolean(
+    "grammar",
+    True,
+    "Say no token where the grammar forbids it, in configs whose music is tokens.",
+)
 command.boolean("list_configs", False, "List the names of all configs, and stop.")
 
 
@@ -175,6 +180,7 @@ def _generate(flags, config, checkpoint, write) -> list:
         min(flags.max_batch_size, flags.num_outputs),
         checkpoint,
         seed=flags.seed,
+        grammar=flags.grammar,
     )
     options = {
         "length": length,

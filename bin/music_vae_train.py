@@ -40,6 +40,13 @@ command.string(
 command.boolean(
     "cache_dataset", True, "Keep all examples in memory; otherwise convert as you go."
 )
+command.enum(
+    "reconstruction_loss",
+    None,
+    ["groove", "bce"],
+    "Of configs with hits, velocities and offsets of drums: their own, or all columns "
+    "taken for chances, to compare with; by default the config's.",
+)
 PARAMETER_SERVER_FLAGS = ("master", "task", "num_ps_tasks", "num_sync_workers")
 for name in PARAMETER_SERVER_FLAGS:
     command.string(name, None, "Magenta's; refused, with what replaces it.")
@@ -47,7 +54,12 @@ for name in PARAMETER_SERVER_FLAGS:
 
 def main(flags):
     _refuse_parameter_servers(flags)
-    train_or_evaluate(flags, ["music_vae"], _NoteSequences)
+    train_or_evaluate(
+        flags,
+        ["music_vae"],
+        _NoteSequences,
+        functools.partial(_with_loss, flags.reconstruction_loss),
+    )
 
 
 def _refuse_parameter_servers(flags):
@@ -58,6 +70,20 @@ def _refuse_parameter_servers(flags):
                 "are no more: leave it out. One process trains on the machine's own "
                 "devices, and hparams.batch_size is its whole batch"
             )
+
+
+def _with_loss(reconstruction_loss, config):
+    from music_vae_tf.config import ConfigError, with_arguments
+
+    if reconstruction_loss is None:
+        return config
+    try:
+        return with_arguments(config, "groove", reconstruction_loss=reconstruction_loss)
+    except ConfigError as error:
+        raise UserError(
+            f"--reconstruction_loss={reconstruction_loss} is for configs that end in "
+            f"hits, velocities and offsets: {error}"
+        ) from error
 
 
 class _NoteSequences(Material):

@@ -117,18 +117,19 @@ class Material(abc.ABC):
         """A command line to go on with, once the training is done."""
 
 
-def train_or_evaluate(flags, kinds, material_of) -> None:
+def train_or_evaluate(flags, kinds, material_of, changed=lambda c: c) -> None:
     """Trains, or evaluates the checkpoints of a training as they come.
 
     Args:
         kinds: of model, that the command trains.
         material_of: a class of `Material`.
+        changed: the config that is asked for -> what other flags make of it.
     """
     from music_vae_tf.run_directory import RunDirectory
 
     directory = RunDirectory.at(flags.run_dir)
     record = directory.record()
-    config = _config(flags, record, kinds)
+    config = changed(_config(flags, record, kinds))
     directory.check(config)
     run = _train if flags.mode == "train" else _evaluate
     run(flags, config, directory, record, material_of(flags, config))
@@ -172,8 +173,9 @@ def _train(flags, config, directory, record, material):
     from music_vae_tf import training
 
     seed = _seed(flags, record)
+    vocabulary = getattr(material.converter, "vocabulary", None)
     model = training.compiled_model(config, material.converter, seed)
-    done = _start(flags, model, directory)
+    done = _start(flags, model, directory, vocabulary)
     if 0 < flags.num_steps <= done:
         logging.info("Already trained for %d steps: nothing to do", done)
         return
@@ -195,7 +197,7 @@ def _train(flags, config, directory, record, material):
     logging.info("The checkpoint is %s. %s", newest, material.what_next())
 
 
-def _start(flags, model, directory) -> int:
+def _start(flags, model, directory, vocabulary) -> int:
     """From the directory's checkpoint, or from the weights of another one, or from
     nothing; how many steps are done."""
     from music_vae_tf import checkpoint, training
@@ -207,8 +209,12 @@ def _start(flags, model, directory) -> int:
         )
     if flags.warm_start_checkpoint:
         path = os.path.expanduser(flags.warm_start_checkpoint)
+        if vocabulary is not None:
+            checkpoint.check_vocabulary(path, vocabulary)
         fit = checkpoint.warm_start(model.named_variables, path)
         logging.info("Starting from the weights in %s:\n%s", path, fit)
+    if vocabulary is not None:
+        checkpoint.keep_vocabulary(directory.train_dir, vocabulary)
     newest = training.resume(model, directory.train_dir)
     done = int(model.optimizer.iterations)
     if newest is not None:

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+import functools
 from typing import NamedTuple
 
 import numpy as np
@@ -139,6 +140,50 @@ class Reals(Layout):
         import tensorflow as tf
 
         return tf.cast(compact, tf.float32)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Grammar:
+    """Which rows a sequence of one-hot rows may go on with: a finite automaton.
+
+    It is in state 0 where a sequence begins, and again when it is over; from each state
+    a sequence can come to its end.
+
+    successors: `[states, D]`, the state after each class; -1 where it may not be said.
+    """
+
+    successors: np.ndarray
+
+    @functools.cached_property
+    def steps_needed(self) -> np.ndarray:
+        """`[states, D]`: with how many rows a sequence can be over at the earliest if
+        it goes on with this class, which is one of them."""
+        unreachable = np.iinfo(np.int32).max // 2
+        to_the_end = np.full(len(self.successors), unreachable)
+        to_the_end[0] = 0
+        while True:
+            needed = 1 + np.where(
+                self.successors < 0, unreachable, to_the_end[self.successors]
+            )
+            shorter = np.minimum(to_the_end, needed.min(axis=1))
+            if (shorter == to_the_end).all():
+                return needed
+            to_the_end = shorter
+
+    def allowed(self, states, remaining):
+        """States `[B]`, the number of rows that are left -> bool `[B, D]`: what can be
+        said now so that the sequence can be over in time. TensorFlow."""
+        import tensorflow as tf
+
+        return tf.gather(tf.constant(self.steps_needed, tf.int32), states) <= remaining
+
+    def after(self, states, rows):
+        """States `[B]`, rows `[B, D]` -> states `[B]`. TensorFlow."""
+        import tensorflow as tf
+
+        successors = tf.constant(self.successors, tf.int32)
+        said = tf.argmax(rows, axis=-1, output_type=tf.int32)
+        return tf.gather_nd(successors, tf.stack([states, said], axis=1))
 
 
 class Example(NamedTuple):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import tensorflow as tf
 
@@ -17,6 +17,7 @@ from music_vae_tf import schedules
 from music_vae_tf.config import (
     Config,
     ConfigError,
+    Count,
     Kind,
     MusicVAEConfig,
     ObjectiveConfig,
@@ -33,6 +34,7 @@ CONVERTERS = {
     "groove": "GrooveConverter",
     "melody": "MelodyConverter",
     "multitrack": "MultitrackConverter",
+    "tokens": "TokensConverter",
     "trio": "TrioConverter",
 }
 
@@ -267,14 +269,25 @@ class _HierarchicalDecoder:
     core: Kind
     disable_autoregression: bool | tuple[int, ...] = False
     reencode: bool = False
+    learned_input_size: Count | None = None
+    embedding_size: Count | None = None
+    carry_rows: bool = True
 
     def make(self, model, depth, name):
+        if self.learned_input_size and self.disable_autoregression is not True:
+            raise ConfigError(
+                f"model > {name} > learned_input_size: only a conductor that hears "
+                "nothing has an input of its own; add disable_autoregression: true"
+            )
         return hierarchical.HierarchicalDecoder(
             _decoder(self.core, model, depth, "core"),
             self.level_lengths,
             *_decoder_cells(model),
             disable_autoregression=self.disable_autoregression,
             reencode=self.reencode,
+            learned_input_size=self.learned_input_size,
+            embedding_size=self.embedding_size,
+            carry_rows=self.carry_rows,
             name=name,
         )
 
@@ -308,8 +321,12 @@ class _Bernoulli:
 
 @dataclass(frozen=True)
 class _Groove:
+    reconstruction_loss: Literal["groove", "bce"] = "groove"
+
     def make(self, model, depth):
-        return outputs.Groove(depth, name="output")
+        is_bce = self.reconstruction_loss == "bce"
+        cls = outputs.GrooveAsChances if is_bce else outputs.Groove
+        return cls(depth, name="output")
 
 
 @dataclass(frozen=True)

@@ -325,6 +325,31 @@ def override(config: Config, assignments: str) -> Config:
     return dataclasses.replace(config, **sections)
 
 
+def with_arguments(config: Config, kind: str, **arguments) -> Config:
+    """The same configuration, with these arguments for each `kind` in its model.
+
+    Raises:
+        ConfigError: there is none in it.
+    """
+    found = []
+
+    def changed(value):
+        if isinstance(value, tuple):
+            return tuple(map(changed, value))
+        if not isinstance(value, Kind):
+            return value
+        inside = {key: changed(item) for key, item in value.arguments.items()}
+        if value.kind != kind:
+            return Kind(value.kind, inside)
+        found.append(value)
+        return Kind(kind, inside | arguments)
+
+    parts = {name: changed(value) for name, value in vars(config.model).items()}
+    if not found:
+        raise ConfigError(f"config {config.name} has no {kind} in its model")
+    return dataclasses.replace(config, model=type(config.model)(**parts))
+
+
 class _Assignment(NamedTuple):
     name: str
     index: int | None

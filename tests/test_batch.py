@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from music_vae_tf.batch import Bits, OneHot, Reals
+from music_vae_tf.batch import Bits, Grammar, OneHot, Reals
 
 LAYOUTS = [OneHot(3), OneHot(4, 2, 5), Bits(3), Bits(8), Bits(61), Reals(2)]
 IDS = [repr(layout) for layout in LAYOUTS]
@@ -96,3 +96,27 @@ def test_any_classes_survive(depths, data):
     assert dense.sum() == sum(number >= 0 for number in row)
     np.testing.assert_array_equal(layout.pack(dense), compact)
     np.testing.assert_array_equal(layout.unpack_tensor(compact), dense)
+
+
+def test_a_grammar_knows_how_soon_a_sequence_can_be_over():
+    """1 and 2 take turns, after a 1 a 2 must come, and 0 ends it."""
+    grammar = Grammar(np.array([[0, 1, -1], [-1, -1, 2], [0, 1, -1]]))
+    never = grammar.steps_needed.max()
+    np.testing.assert_array_equal(
+        grammar.steps_needed, [[1, 3, never], [never, never, 2], [1, 3, never]]
+    )
+    states = tf.constant([0, 1, 2])
+    allowed = lambda remaining: grammar.allowed(states, remaining).numpy().tolist()
+    assert allowed(3) == allowed(100)
+    assert allowed(3) == [
+        [True, True, False],
+        [False, False, True],
+        [True, True, False],
+    ]
+    assert allowed(2) == [
+        [True, False, False],
+        [False, False, True],
+        [True, False, False],
+    ]
+    rows = tf.one_hot([1, 2, 0], 3)
+    assert grammar.after(states, rows).numpy().tolist() == [1, 2, 0]

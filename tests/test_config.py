@@ -14,6 +14,10 @@ from magenta_configs import MAGENTA, MAGENTA_COLUMNS
 from music_vae_tf import config
 from music_vae_tf.config import ConfigError, Kind, Rule
 
+DRUMS = [
+    *("hierdec-groove_4bar", "hierdec-groove_4bar_small"),
+    *("musicvae_groove_tokens", "musicvae_groove_tokens_small"),
+]
 MAGENTA_ALL_ALIKE = {
     "grad_clip": 1,
     "clip_mode": "global_norm",
@@ -100,13 +104,13 @@ def test_hparams_equal_those_of_the_golden_models(name, golden):
     assert ours | manifest["hparams_changed_from_config"] == manifest["hparams"]
 
 
-@pytest.mark.parametrize("name", MAGENTA)
+@pytest.mark.parametrize("name", [*MAGENTA, *DRUMS])
 def test_a_dumped_config_is_read_back_equal(name):
     loaded = config.load(name)
     assert config.parse(config.dump(loaded), name) == loaded
 
 
-@pytest.mark.parametrize("name", MAGENTA)
+@pytest.mark.parametrize("name", [*MAGENTA, *DRUMS])
 def test_the_head_of_a_file_says_what_a_newcomer_asks(name):
     head, _, _ = text_of(name).partition("\n\n")
     assert head.startswith(f"# {name}\n")
@@ -116,7 +120,7 @@ def test_the_head_of_a_file_says_what_a_newcomer_asks(name):
         assert f"\n# {label} " in head
 
 
-@pytest.mark.parametrize("name", MAGENTA)
+@pytest.mark.parametrize("name", [*MAGENTA, *DRUMS])
 def test_a_file_is_complete_in_itself(name):
     loaded = config.load(name)
     document = yaml.safe_load(text_of(name))
@@ -177,6 +181,37 @@ def test_siblings_differ_only_where_they_should():
         assert {path.rsplit(".", 1)[0] for path in changed} == {
             *("model.encoder", "model.encoder.level_lengths", "model.enc_rnn_size")
         }
+
+
+def test_small_drum_configs_differ_in_size_and_schedule_alone():
+    sizes = {
+        *("model.z_size", "model.enc_rnn_size.0", "model.enc_rnn_size.1"),
+        *("model.dec_rnn_size.0", "model.dec_rnn_size.1"),
+        *("training.batch_size", "objective.beta_rate"),
+    }
+    hierdec, tokens = "hierdec-groove_4bar", "musicvae_groove_tokens"
+    assert differences(hierdec, f"{hierdec}_small").keys() == sizes
+    assert differences(tokens, f"{tokens}_small").keys() == {
+        *sizes,
+        *("model.decoder.learned_input_size", "model.decoder.embedding_size"),
+    }
+    assert {
+        path
+        for path in differences("groovae_4bar", f"{hierdec}_small")
+        if not path.startswith("model.decoder.")
+    } == {"training.batch_size", "model.dropout_keep_prob"}
+
+
+def test_arguments_are_given_to_each_kind_of_a_name():
+    loaded = config.load("hierdec-trio_16bar")
+    changed = config.with_arguments(loaded, "categorical", mood="blue").model
+    assert [
+        core.arguments["output"].arguments
+        for core in changed.decoder.arguments["core"].arguments["cores"]
+    ] == [{"mood": "blue"}] * 3
+    assert changed.encoder == loaded.model.encoder
+    with pytest.raises(ConfigError, match="hierdec-trio_16bar has no groove in its mo"):
+        config.with_arguments(loaded, "groove", reconstruction_loss="bce")
 
 
 def test_a_decoder_is_nested_kinds():

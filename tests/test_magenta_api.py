@@ -363,8 +363,9 @@ def test_hparams_are_merged_and_names_are_not_methods():
 
 
 def test_the_config_map_has_all_configs_with_magentas_hparams(golden):
-    assert sorted(configs.CONFIG_MAP) == golden.models()
-    for name, config in configs.CONFIG_MAP.items():
+    assert set(golden.models()) <= set(configs.CONFIG_MAP)
+    for name in golden.models():
+        config = configs.CONFIG_MAP[name]
         manifest, _ = golden.model(name)
         hparams = copy.deepcopy(config.hparams)
         changed = manifest["hparams_changed_from_config"]

@@ -27,6 +27,7 @@ PACKAGES = {
     "google_crc32c": "google-crc32c",
     "tensorflow_datasets": "tensorflow-datasets",
     "tensorflow_probability": "tensorflow-probability",
+    "umap": "umap-learn",
     "yaml": "PyYAML",
 }
 BROUGHT_BY_TFDS = {"requests"}

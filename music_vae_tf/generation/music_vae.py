@@ -95,6 +95,7 @@ class TrainedModel:
         *,
         seed: int | None = None,
         end_token: int | Callable | None = None,
+        grammar: bool = True,
     ):
         """
         Args:
@@ -107,6 +108,8 @@ class TrainedModel:
             end_token: class with which a sequence is over, or for rows that are no
                 classes a function of `[B, D_out]` that tells; decoding ends when all
                 of a batch have said it (Magenta's `end_fn`).
+            grammar: where the music is made of tokens, nothing is said that their
+                grammar forbids.
 
         Raises:
             checkpoint.CheckpointError: none there, damaged, or of another config.
@@ -118,7 +121,12 @@ class TrainedModel:
         self.converter = build.converter(self.config).for_inference()
         self.model = build.model(self.config, self.converter)
         self.end_token = end_token
+        self._grammar = self.converter.grammar if grammar else None
         if checkpoint_dir_or_path is not None:
+            if self.converter.vocabulary is not None:
+                checkpoint.check_vocabulary(
+                    checkpoint_dir_or_path, self.converter.vocabulary
+                )
             checkpoint.restore(
                 self.model.named_variables,
                 checkpoint_dir_or_path,
@@ -343,6 +351,8 @@ class TrainedModel:
 
     def _decode_step(self, z, length, temperature, controls, seed, end_token):
         options = {} if end_token is None else {"end_token": end_token}
+        if self._grammar is not None:
+            options["grammar"] = self._grammar
         noise = Noise(seed)
         return self.model.sample(z, length, controls, temperature, noise, **options)
 

@@ -85,5 +85,10 @@ def _section(cls: type, hparams: HParams, **others):
 
 
 # Objects of their own in every config. Magenta's share some: changing the hparams of
-# hier-multiperf_vel_1bar_med there changes those of ..._med_chords.
-CONFIG_MAP = {name: _from_ours(ours.load(name)) for name in ours.names("music_vae")}
+# hier-multiperf_vel_1bar_med there changes those of ..._med_chords. Music that Magenta
+# has no converter for is left out.
+CONFIG_MAP = {
+    config.name: _from_ours(config)
+    for config in map(ours.load, ours.names("music_vae"))
+    if config.converter.kind in CONVERTERS
+}

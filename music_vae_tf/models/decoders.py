@@ -7,6 +7,8 @@ Each has `depth` D, `parameter_size` P, `state_size`, `build(z_size, control_siz
         its own sample) being the input of the next step;
     tallies(parameters, targets, lengths) -> {name: Tally}
         Magenta's metrics of a reconstruction;
+    likeliest(parameters) -> rows
+        the likeliest row of each step of a reconstruction;
     sample(z, length, controls, temperature, noise, ...) -> Samples
         new sequences, each step's sample being the input of the next.
 
@@ -20,6 +22,7 @@ from typing import NamedTuple
 import keras
 import tensorflow as tf
 
+from music_vae_tf.batch import Grammar
 from music_vae_tf.losses import step_mask
 from music_vae_tf.models.composed import Composed
 from music_vae_tf.models.encoders import time_major
@@ -117,6 +120,9 @@ class LstmDecoder(Composed, Decoder):
         mask = step_mask(lengths, tf.shape(targets)[1])
         return self.output_.tallies(parameters, targets, mask)
 
+    def likeliest(self, parameters):
+        return self.output_.likeliest(parameters)
+
     def sample(
         self,
         z,
@@ -127,8 +133,11 @@ class LstmDecoder(Composed, Decoder):
         *,
         first=None,
         end_token=None,
+        grammar: Grammar | None = None,
     ) -> Samples:
         """z [B, Z], length a scalar, controls [T, D_c] shared by the batch or None.
+
+        grammar: of one-hot rows; nothing is said that it forbids.
 
         Stops when the controls run out, and when every sequence has said its end token.
         Those that said it earlier go on, as in Magenta; `lengths` tells where they end.
@@ -141,19 +150,23 @@ class LstmDecoder(Composed, Decoder):
             tf.float32, 0, dynamic_size=True, element_shape=[None, self.depth]
         )
 
-        def step(t, previous, states, rows, lengths, running):
+        def step(t, previous, states, rows, lengths, running, places):
             output, state = step_input(previous, t, states[0])
             output, states = self.stack.step_above(output, [state, *states[1:]])
-            row = self.output_.sample(
-                self.projection(output), temperature, noise.fold(t)
-            )
+            parameters = self.projection(output)
+            if grammar is not None:
+                allowed = grammar.allowed(places, length - t)
+                parameters = tf.where(allowed, parameters, parameters.dtype.min)
+            row = self.output_.sample(parameters, temperature, noise.fold(t))
+            if grammar is not None:
+                places = grammar.after(places, row)
             lengths += tf.cast(running, tf.int32)
             if end_token is not None:
                 running &= tf.logical_not(_is_end(row, end_token))
-            return t + 1, row, states, rows.write(t, row), lengths, running
+            return t + 1, row, states, rows.write(t, row), lengths, running, places
 
-        _, _, states, rows, lengths, _ = tf.while_loop(
-            lambda t, p, s, r, n, running: (t < length) & tf.reduce_any(running),
+        _, _, states, rows, lengths, *_ = tf.while_loop(
+            lambda t, p, s, r, n, running, _: (t < length) & tf.reduce_any(running),
             step,
             (
                 tf.constant(0),
@@ -162,6 +175,7 @@ class LstmDecoder(Composed, Decoder):
                 rows,
                 tf.zeros([batch_size], tf.int32),
                 tf.ones([batch_size], tf.bool),
+                tf.zeros([batch_size], tf.int32),  # states of the grammar
             ),
         )
         return Samples(time_major(rows.stack()), lengths, states)
@@ -267,6 +281,9 @@ class ControlPreprocessingDecoder(Composed, Decoder):
     def tallies(self, parameters, targets, lengths):
         return self.core.tallies(parameters, targets, lengths)
 
+    def likeliest(self, parameters):
+        return self.core.likeliest(parameters)
+
     def sample(self, z, length, controls, temperature=1.0, noise=None, **options):
         steps = tf.shape(controls)[0]
         # All of the controls are heard, up to the length asked for.
@@ -337,6 +354,11 @@ class SplitDecoder(Composed, Decoder):
         )
         tallies = [part.tallies(p, t, lengths) for part, p, t in columns]
         return merge_tallies(tallies, "{name}/output_{i}")
+
+    def likeliest(self, parameters):
+        sizes = [part.parameter_size for part in self.parts]
+        columns = zip(self.parts, tf.split(parameters, sizes, axis=-1))
+        return tf.concat([part.likeliest(p) for part, p in columns], axis=-1)
 
     def sample(
         self,

@@ -68,6 +68,10 @@ class BidirectionalLstmEncoder(Encoder):
         self.stack.build(input_size)
 
     def embed(self, inputs, lengths, dropout=None):
+        """lengths: [B], or [B, S] of segments whose rows lie end to end in `inputs`."""
+        if lengths.shape.rank == 2:
+            lengths = tf.reduce_sum(lengths, axis=1)
+            inputs = inputs[:, : tf.reduce_max(lengths)]
         _, final = self.stack.sequence(time_major(inputs), lengths, dropout)
         return final
 

@@ -13,6 +13,7 @@ import math
 import keras
 import tensorflow as tf
 
+from music_vae_tf.batch import Grammar
 from music_vae_tf.models.composed import Composed
 from music_vae_tf.models.decoders import Decoder, Reconstruction, Samples
 from music_vae_tf.models.encoders import segment_lengths
@@ -22,12 +23,73 @@ from music_vae_tf.models.tally import merge_tallies
 
 
 @keras.saving.register_keras_serializable("music_vae_tf")
+class Conductor(keras.Layer):
+    """One level above the steps: an embedding -> one for each segment below it.
+
+    Without a size of its own input it reads a zero at each step, and without an
+    embedding size the output of its LSTMs is the embedding, as in Magenta.
+    """
+
+    def __init__(
+        self,
+        sizes,
+        keep_probability=1.0,
+        residual=False,
+        learned_input_size=None,
+        embedding_size=None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.stack = LSTMStack(sizes, keep_probability, residual, name="stack")
+        self.learned_input_size = learned_input_size
+        self.embedding_size = embedding_size or sizes[-1]
+        self.projection = embedding_size and keras.layers.Dense(
+            embedding_size, name="projection"
+        )
+
+    def build(self, input_size, z_size):
+        """input_size: of what it hears of the level below, None if it hears nothing."""
+        if input_size is None and self.learned_input_size:
+            # All alike, it would be no more than a bias: but it has a gradient of its
+            # own, and a scale.
+            self.learned_input = self.add_weight(
+                name="input",
+                shape=(self.learned_input_size,),
+                initializer=keras.initializers.RandomNormal(stddev=1.0),
+            )
+        self.stack.build(input_size or self.learned_input_size or 1, z_size)
+        if self.projection:
+            self.projection.build((None, self.stack.sizes[-1]))
+
+    def input_of(self, batch_size):
+        """What it reads at each step if it hears nothing, [B, D]."""
+        if not self.learned_input_size:
+            return tf.zeros([batch_size, 1])
+        return tf.repeat(tf.convert_to_tensor(self.learned_input)[None], batch_size, 0)
+
+    def embedding_of(self, output):
+        """Outputs of its LSTMs -> embeddings, [..., U] -> [..., E]."""
+        return self.projection(output) if self.projection else output
+
+    def conduct(self, embedding, length, dropout):
+        """All its embeddings [L, B, E] at once, hearing nothing."""
+        inputs = self.input_of(tf.shape(embedding)[0])
+        said, _ = self.stack.sequence(
+            [tf.repeat(inputs[None], length, axis=0)],
+            self.stack.states_from(embedding),
+            dropout,
+        )
+        return self.embedding_of(said)
+
+
+@keras.saving.register_keras_serializable("music_vae_tf")
 class HierarchicalDecoder(Composed, Decoder):
     """Conductors over a core decoder, in one of three modes.
 
     What a conductor reads at each step beside its state is
 
-        non-autoregressive  a single zero (all of Magenta's configs);
+        non-autoregressive  a single zero (all of Magenta's configs), or a vector that
+                            is learned, the same at each step and for all examples;
         autoregressive      the final state of the level below after the last segment,
                             and its own embedding;
         re-encoder          the last segment, encoded again by the model's hierarchical
@@ -46,11 +108,18 @@ class HierarchicalDecoder(Composed, Decoder):
         residual=False,
         disable_autoregression=False,
         reencode=False,
+        learned_input_size=None,
+        embedding_size=None,
+        carry_rows=True,
         **kwargs,
     ):
         """level_lengths: steps of each conductor, then of a segment of the core;
         disable_autoregression: True, False, or the numbers of the levels;
-        reencode: `reconstruct` and `sample` are given the model's encoder."""
+        reencode: `reconstruct` and `sample` are given the model's encoder;
+        learned_input_size: of the learned vector; None is Magenta's zero;
+        embedding_size: to which what a conductor says is projected; None leaves it;
+        carry_rows: a segment begins with the last row of the one before, as in
+        Magenta; otherwise with zeros, as the first does."""
         super().__init__(**kwargs)
         self.core = core
         self.level_lengths = tuple(level_lengths)
@@ -59,9 +128,17 @@ class HierarchicalDecoder(Composed, Decoder):
         self.parameter_size = core.parameter_size
         self.state_size = core.state_size
         self.levels = [
-            LSTMStack(sizes, keep_probability, residual, name=f"level_{i}")
+            Conductor(
+                sizes,
+                keep_probability,
+                residual,
+                learned_input_size,
+                embedding_size,
+                name=f"level_{i}",
+            )
             for i in range(len(level_lengths) - 1)
         ]
+        self.carry_rows = carry_rows
         if isinstance(disable_autoregression, bool):
             every = range(len(level_lengths))
             disable_autoregression = every if disable_autoregression else ()
@@ -83,14 +160,14 @@ class HierarchicalDecoder(Composed, Decoder):
 
     def build(self, z_size, control_size, reencoding_size=None):
         """reencoding_size: the embedding size of the encoder's lowest level."""
-        below = [2 * sum(level.sizes) for level in self.levels[1:]]
+        below = [2 * sum(level.stack.sizes) for level in self.levels[1:]]
         read_sizes = [*below, self.core.state_size]
         for level, autoregressive, read in zip(
             self.levels, self.autoregressive, read_sizes
         ):
             read = reencoding_size if self.reencode else read
-            level.build(read + z_size if autoregressive else 1, z_size)
-            z_size = level.sizes[-1]
+            level.build(read + z_size if autoregressive else None, z_size)
+            z_size = level.embedding_size
         self.core.build(z_size, control_size)
 
     def tallies(self, parameters, targets, lengths):
@@ -105,6 +182,9 @@ class HierarchicalDecoder(Composed, Decoder):
             [self.core.tallies(*segment) for segment in segments],
             "segment/{i:03d}/{name}",
         )
+
+    def likeliest(self, parameters):
+        return self.core.likeliest(parameters)
 
     def reconstruct(
         self,
@@ -146,15 +226,12 @@ class HierarchicalDecoder(Composed, Decoder):
         batch_size = tf.shape(z)[0]
         embeddings = z
         for level, length in zip(self.levels, self.level_lengths):
-            zeros = tf.zeros([length, tf.shape(embeddings)[0], 1])
             # Magenta builds these cells as if training: where a config has dropout,
             # they drop out in evaluation and sampling too.
-            said, _ = level.sequence(
-                [zeros], level.states_from(embeddings), noise and noise.fold(level.name)
-            )
+            said = level.conduct(embeddings, length, noise and noise.fold(level.name))
             embeddings = tf.reshape(tf.transpose(said, [1, 0, 2]), [-1, said.shape[-1]])
         return tf.reshape(
-            embeddings, [batch_size, self.num_segments, self.levels[-1].sizes[-1]]
+            embeddings, [batch_size, self.num_segments, self.levels[-1].embedding_size]
         )
 
     def _reconstruct_at_once(
@@ -192,6 +269,8 @@ class HierarchicalDecoder(Composed, Decoder):
     def _rows_before_segments(self, targets):
         """[B, S, D]: zeros, then the last (padded) row of each segment but the last."""
         last = targets[:, self.segment_size - 1 :: self.segment_size]
+        if not self.carry_rows:
+            return tf.zeros_like(last)
         return tf.concat([tf.zeros_like(last[:, :1]), last[:, :-1]], axis=1)
 
     def _as_batch(self, sequence):
@@ -211,20 +290,25 @@ class HierarchicalDecoder(Composed, Decoder):
         """
         if level == len(self.levels):
             return say_segment(embedding)
-        stack, noise = self.levels[level], noise and noise.fold(f"level_{level}")
+        conductor, noise = self.levels[level], noise and noise.fold(f"level_{level}")
+        stack = conductor.stack
         batch_size = tf.shape(embedding)[0]
         states = stack.states_from(embedding)
-        nothing = tf.zeros([batch_size, 1])
         listens = self.autoregressive[level]
         if listens:
             heard = tf.zeros([batch_size, stack.input_size - embedding.shape[-1]])
         below = []
         for i in range(self.level_lengths[level]):
-            inputs = tf.concat([heard, embedding], -1) if listens else nothing
+            inputs = (
+                tf.concat([heard, embedding], -1)
+                if listens
+                else conductor.input_of(batch_size)
+            )
             here = noise and noise.fold(i)
             factors = stack.dropout_factors(1, batch_size, here)
             factors = [None if factor is None else factor[0] for factor in factors]
             said, states = stack.step(inputs, states, factors)
+            said = conductor.embedding_of(said)
             heard = self._conduct(said, say_segment, here, encoder, level + 1)
             below.append(heard)
         if encoder is None:
@@ -294,10 +378,12 @@ class HierarchicalDecoder(Composed, Decoder):
         noise=None,
         *,
         end_token=None,
+        grammar: Grammar | None = None,
         encoder=None,
     ) -> Samples:
         """Samples of the total length, padded per segment; their lengths are [B, S].
 
+        end_token, grammar: of each segment.
         length: must be the total length. controls: [T, D_c] shared by the batch.
         """
         tf.debugging.assert_equal(
@@ -310,6 +396,9 @@ class HierarchicalDecoder(Composed, Decoder):
                 controls, [self.num_segments, self.segment_size, controls.shape[-1]]
             )
 
+        options = {"end_token": end_token, "grammar": grammar}
+        options = {name: value for name, value in options.items() if value is not None}
+
         def say(number, embedding, first):
             result = self.core.sample(
                 embedding,
@@ -318,7 +407,7 @@ class HierarchicalDecoder(Composed, Decoder):
                 temperature,
                 noise.fold("core").fold(number),
                 first=first,
-                **({} if end_token is None else {"end_token": end_token}),
+                **options,
             )
             missing = self.segment_size - tf.shape(result.rows)[1]
             rows = tf.pad(result.rows, [(0, 0), (0, missing), (0, 0)])
@@ -329,6 +418,11 @@ class HierarchicalDecoder(Composed, Decoder):
             return self._sample_in_turn(z, say, noise, encoder)
         return self._sample_from_embeddings(self._embeddings(z, noise), say)
 
+    def _row_after(self, result):
+        """What the segment after a sampled one begins with, [B, D]."""
+        last = result.rows[:, -1]
+        return last if self.carry_rows else tf.zeros_like(last)
+
     def _sample_from_embeddings(self, embeddings, say):
         batch_size = tf.shape(embeddings)[0]
 
@@ -336,7 +430,7 @@ class HierarchicalDecoder(Composed, Decoder):
             rows, result = say(number, embeddings[:, number], first)
             return (
                 number + 1,
-                result.rows[:, -1],
+                self._row_after(result),
                 segments.write(number, rows),
                 lengths.write(number, result.lengths),
             )
@@ -365,7 +459,7 @@ class HierarchicalDecoder(Composed, Decoder):
         results, segments = [], []
 
         def say_segment(embedding):
-            first = results[-1].rows[:, -1] if results else None
+            first = self._row_after(results[-1]) if results else None
             rows, result = say(len(results), embedding, first)
             results.append(result)
             segments.append(rows)

@@ -1,4 +1,4 @@
-"""music_vae_prepare_groove: records of each split; the user's files stay as they are."""
+"""music_vae_prepare_groove: records of each split; what it reads stays as it is."""
 
 import os
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from music_vae_tf.batch import Example, Layout
+from music_vae_tf.batch import Example, Grammar, Layout
 
 
 class NotConvertible(Exception):
@@ -32,6 +32,14 @@ class Extraction(NamedTuple):
     left_out: Counter[str]
 
 
+class Vocabulary(NamedTuple):
+    """What the columns of one-hot rows mean, where a library decides it."""
+
+    name: str  # of the tokens, as musicians of machines know them: `REMI`
+    made_by: str  # the library and its version
+    tokens: tuple[str, ...]
+
+
 class Converter(abc.ABC):
     """Both directions between NoteSequences and tensors, for one kind of music.
 
@@ -47,6 +55,8 @@ class Converter(abc.ABC):
     end_token: int | None
     length_shape: tuple[int, ...]  # () or (S,)
     max_tensors_per_notesequence: int | None
+    vocabulary: Vocabulary | None = None
+    grammar: Grammar | None = None  # of what a decoder says
 
     @abc.abstractmethod
     def extract(self, sequence, rng=None) -> Extraction:

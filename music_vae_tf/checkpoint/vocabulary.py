@@ -1,0 +1,77 @@
+"""The vocabulary beside a checkpoint: what the columns of its rows mean."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import logging
+import os
+
+from music_vae_tf.checkpoint.finding import CheckpointError, find
+
+FILE = "vocabulary.json"
+log = logging.getLogger(__name__)
+
+
+def keep_vocabulary(directory, vocabulary) -> None:
+    """Writes what a training's tokens are into the directory of its checkpoints, once.
+
+    Args:
+        vocabulary: has `name`, `made_by` and `tokens`, as a converter's.
+
+    Raises:
+        CheckpointError: another vocabulary lies there, or none that can be read.
+    """
+    path = os.path.join(directory, FILE)
+    if os.path.exists(path):
+        _compare(path, vocabulary)
+        return
+    unfinished = f"{path}.unfinished"
+    with open(unfinished, "w", encoding="utf-8") as file:
+        json.dump(vocabulary._asdict(), file, indent=1)
+    os.replace(unfinished, path)
+
+
+def check_vocabulary(path, vocabulary) -> None:
+    """Sees that a checkpoint was trained with a vocabulary; warns if nothing tells.
+
+    Args:
+        path: in any form that `find` understands.
+
+    Raises:
+        CheckpointError: there is no checkpoint, or it was trained with another one.
+    """
+    beside = os.path.join(os.path.dirname(find(path)), FILE)
+    if os.path.exists(beside):
+        _compare(beside, vocabulary)
+    else:
+        log.warning(
+            "%s is not there: nothing tells that the checkpoint's %d tokens are %s's",
+            *(beside, len(vocabulary.tokens), vocabulary.made_by),
+        )
+
+
+def _compare(path, vocabulary):
+    try:
+        with open(path, encoding="utf-8") as file:
+            there = json.load(file)
+        name, made_by, tokens = (there[k] for k in ("name", "made_by", "tokens"))
+    except (ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(
+            f"{path} does not say any more what the tokens of its checkpoints are: "
+            f"{type(error).__name__}: {error}"
+        ) from error
+    if (name, tuple(tokens)) == (vocabulary.name, vocabulary.tokens):
+        return
+    pairs = itertools.zip_longest(tokens, vocabulary.tokens, fillvalue="none")
+    where, (then, now) = next(
+        ((i, pair) for i, pair in enumerate(pairs) if pair[0] != pair[1]),
+        (0, (name, vocabulary.name)),
+    )
+    raise CheckpointError(
+        f"the vocabulary differs from that of the checkpoint, {path}: {len(tokens)} "
+        f"tokens of {name} by {made_by} there, {len(vocabulary.tokens)} of "
+        f"{vocabulary.name} by {vocabulary.made_by} here; token {where} is {then} "
+        f"there and {now} here. Give the config it was trained with, or install "
+        f"{made_by}"
+    )
