@@ -173,7 +173,7 @@ def _train(flags, config, directory, record, material):
     from music_vae_tf import training
 
     seed = _seed(flags, record)
-    vocabulary = getattr(material.converter, "vocabulary", None)
+    vocabulary = getattr(material.converter, "token_vocabulary", None)
     model = training.compiled_model(config, material.converter, seed)
     done = _start(flags, model, directory, vocabulary)
     if 0 < flags.num_steps <= done:

@@ -123,9 +123,9 @@ class TrainedModel:
         self.end_token = end_token
         self._grammar = self.converter.grammar if grammar else None
         if checkpoint_dir_or_path is not None:
-            if self.converter.vocabulary is not None:
+            if self.converter.token_vocabulary is not None:
                 checkpoint.check_vocabulary(
-                    checkpoint_dir_or_path, self.converter.vocabulary
+                    checkpoint_dir_or_path, self.converter.token_vocabulary
                 )
             checkpoint.restore(
                 self.model.named_variables,

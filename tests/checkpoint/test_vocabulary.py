@@ -6,9 +6,9 @@ import pytest
 
 from music_vae_tf import checkpoint
 from music_vae_tf.checkpoint import CheckpointError
-from music_vae_tf.data.converters.base import Vocabulary
+from music_vae_tf.data.converters.base import TokenVocabulary
 
-REMI = Vocabulary("REMI", "miditok 3.1.0", ("PAD", "Bar", "Position_0"))
+REMI = TokenVocabulary("REMI", "miditok 3.1.0", ("PAD", "Bar", "Position_0"))
 
 
 @pytest.fixture

@@ -32,7 +32,7 @@ class Extraction(NamedTuple):
     left_out: Counter[str]
 
 
-class Vocabulary(NamedTuple):
+class TokenVocabulary(NamedTuple):
     """What the columns of one-hot rows mean, where a library decides it."""
 
     name: str  # of the tokens, as musicians of machines know them: `REMI`
@@ -55,7 +55,7 @@ class Converter(abc.ABC):
     end_token: int | None
     length_shape: tuple[int, ...]  # () or (S,)
     max_tensors_per_notesequence: int | None
-    vocabulary: Vocabulary | None = None
+    token_vocabulary: TokenVocabulary | None = None
     grammar: Grammar | None = None  # of what a decoder says
 
     @abc.abstractmethod

@@ -23,7 +23,7 @@ from music_vae_tf.data.converters.base import (
     Converter,
     Extraction,
     NotConvertible,
-    Vocabulary,
+    TokenVocabulary,
     sample_items,
 )
 from music_vae_tf.data.converters.drum_classes import DRUM_INSTRUMENT
@@ -103,10 +103,10 @@ class TokensConverter(Converter):
         return self._ids[BAR]
 
     @property
-    def vocabulary(self) -> Vocabulary:
+    def token_vocabulary(self) -> TokenVocabulary:
         """All tokens, in the order of the columns."""
         version = importlib.metadata.version("miditok")
-        return Vocabulary("REMI", f"miditok {version}", tuple(self._ids))
+        return TokenVocabulary("REMI", f"miditok {version}", tuple(self._ids))
 
     @functools.cached_property
     def grammar(self) -> Grammar:

@@ -14,7 +14,7 @@ from music_vae_tf.data.records import read_note_sequences
 
 CONVERTER = TokensConverter(split_bars=2, max_tokens_per_bar=12)
 LONG = TokensConverter(split_bars=4, max_tokens_per_bar=112)
-NAMES = CONVERTER.vocabulary.tokens
+NAMES = CONVERTER.token_vocabulary.tokens
 QUARTER_S = 0.5
 BAR_S = 4 * QUARTER_S
 
