@@ -22,6 +22,9 @@ COMMANDS = [
     "music_vae_generate",
     "music_vae_preprocess_tfrecord",
     "music_vae_prepare_groove",
+    "piano_roll_vae_prepare",
+    "piano_roll_vae_train",
+    "piano_roll_vae_generate",
 ]
 # --tfds_name: MIDI data sets of TensorFlow Datasets. Older ones look for each set in a
 # bucket that is gone, and wait for it.
@@ -32,6 +35,9 @@ BEAM = ["apache-beam>=2.70"]
 TOKENS = ["miditok>=3.1", "symusic>=0.5"]
 # A latent space in two dimensions: music_vae_explore.
 UMAP = ["umap-learn>=0.5.9"]
+# Scores that piano_roll_vae_prepare arranges where it is given no files. The newest
+# music21 for Python 3.10 is 9.9.
+SCORE = ["music21>=9.1"]
 
 setup(
     name="music_vae_tf",
@@ -88,11 +94,13 @@ setup(
         "beam": BEAM,
         "tokens": TOKENS,
         "umap": UMAP,
+        "score": SCORE,
         "test": [
             *TFDS,
             *BEAM,
             *TOKENS,
             *UMAP,
+            *SCORE,
             "pytest>=8",
             "hypothesis>=6.100",
             # What it accepts changes from one minor version to the next.

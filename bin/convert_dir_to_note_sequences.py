@@ -43,7 +43,7 @@ command.integer(
 def main(flags):
     root = os.path.expanduser(flags.input_dir)
     output_file = os.path.expanduser(flags.output_file)
-    listing = _list(root, flags.recursive)
+    listing = list_music(root, flags.recursive)
     os.makedirs(os.path.dirname(output_file) or ".", exist_ok=True)
     tally = convert(root, listing.music, output_file, flags.num_workers)
     for line in tally.lines():
@@ -52,7 +52,8 @@ def main(flags):
         print(f"Left alone: {others}")
 
 
-def _list(root, recursive):
+def list_music(root, recursive):
+    """The files of --input_dir, which holds some; says what cannot be looked into."""
     from music_vae_tf.data.folder import KINDS, list_folder
 
     try:
@@ -92,7 +93,7 @@ def convert(root, names, output_file, num_workers=None) -> Tally:
             map_in_processes(
                 functools.partial(_convert_one, root),
                 names,
-                num_workers or _cores(),
+                num_workers or usable_cores(),
                 preload=["music_vae_tf.data.midi"],
             )
         ) as conversions,
@@ -161,7 +162,7 @@ def _counts(counter):
     )
 
 
-def _cores():
+def usable_cores():
     """How many cores this process may use."""
     try:
         return len(os.sched_getaffinity(0))

@@ -24,25 +24,30 @@ from absl import logging
 from music_vae_tf.bin.command import (
     LARGEST_SEED,
     Command,
+    Misuse,
     UserError,
     writable_directory,
 )
 from music_vae_tf.bin.progress import progress
 from music_vae_tf.bin.quiet import import_tensorflow
 
+RUN_DIR_HELP = (
+    "Where checkpoints and summaries go: folders train and eval are made there."
+)
 EVAL_INTERVAL_S = 60  # as Magenta waits between two looks for a checkpoint
 
 
-def add_training_flags(command: Command) -> None:
-    """The flags that all trainings have."""
+def add_training_flags(command: Command, other_modes=()) -> None:
+    """The flags that all trainings have; `other_modes` are the command's own."""
     command.string("config", None, "Name of a config, or a YAML file.", required=True)
     command.string(
         "run_dir",
         None,
-        "Where checkpoints and summaries go: folders train and eval are made there.",
-        required=True,
+        RUN_DIR_HELP,
+        required=not other_modes,
     )
-    command.enum("mode", "train", ["train", "eval"], "Train, or evaluate checkpoints.")
+    modes = ["train", "eval", *other_modes]
+    command.enum("mode", "train", modes, "Train, or evaluate checkpoints.")
     command.integer(
         "num_steps",
         200000,
@@ -127,6 +132,8 @@ def train_or_evaluate(flags, kinds, material_of, changed=lambda c: c) -> None:
     """
     from music_vae_tf.run_directory import RunDirectory
 
+    if not flags.run_dir:
+        raise Misuse(f"--run_dir is required to {flags.mode}: {RUN_DIR_HELP}")
     directory = RunDirectory.at(flags.run_dir)
     record = directory.record()
     config = changed(_config(flags, record, kinds))

@@ -118,6 +118,41 @@ class Bits(Layout):
 
 
 @dataclasses.dataclass(frozen=True)
+class Quarters(Layout):
+    """Columns that are whole numbers from 0 to 3, four to a byte."""
+
+    depth: int  # a multiple of 4
+
+    dtype = np.dtype(np.uint8)
+    padding = 0
+
+    @property
+    def width(self):
+        return self.depth // 4
+
+    def pack(self, dense):
+        dense = np.asarray(dense, self.dtype)
+        quarters = dense.reshape(*dense.shape[:-1], self.width, 4)
+        return np.bitwise_or.reduce(quarters << _QUARTER_BITS, axis=-1)
+
+    def unpack(self, compact):
+        quarters = compact[..., None] >> _QUARTER_BITS & 3
+        return quarters.reshape(*compact.shape[:-1], self.depth).astype(np.float32)
+
+    def unpack_tensor(self, compact):
+        import tensorflow as tf
+
+        shifted = tf.bitwise.right_shift(compact[..., None], _QUARTER_BITS)
+        quarters = tf.bitwise.bitwise_and(shifted, self.dtype.type(3))
+        shape = tf.concat([tf.shape(compact)[:-1], [self.depth]], axis=0)
+        dense = tf.reshape(tf.cast(quarters, tf.float32), shape)
+        return tf.ensure_shape(dense, [*compact.shape[:-1], self.depth])
+
+
+_QUARTER_BITS = np.arange(0, 8, 2, dtype=np.uint8)
+
+
+@dataclasses.dataclass(frozen=True)
 class Reals(Layout):
     """Columns of real numbers, kept as they are."""
 

@@ -17,15 +17,18 @@ from music_vae_tf import schedules
 from music_vae_tf.config import (
     Config,
     ConfigError,
+    ContinuationConfig,
     Count,
     Kind,
     MusicVAEConfig,
     ObjectiveConfig,
+    RollElboConfig,
     construct,
 )
 from music_vae_tf.data.converters.base import Converter
 from music_vae_tf.models import decoders, encoders, hierarchical, outputs
 from music_vae_tf.models.music_vae import MusicVAE
+from music_vae_tf.models.piano_roll_vae import ClstmDecoder, ConvCvae
 from music_vae_tf.models.trainable import Trainable
 
 # A converter is imported when it is asked for: each drags in its own libraries.
@@ -34,6 +37,7 @@ CONVERTERS = {
     "groove": "GrooveConverter",
     "melody": "MelodyConverter",
     "multitrack": "MultitrackConverter",
+    "piano_roll": "PianoRollConverter",
     "tokens": "TokensConverter",
     "trio": "TrioConverter",
 }
@@ -148,6 +152,64 @@ def _elbo(section: ObjectiveConfig, descent: Descent) -> Elbo:
     )
 
 
+# The VAE of class rolls, and the decoder that continues them.
+
+
+def _conv_cvae_of(config: Config, converter: Converter) -> ConvCvae:
+    section = config.model
+    return ConvCvae(
+        converter.roll_steps, section.z_size, section.filters, name="conv_cvae"
+    )
+
+
+@dataclass(frozen=True)
+class RollElbo:
+    """The evidence lower bound with weighted cells."""
+
+    descent: Descent
+    sounding_weight: float
+    beta: Callable[[tf.Tensor], tf.Tensor]
+    free_bits: float
+
+
+def _roll_elbo(section: RollElboConfig, descent: Descent) -> RollElbo:
+    return RollElbo(
+        descent,
+        section.sounding_weight,
+        beta=lambda step: schedules.beta(step, section.max_beta, section.beta_rate),
+        free_bits=section.free_bits,
+    )
+
+
+def _clstm_decoder_of(config: Config, converter: Converter) -> ClstmDecoder:
+    section = config.model
+    if converter.roll_steps % section.latent_windows:
+        raise ConfigError(
+            f"config {config.name} > model > latent_windows: {converter.roll_steps} "
+            f"steps cannot be cut into {section.latent_windows} equal windows"
+        )
+    return ClstmDecoder(
+        converter.continuation_steps,
+        section.z_size,
+        section.latent_windows,
+        section.lstm_size,
+        section.filters,
+        name="clstm_decoder",
+    )
+
+
+@dataclass(frozen=True)
+class Continuation:
+    """Cross-entropy with weighted cells."""
+
+    descent: Descent
+    sounding_weight: float
+
+
+def _continuation(section: ContinuationConfig, descent: Descent) -> Continuation:
+    return Continuation(descent, section.sounding_weight)
+
+
 class _Makers(NamedTuple):
     """What makes the objects of a kind of model."""
 
@@ -155,7 +217,11 @@ class _Makers(NamedTuple):
     objective: Callable[[object, Descent], object]
 
 
-_MODELS = {"music_vae": _Makers(_music_vae_of, _elbo)}
+_MODELS = {
+    "music_vae": _Makers(_music_vae_of, _elbo),
+    "conv_cvae": _Makers(_conv_cvae_of, _roll_elbo),
+    "clstm_decoder": _Makers(_clstm_decoder_of, _continuation),
+}
 
 
 def _check_kind(table, kind: Kind, where: str):

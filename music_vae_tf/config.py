@@ -146,6 +146,41 @@ class DatasetConfig:
                 raise ConfigError(f"{name} is [{low}, {high}]; the lower comes first")
 
 
+@dataclasses.dataclass(frozen=True)
+class ConvCvaeConfig:
+    """A convolutional VAE of class rolls; the converter says how long they are."""
+
+    z_size: Count
+    filters: Sizes  # of each convolution of the encoder; the decoder goes the other way
+
+
+@dataclasses.dataclass(frozen=True)
+class RollElboConfig:
+    """What is minimised: cross-entropy of the cells + beta * max(KL - free bits, 0)."""
+
+    sounding_weight: Positive  # of a cell that sounds; a silent one weighs 1
+    free_bits: NonNegative  # bits of KL that cost nothing, per example
+    max_beta: NonNegative
+    beta_rate: Rate  # beta = (1 - beta_rate ** step) * max_beta
+
+
+@dataclasses.dataclass(frozen=True)
+class ClstmDecoderConfig:
+    """A decoder of what follows a class roll, from latents of a convolutional VAE."""
+
+    z_size: Count  # of that VAE
+    latent_windows: Count  # equal parts of the roll with a latent each; 1: all of it
+    lstm_size: Count
+    filters: Sizes  # as of the VAE's encoder; this goes the other way
+
+
+@dataclasses.dataclass(frozen=True)
+class ContinuationConfig:
+    """What is minimised: cross-entropy of the cells that follow."""
+
+    sounding_weight: Positive  # of a cell that sounds; a silent one weighs 1
+
+
 class Sections(NamedTuple):
     """What the sections of a config hold for one kind of model."""
 
@@ -154,7 +189,11 @@ class Sections(NamedTuple):
 
 
 # By `kind` of the section `model`.
-MODELS = {"music_vae": Sections(MusicVAEConfig, ObjectiveConfig)}
+MODELS = {
+    "music_vae": Sections(MusicVAEConfig, ObjectiveConfig),
+    "conv_cvae": Sections(ConvCvaeConfig, RollElboConfig),
+    "clstm_decoder": Sections(ClstmDecoderConfig, ContinuationConfig),
+}
 
 
 @dataclasses.dataclass(frozen=True)

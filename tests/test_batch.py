@@ -5,9 +5,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from music_vae_tf.batch import Bits, Grammar, OneHot, Reals
+from music_vae_tf.batch import Bits, Grammar, OneHot, Quarters, Reals
 
-LAYOUTS = [OneHot(3), OneHot(4, 2, 5), Bits(3), Bits(8), Bits(61), Reals(2)]
+LAYOUTS = [
+    OneHot(3),
+    OneHot(4, 2, 5),
+    Bits(3),
+    Bits(8),
+    Bits(61),
+    Quarters(8),
+    Reals(2),
+]
 IDS = [repr(layout) for layout in LAYOUTS]
 
 
@@ -21,6 +29,8 @@ def dense_rows(layout, shape, seed=0):
         return np.concatenate(parts, axis=-1).astype(np.float32)
     if isinstance(layout, Bits):
         return rng.integers(2, size=(*shape, layout.depth)).astype(np.float32)
+    if isinstance(layout, Quarters):
+        return rng.integers(4, size=(*shape, layout.depth)).astype(np.float32)
     return rng.normal(size=(*shape, layout.depth)).astype(np.float32)
 
 
@@ -36,6 +46,11 @@ def test_bits_are_kept_eight_to_a_byte():
     compact = Bits(10).pack(dense)
     np.testing.assert_array_equal(compact, [[0b10000001, 0b10]])
     np.testing.assert_array_equal(Bits(10).unpack(compact), dense)
+
+
+def test_quarters_are_kept_four_to_a_byte():
+    compact = Quarters(4).pack([[3, 0, 1, 2]])
+    np.testing.assert_array_equal(compact, [[0b10010011]])
 
 
 def test_reals_may_be_doubles_until_they_are_tensors():

@@ -15,6 +15,7 @@ MAY_IMPORT = {
     "losses": set(),
     "schedules": set(),
     "rendering": set(),
+    "analysis": set(),
     "checkpoint": set(),
     "data": {"batch"},
     "models": {"batch", "losses"},

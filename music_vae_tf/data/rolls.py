@@ -1,0 +1,139 @@
+"""Files of class rolls: windows of pieces, as models read them.
+
+A file is NumPy's .npz with
+
+    cells  uint8 [N, T, 32]  the classes of T steps and 128 pitches, four to a byte, the
+                             lowest pitch in the lowest bits (`batch.Quarters`)
+    steps  int32 [N]         how many of the T steps are music, not silence after it
+    names  str [N]           the piece, and where two rolls are of one, its number
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from music_vae_tf.batch import Batch, Quarters
+from music_vae_tf.data.converters.piano_roll import PITCHES, PianoRollConverter
+from music_vae_tf.data.whole_file import whole_file
+
+if TYPE_CHECKING:
+    from music_vae_tf.data.pipeline import ExampleStore
+
+LAYOUT = Quarters(PITCHES)
+MAKE_ONE = "piano_roll_vae_prepare makes one of a folder of MIDI"
+
+
+class BadRolls(ValueError):
+    """A file that does not hold class rolls of the length asked for."""
+
+    for_the_user = True
+
+
+class Rolls(NamedTuple):
+    """N windows of class rolls."""
+
+    cells: np.ndarray  # uint8 [N, T, 32], packed
+    steps: np.ndarray  # int32 [N]
+    names: np.ndarray  # str [N]
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    def classes(self, part: slice = slice(None)) -> np.ndarray:
+        """Class numbers, uint8 [N, steps, 128], of a part of the steps."""
+        return LAYOUT.unpack(self.cells[:, part]).astype(np.uint8)
+
+
+def of_sequence(
+    sequence, converter: PianoRollConverter, name: str
+) -> tuple[Rolls, Counter[str]]:
+    """All windows of a NoteSequence, and what of it was left out."""
+    examples, left_out = converter.extract(sequence)
+    cells = np.zeros([len(examples), converter.window_steps, LAYOUT.width], np.uint8)
+    for window, example in zip(cells, examples):
+        window[:] = example.targets
+    steps = np.array([example.length for example in examples], np.int32)
+    numbers = range(1, len(examples) + 1)
+    names = [f"{name} {n}" if len(examples) > 1 else name for n in numbers]
+    return Rolls(cells, steps, np.array(names, str)), left_out
+
+
+def joined(parts: list[Rolls]) -> Rolls:
+    """All rolls of all parts, in their order."""
+    return Rolls(*(np.concatenate(arrays) for arrays in zip(*parts)))
+
+
+def write(rolls: Rolls, path) -> None:
+    """Writes a file of rolls, which takes its name when it is whole."""
+    with whole_file(path) as file:
+        np.savez_compressed(file, **rolls._asdict())
+
+
+def read(path, num_steps: int) -> Rolls:
+    """The rolls of a file, each of so many steps.
+
+    Raises:
+        BadRolls: it is no file of rolls, has none, or rolls of another length.
+        OSError: it cannot be read.
+    """
+    path = Path(path).expanduser()
+    with open(path, "rb") as file:
+        try:
+            with np.load(file, allow_pickle=False) as arrays:
+                rolls = Rolls(*(arrays[name] for name in Rolls._fields))
+        except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            raise BadRolls(f"{path} is no file of class rolls; {MAKE_ONE}") from error
+    _check(rolls, path, num_steps)
+    return rolls
+
+
+def _check(rolls: Rolls, path, num_steps: int):
+    expected = (len(rolls.names), num_steps, LAYOUT.width)
+    if rolls.cells.shape != expected or rolls.cells.dtype != LAYOUT.dtype:
+        raise BadRolls(
+            f"{path} holds {rolls.cells.dtype} rolls of shape "
+            f"{list(rolls.cells.shape)}; uint8 of {list(expected)} are expected, which "
+            "is [rolls, steps, 128 pitches by four]"
+        )
+    if not len(rolls.names):
+        raise BadRolls(f"{path} holds no rolls; {MAKE_ONE}")
+
+
+# For training.
+
+
+def store(rolls: Rolls) -> ExampleStore:
+    """The rolls as examples in memory."""
+    from music_vae_tf.data.pipeline import ExampleStore
+
+    count, num_steps, width = rolls.cells.shape
+    return ExampleStore(
+        {"targets": LAYOUT},
+        {"targets": rolls.cells.reshape(count * num_steps, width)},
+        np.arange(count + 1, dtype=np.int64) * num_steps,
+        rolls.steps,
+    )
+
+
+def transposed(batch: Batch, low: int, high: int, noise) -> Batch:
+    """A batch of rolls, each as many semitones higher as is drawn for it from `low` to
+    `high`; what leaves the 128 pitches is lost.
+
+    noise: has a method `uniform(shape)`.
+    """
+    import tensorflow as tf
+
+    draws = noise.uniform([tf.shape(batch.targets)[0]])
+    semitones = low + tf.cast(draws * (high - low + 1), tf.int32)
+    sources = tf.range(PITCHES) - semitones[:, None]  # [B, pitches]
+    is_there = (sources >= 0) & (sources < PITCHES)
+    rolls = tf.gather(
+        batch.targets, tf.clip_by_value(sources, 0, PITCHES - 1), axis=2, batch_dims=1
+    )
+    rolls = tf.where(is_there[:, None], rolls, 0.0)
+    return batch._replace(inputs=rolls, targets=rolls)

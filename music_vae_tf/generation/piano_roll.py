@@ -1,0 +1,159 @@
+"""Trained models of class rolls at work: from a latent vector, or from a roll, thirty
+seconds of music and what follows them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import tensorflow as tf
+
+from music_vae_tf.data.converters.piano_roll import CLASSES, NONE, NotARoll
+from music_vae_tf.generation.music_vae import slerp
+from music_vae_tf.models.piano_roll_vae import ClstmDecoder, ConvCvae, condition_of
+
+# Share of the way from a roll's latent vector to a random one.
+TOWARDS_RANDOM = 0.6
+BATCH_SIZE = 16
+
+
+class BadCondition(ValueError):
+    """A condition that names no class, or one that there is not."""
+
+    for_the_user = True
+
+
+def condition(names: str) -> np.ndarray:
+    """`piano+bass` -> float32 [4], 1 for these classes and for silence.
+
+    Raises:
+        BadCondition: it names none of piano, guitar and bass, or something else.
+    """
+    asked = [name.strip() for name in names.split("+")]
+    unknown = [name for name in asked if name not in CLASSES[NONE + 1 :]]
+    if unknown:
+        raise BadCondition(
+            f"condition {names!r} names {unknown[0]!r}; expected one or more of "
+            f"{', '.join(CLASSES[NONE + 1 :])}, with + between them"
+        )
+    return np.array([name == CLASSES[NONE] or name in asked for name in CLASSES], "f4")
+
+
+def condition_name(condition) -> str:
+    """[4] -> `piano+bass`; `silence` if nothing sounds."""
+    names = [n for n, is_in in zip(CLASSES[1:], condition[1:]) if is_in]
+    return "+".join(names) or "silence"
+
+
+class TrainedRollVae:
+    """A CVAE of class rolls with its weights, and a decoder of what follows them.
+
+    Rolls are uint8 [N, T, 128], as `ClassRoll.cells` gives them.
+    """
+
+    def __init__(
+        self,
+        cvae: ConvCvae,
+        continuation: ClstmDecoder | None = None,
+        seed: int | None = None,
+    ):
+        """seed: makes every draw repeatable, in the order of the calls."""
+        self.cvae, self.continuation = cvae, continuation
+        self._rng = np.random.default_rng(seed)
+        self._posterior = tf.function(self._posterior_step, autograph=False)
+        self._decode = tf.function(self._decode_step, autograph=False)
+        self._follow = tf.function(self._follow_step, autograph=False)
+
+    # Latent vectors.
+
+    def draw(self, count: int) -> np.ndarray:
+        """Latent vectors from the prior, [count, Z]."""
+        return self._rng.standard_normal([count, self.cvae.z_size]).astype(np.float32)
+
+    def encode(self, rolls) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and standard deviation of z for each roll, [N, Z] each.
+
+        Raises:
+            NotARoll: they are of another length.
+        """
+        rolls = np.asarray(rolls)
+        if rolls.ndim != 3 or rolls.shape[1] != self.cvae.steps:
+            raise NotARoll(
+                f"rolls should be of shape [N, {self.cvae.steps}, 128]; got "
+                f"{list(rolls.shape)}"
+            )
+        return _in_batches(self._posterior, rolls)
+
+    def near(self, roll, count: int, towards_random: float = TOWARDS_RANDOM):
+        """Latent vectors [count, Z] on the arcs from a roll's own, drawn from its
+        posterior, each towards another random one."""
+        mu, sigma = (array[0] for array in self.encode(np.asarray(roll)[None]))
+        own = mu + sigma * self._rng.standard_normal(mu.shape)
+        ends = self.draw(count)
+        arcs = [slerp(own, end, towards_random) for end in ends]
+        return np.array(arcs, np.float32)
+
+    # Rolls.
+
+    def decode(self, z, condition) -> np.ndarray:
+        """The likeliest class of each cell: [N, Z] -> uint8 [N, T, 128].
+
+        condition: [4] for all, or [N, 4].
+        """
+        (rolls,) = _in_batches(self._decode, z, _for_each(condition, z))
+        return rolls
+
+    def follow(self, z, condition) -> np.ndarray:
+        """What follows the rolls of latent vectors, uint8 [N, T', 128]."""
+        (rolls,) = _in_batches(self._follow, z, _for_each(condition, z))
+        return rolls
+
+    def reconstruct(self, rolls) -> np.ndarray:
+        """Rolls said back from their posterior means."""
+        mu, _ = self.encode(rolls)
+        return self.decode(mu, condition_of(np.asarray(rolls)).numpy())
+
+    def _posterior_step(self, rolls):
+        rolls = tf.cast(rolls, tf.float32)
+        return self.cvae.posterior(rolls, condition_of(rolls))
+
+    def _decode_step(self, z, condition):
+        return (_likeliest(self.cvae.logits(z, condition)),)
+
+    def _follow_step(self, z, condition):
+        windows = self.continuation.latent_windows
+        latents = z[:, None]
+        if windows > 1:
+            rolls = tf.cast(_likeliest(self.cvae.logits(z, condition)), tf.float32)
+            latents = self.cvae.window_latents(rolls, windows)
+        return (_likeliest(self.continuation.logits(latents, condition)),)
+
+
+def overlaid(melody, rolls) -> np.ndarray:
+    """Rolls [N, T, 128] with a melody [T', 128] over their beginnings, where it
+    sounds."""
+    rolls = np.array(rolls)
+    part = rolls[:, : len(melody)]
+    part[...] = np.where(melody != NONE, melody, part)
+    return rolls
+
+
+def _likeliest(logits):
+    return tf.cast(tf.argmax(logits, axis=-1), tf.uint8)
+
+
+def _for_each(condition, z) -> np.ndarray:
+    return np.broadcast_to(np.asarray(condition, np.float32), [len(z), len(CLASSES)])
+
+
+def _in_batches(function, *arrays) -> tuple[np.ndarray, ...]:
+    """A function of arrays [N, ...], a few rows at a time -> its arrays [N, ...]."""
+    results = [
+        [tensor.numpy() for tensor in function(*(tf.constant(a[part]) for a in arrays))]
+        for part in _slices(len(arrays[0]))
+    ]
+    return tuple(np.concatenate(column) for column in zip(*results))
+
+
+def _slices(count: int) -> Iterable[slice]:
+    return [slice(i, i + BATCH_SIZE) for i in range(0, count, BATCH_SIZE)]
