@@ -21,6 +21,7 @@ COMMANDS = [
     "music_vae_train",
     "music_vae_generate",
     "music_vae_preprocess_tfrecord",
+    "clef_lstm_prepare",
     "music_vae_prepare_groove",
     "piano_roll_vae_prepare",
     "piano_roll_vae_train",
@@ -31,6 +32,17 @@ COMMANDS = [
 TFDS = ["tensorflow-datasets>=4.9.10"]
 # music_vae_preprocess_tfrecord, on one machine or many.
 BEAM = ["apache-beam>=2.70"]
+# Scores: read and written, kept as tables, engraved, as PNG, as PDF. For Python 3.10
+# there is music21 9.9.
+SCORE = [
+    "music21>=9.9",
+    "pandas>=2",
+    "verovio>=4",
+    "resvg-py>=0.2",
+    "svglib>=1.6",
+]
+# Sound. The C library FluidSynth, and a SoundFont, come from the system's packages.
+AUDIO = ["pyfluidsynth>=1.3.3"]
 # REMI tokens of drums: configs musicvae_groove_tokens and musicvae_groove_tokens_small.
 TOKENS = ["miditok>=3.1", "symusic>=0.5"]
 # A latent space in two dimensions: music_vae_explore.
@@ -92,12 +104,16 @@ setup(
         "gpu": ["tensorflow[and-cuda]>=2.18"],
         "tfds": TFDS,
         "beam": BEAM,
+        "score": SCORE,
+        "audio": AUDIO,
         "tokens": TOKENS,
         "umap": UMAP,
         "score": SCORE,
         "test": [
             *TFDS,
             *BEAM,
+            *SCORE,
+            *AUDIO,
             *TOKENS,
             *UMAP,
             *SCORE,

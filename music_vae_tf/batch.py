@@ -89,6 +89,31 @@ class OneHot(Layout):
 
 
 @dataclasses.dataclass(frozen=True)
+class Classes(Layout):
+    """Columns of class numbers, for models that look them up; -1 is none."""
+
+    depth: int
+
+    dtype = np.dtype(np.int16)
+    padding = -1
+
+    @property
+    def width(self):
+        return self.depth
+
+    def pack(self, dense):
+        return np.asarray(dense, self.dtype)
+
+    def unpack(self, compact):
+        return compact.astype(np.float32)
+
+    def unpack_tensor(self, compact):
+        import tensorflow as tf
+
+        return tf.cast(compact, tf.float32)
+
+
+@dataclasses.dataclass(frozen=True)
 class Bits(Layout):
     """Columns that are 0 or 1, eight to a byte."""
 

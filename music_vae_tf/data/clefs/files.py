@@ -1,0 +1,80 @@
+"""Stage 1: which files are learnt from, and a file as a music21 score."""
+
+from __future__ import annotations
+
+import random
+import warnings
+from pathlib import Path
+
+from music_vae_tf.data.clefs import NotUsable
+from music_vae_tf.data.folder import kind_of
+from music_vae_tf.data.midi import UnreadableMusic, read_midi
+
+
+class NoSuchCorpus(ValueError):
+    """A corpus that music21 does not bring along."""
+
+    for_the_user = True
+
+
+def sample_files(names: list[str], number: int | None, seed: int) -> list[str]:
+    """That many of the files, drawn by the seed; all of them without a number."""
+    if number is None or number >= len(names):
+        return sorted(names)
+    return sorted(random.Random(seed).sample(sorted(names), number))
+
+
+def corpus_files(name: str) -> tuple[Path, list[str]]:
+    """The scores by a composer in music21's own corpus: their folder, their names.
+
+    Raises:
+        NoSuchCorpus: there is none of that name.
+    """
+    from music21 import corpus
+
+    found = {}
+    for path in corpus.corpora.CoreCorpus().getPaths():
+        path = Path(path)
+        if path.suffix in (".mxl", ".xml", ".musicxml"):
+            root = _corpus_root(path)
+            found.setdefault(path.relative_to(root).parts[0], []).append(path)
+    if name not in found:
+        sizes = ", ".join(f"{key} ({len(found[key])})" for key in sorted(found))
+        raise NoSuchCorpus(f"music21 brings no corpus {name!r}; it has: {sizes}")
+    folder = _corpus_root(found[name][0]) / name
+    return folder, sorted(str(path.relative_to(folder)) for path in found[name])
+
+
+def _corpus_root(path: Path) -> Path:
+    return next(parent for parent in path.parents if parent.name == "corpus")
+
+
+def parse(path):
+    """The music21 score of a file.
+
+    MIDI goes through the house's own reader first, which knows broken and absurd files
+    in words, and in no time.
+
+    Raises:
+        NotUsable: it cannot be parsed, or holds several scores.
+    """
+    from music21 import converter, stream
+
+    path = Path(path)
+    if not path.is_file():
+        raise NotUsable("no ordinary file")
+    try:
+        if kind_of(path.name) == "midi":
+            read_midi(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # music21's remarks on track names
+            score = converter.parse(path, forceSource=True, storePickle=False)
+    except UnreadableMusic as error:
+        raise NotUsable(str(error).removeprefix(f"{path}: ")) from error
+    except OSError as error:
+        raise NotUsable(f"cannot be opened: {error.strerror}") from error
+    except Exception as error:  # malformed scores raise nearly anything
+        raise NotUsable(f"cannot be parsed: {type(error).__name__}: {error}") from error
+    if isinstance(score, stream.Opus):
+        raise NotUsable("several scores in one file")
+    return score

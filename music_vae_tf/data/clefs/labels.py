@@ -1,0 +1,103 @@
+"""Stage 7, label encoding: chord labels and duration categories as integers."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+from music_vae_tf.data.clefs import STAVES
+from music_vae_tf.data.clefs.transformation import (
+    Event,
+    chord_label,
+    duration_category,
+)
+
+
+class BadLabels(ValueError):
+    """A file of labels that cannot be read."""
+
+    for_the_user = True
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """Words as integers 0, 1, 2, ..., and all other words as one integer more."""
+
+    words: tuple[str, ...]
+
+    @classmethod
+    def of(cls, words: Iterable[str], min_count: int) -> Encoding:
+        """All words that come at least so often, the most frequent first."""
+        counts = Counter(words)
+        kept = [word for word, count in counts.items() if count >= min_count]
+        return cls(tuple(sorted(kept, key=lambda word: (-counts[word], word))))
+
+    @cached_property
+    def _places(self):
+        return {word: place for place, word in enumerate(self.words)}
+
+    @property
+    def unknown(self) -> int:
+        """The integer of all words that are not in the list."""
+        return len(self.words)
+
+    @property
+    def size(self) -> int:
+        """How many integers there are, that of the unknown word included."""
+        return len(self.words) + 1
+
+    def encode(self, word: str) -> int:
+        """The integer of a word."""
+        return self._places.get(word, self.unknown)
+
+    def decode(self, number: int) -> str:
+        """The word of an integer that is not that of the unknown word."""
+        return self.words[number]
+
+
+@dataclass(frozen=True)
+class Labels:
+    """The encodings of one staff."""
+
+    notes: Encoding
+    durations: Encoding
+
+    @classmethod
+    def of(cls, lines: Iterable[list[Event]], min_count: int) -> Labels:
+        """Of all events in some lines."""
+        events = [event for line in lines for event in line]
+        return cls(
+            Encoding.of((chord_label(e.pitches) for e in events), min_count),
+            Encoding.of((duration_category(e.duration) for e in events), min_count),
+        )
+
+
+def to_json(labels: dict[str, Labels]) -> str:
+    """The labels of both staves as text."""
+    document = {
+        staff: {"notes": its.notes.words, "durations": its.durations.words}
+        for staff, its in labels.items()
+    }
+    return json.dumps(document, indent=1) + "\n"
+
+
+def from_json(text: str) -> dict[str, Labels]:
+    """The labels that `to_json` wrote.
+
+    Raises:
+        BadLabels: it did not write this.
+    """
+    try:
+        document = json.loads(text)
+        return {
+            staff: Labels(
+                Encoding(tuple(document[staff]["notes"])),
+                Encoding(tuple(document[staff]["durations"])),
+            )
+            for staff in STAVES
+        }
+    except (ValueError, KeyError, TypeError) as error:
+        raise BadLabels(f"no labels of two staves: {error!r}") from error

@@ -1,0 +1,239 @@
+"""The folder that preparing makes of music files, and the pieces in it.
+
+pieces/NAME/treble.csv, bass.csv   data frames of the staves, in C major or A minor
+pieces/NAME/piece.json             its key, bars and metres; or why it is refused
+split.json                         which pieces are for training, validation, test
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import hashlib
+import json
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from music_vae_tf.data.clefs import (
+    STAVES,
+    NotUsable,
+    extraction,
+    files,
+    frames,
+    keys,
+    splitting,
+    transformation,
+)
+from music_vae_tf.data.clefs.windows import Piece
+from music_vae_tf.data.whole_file import whole_file
+
+FORMAT = 1  # of piece.json and the frames; others are made anew
+SPLITS = ("train", "validation", "test")
+
+
+class BadPreparation(ValueError):
+    """A folder that is not what preparing makes."""
+
+    for_the_user = True
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What piece.json says of a file."""
+
+    source: str  # digest of the file it was made of
+    refused: str | None = None  # why nothing was made of it
+    key: str = ""  # that it was in
+    semitones: int = 0  # that it was shifted by
+    mode: str = ""
+    metres: tuple[str, ...] = ()
+    bars: tuple[int, ...] = ()  # ticks
+    end: int = 0  # ticks
+    clefs: tuple[str, ...] = ()  # of its parts
+    format: int = FORMAT
+
+    @property
+    def remarks(self) -> list[str]:
+        """What is unusual, though no reason to refuse it."""
+        return ["changing metre"] if len(self.metres) > 1 else []
+
+
+# Making one.
+
+
+def prepare_file(root: str, output_dir: str, name: str) -> Facts:
+    """Makes the data frames of the file `name` below `root`, unless they are there.
+
+    Its piece.json is written last: where that is, all is.
+    """
+    folder, source = piece_folder(output_dir, name), _digest(Path(root, name))
+    facts = _read_facts(folder)
+    if facts is not None and (facts.source, facts.format) == (source, FORMAT):
+        return facts
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        facts, tables = _stages(Path(root, name), source)
+    except NotUsable as refusal:
+        facts, tables = Facts(source, refused=refusal.reason), {}
+    for staff, table in tables.items():
+        with whole_file(folder / f"{staff}.csv") as file:
+            file.write(frames.to_csv(table))
+    with whole_file(folder / "piece.json") as file:
+        file.write(json.dumps(vars(facts)).encode())
+    return facts
+
+
+def piece_folder(output_dir, name: str) -> Path:
+    """Where the frames of a file are kept."""
+    return Path(output_dir, "pieces", name)
+
+
+def _digest(path):
+    try:
+        return hashlib.sha1(path.read_bytes()).hexdigest()
+    except OSError:
+        return ""
+
+
+def _stages(path, source):
+    """Stages 2 to 5: a file -> its facts, and a data frame for each staff."""
+    score = files.parse(path)
+    if extraction.is_percussion(score):
+        raise NotUsable("drums only")
+    parts = list(score.parts) or [score]
+    key = keys.estimated_key(score)
+    shift = key.semitones_home
+    staves = [splitting.staff_of(part) for part in parts]
+    split = splitting.split(
+        [
+            splitting.Part(extraction.elements(part, shift), staff)
+            for part, staff in zip(parts, staves)
+        ]
+    )
+    ends = [e.offset + e.duration for its in split.values() for p in its for e in p]
+    facts = Facts(
+        source,
+        None,
+        str(key),
+        shift,
+        key.mode,
+        tuple(extraction.metres(parts[0])),
+        tuple(extraction.bar_starts(parts[0])),
+        max(ends),
+        tuple(staff or "none" for staff in staves),
+    )
+    return facts, {staff: frames.to_frame(its) for staff, its in split.items()}
+
+
+def _read_facts(folder: Path) -> Facts | None:
+    try:
+        values = json.loads((folder / "piece.json").read_text(encoding="utf-8"))
+        lists = {key: tuple(v) for key, v in values.items() if isinstance(v, list)}
+        return Facts(**{**values, **lists})
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def split_by_name(names: list[str], test=(), validation=()) -> dict[str, list[str]]:
+    """Which files are for training, validation and test: a tenth each for the latter.
+
+    The choice goes by a checksum of the names, so it is the same for the same files.
+
+    Args:
+        test, validation: patterns like `*op10*` that choose instead.
+    """
+    order = sorted(names, key=lambda name: (zlib.crc32(name.encode()), name))
+    tenth = max(round(len(names) / 10), 1) if len(names) >= 3 else 0
+    chosen = {}
+    for split, patterns in (("test", test), ("validation", validation)):
+        left = [name for name in order if name not in sum(chosen.values(), [])]
+        chosen[split] = [
+            name
+            for i, name in enumerate(left)
+            if (_matches(name, patterns) if patterns else i < tenth)
+        ]
+    taken = sum(chosen.values(), [])
+    chosen["train"] = [name for name in order if name not in taken]
+    return {split: sorted(chosen[split]) for split in SPLITS}
+
+
+def _matches(name, patterns):
+    return any(fnmatch.fnmatch(name, pattern) for pattern in patterns)
+
+
+def write_split(output_dir, split: dict[str, list[str]]) -> None:
+    """Writes split.json, which makes the folder whole."""
+    with whole_file(Path(output_dir, "split.json")) as file:
+        file.write((json.dumps(split, indent=1) + "\n").encode())
+
+
+# Reading one.
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A prepared folder."""
+
+    path: Path
+
+    @property
+    def split(self) -> dict[str, list[str]]:
+        """The names of the pieces, by what they are for.
+
+        Raises:
+            BadPreparation: the folder holds none, or is not finished.
+        """
+        path = self.path / "split.json"
+        try:
+            split = json.loads(path.read_text(encoding="utf-8"))
+            return {name: list(split[name]) for name in SPLITS}
+        except OSError as error:
+            raise BadPreparation(
+                f"{self.path} is no folder that clef_lstm_prepare has finished: it has "
+                "no split.json. Make one with "
+                "clef_lstm_prepare --input_dir=... --output_dir=..."
+            ) from error
+        except (ValueError, KeyError, TypeError) as error:
+            raise BadPreparation(f"{path} is damaged: {error!r}") from error
+
+    def pieces(self, split: str, voices: str) -> Iterator[Piece]:
+        """The pieces of a split, as lines.
+
+        Args:
+            voices: 'merged' into lines that keep the time, or 'flattened'.
+
+        Raises:
+            BadPreparation: a piece is missing, or damaged.
+        """
+        for name in self.split[split]:
+            yield self._piece(name, voices)
+
+    def _piece(self, name, voices):
+        folder = piece_folder(self.path, name)
+        facts = _read_facts(folder)
+        if facts is None or facts.refused:
+            raise BadPreparation(f"{folder} is damaged: run clef_lstm_prepare again")
+        parts = {
+            staff: frames.from_frame(
+                frames.from_csv((folder / f"{staff}.csv").read_bytes())
+            )
+            for staff in STAVES
+        }
+        return piece_of(parts, facts, voices)
+
+
+def piece_of(parts: dict, facts: Facts, voices: str) -> Piece:
+    """Elements by staff and part -> a piece, its voices 'merged' or 'flattened'."""
+    if voices == "merged":
+        lines = {
+            staff: transformation.merged_line(its, list(facts.bars), facts.end)
+            for staff, its in parts.items()
+        }
+        return Piece(lines, facts.bars, facts.end, facts.mode)
+    lines = {staff: transformation.flattened_line(its) for staff, its in parts.items()}
+    # These lines are longer than the music: its bars are counted on.
+    end = max(line[-1].onset + line[-1].duration for line in lines.values())
+    bar = (facts.bars[1:2] or (facts.end,))[0] - facts.bars[0]
+    bars = tuple(range(facts.bars[0], end, bar))
+    return Piece(lines, bars, end, facts.mode)
