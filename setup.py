@@ -40,6 +40,7 @@ SCORE = [
     "verovio>=4",
     "resvg-py>=0.2",
     "svglib>=1.6",
+    "reportlab>=4",  # of svglib
 ]
 # Sound. The C library FluidSynth, and a SoundFont, come from the system's packages.
 AUDIO = ["pyfluidsynth>=1.3.3"]
