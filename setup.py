@@ -26,6 +26,7 @@ COMMANDS = [
     "piano_roll_vae_prepare",
     "piano_roll_vae_train",
     "piano_roll_vae_generate",
+    "piano_roll_vae_evaluate",
 ]
 # --tfds_name: MIDI data sets of TensorFlow Datasets. Older ones look for each set in a
 # bucket that is gone, and wait for it.

@@ -66,7 +66,10 @@ def main(flags):
     held_out = [p for p in pieces if _is_held_out(p.name, flags.held_out)]
     trained_on = [p for p in pieces if not _is_held_out(p.name, flags.held_out)]
     for name, part in ((TRAIN, trained_on), (HELD_OUT, held_out)):
-        _write(directory / name, part)
+        if part:
+            _write(directory / name, part)
+        elif flags.held_out:
+            log.warning("%d pieces are too few for a %s", len(pieces), name)
 
 
 class File(NamedTuple):
@@ -199,9 +202,6 @@ def _is_held_out(name: str, share: float) -> bool:
 def _write(path: Path, pieces: list[Piece]):
     from music_vae_tf.data import rolls
 
-    if not pieces:
-        log.warning("No piece is for %s: it is not written", path)
-        return
     together = rolls.joined([part for piece in pieces for part in piece.rolls])
     rolls.write(together, path)
     print(f"{len(together):,} rolls of {len(pieces):,} pieces: {path}")

@@ -182,11 +182,15 @@ class PitchFrequencies(NamedTuple):
     rows: np.ndarray  # [K, 128], what is said at each step
 
     @classmethod
-    def of(cls, training, num_classes: int) -> PitchFrequencies:
-        has = conditions(training, num_classes)
+    def of(cls, training, has) -> PitchFrequencies:
+        """
+        Args:
+            training: rolls [N, T, 128].
+            has: their conditions, bool [N, classes].
+        """
         seen = np.unique(has, axis=0)
         rows = [
-            _best_row(training[(has == one).all(axis=1)], num_classes) for one in seen
+            _best_row(training[(has == one).all(axis=1)], has.shape[1]) for one in seen
         ]
         return cls(seen, np.stack(rows))
 

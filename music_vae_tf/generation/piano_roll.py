@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import numpy as np
 import tensorflow as tf
 
-from music_vae_tf.data.converters.piano_roll import CLASSES, NONE, NotARoll
+from music_vae_tf.data.converters.piano_roll import CLASSES, NONE, PITCHES, NotARoll
 from music_vae_tf.generation.music_vae import slerp
 from music_vae_tf.models.piano_roll_vae import ClstmDecoder, ConvCvae, condition_of
 
@@ -63,6 +63,7 @@ class TrainedRollVae:
         self._posterior = tf.function(self._posterior_step, autograph=False)
         self._decode = tf.function(self._decode_step, autograph=False)
         self._follow = tf.function(self._follow_step, autograph=False)
+        self._follow_rolls = tf.function(self._follow_rolls_step, autograph=False)
 
     # Latent vectors.
 
@@ -76,13 +77,17 @@ class TrainedRollVae:
         Raises:
             NotARoll: they are of another length.
         """
+        return _in_batches(self._posterior, self._of_our_length(rolls))
+
+    def _of_our_length(self, rolls):
         rolls = np.asarray(rolls)
-        if rolls.ndim != 3 or rolls.shape[1] != self.cvae.steps:
+        expected = (self.cvae.steps, PITCHES)
+        if rolls.ndim != 3 or rolls.shape[1:] != expected:
             raise NotARoll(
-                f"rolls should be of shape [N, {self.cvae.steps}, 128]; got "
+                f"rolls should be of shape [N, {self.cvae.steps}, {PITCHES}]; got "
                 f"{list(rolls.shape)}"
             )
-        return _in_batches(self._posterior, rolls)
+        return rolls
 
     def near(self, roll, count: int, towards_random: float = TOWARDS_RANDOM):
         """Latent vectors [count, Z] on the arcs from a roll's own, drawn from its
@@ -108,6 +113,11 @@ class TrainedRollVae:
         (rolls,) = _in_batches(self._follow, z, _for_each(condition, z))
         return rolls
 
+    def follow_rolls(self, rolls) -> np.ndarray:
+        """What follows rolls [N, T, 128], from their own latents' means."""
+        (following,) = _in_batches(self._follow_rolls, self._of_our_length(rolls))
+        return following
+
     def reconstruct(self, rolls) -> np.ndarray:
         """Rolls said back from their posterior means."""
         mu, _ = self.encode(rolls)
@@ -121,21 +131,17 @@ class TrainedRollVae:
         return (_likeliest(self.cvae.logits(z, condition)),)
 
     def _follow_step(self, z, condition):
-        windows = self.continuation.latent_windows
-        latents = z[:, None]
-        if windows > 1:
-            rolls = tf.cast(_likeliest(self.cvae.logits(z, condition)), tf.float32)
-            latents = self.cvae.window_latents(rolls, windows)
+        if self.continuation.latent_windows == 1:
+            return (_likeliest(self.continuation.logits(z[:, None], condition)),)
+        # One vector has no windows: those of the roll that it decodes to are taken.
+        rolls = _likeliest(self.cvae.logits(z, condition))
+        return self._follow_rolls_step(rolls, condition)
+
+    def _follow_rolls_step(self, rolls, condition=None):
+        rolls = tf.cast(rolls, tf.float32)
+        latents = self.cvae.window_latents(rolls, self.continuation.latent_windows)
+        condition = condition_of(rolls) if condition is None else condition
         return (_likeliest(self.continuation.logits(latents, condition)),)
-
-
-def overlaid(melody, rolls) -> np.ndarray:
-    """Rolls [N, T, 128] with a melody [T', 128] over their beginnings, where it
-    sounds."""
-    rolls = np.array(rolls)
-    part = rolls[:, : len(melody)]
-    part[...] = np.where(melody != NONE, melody, part)
-    return rolls
 
 
 def _likeliest(logits):

@@ -114,8 +114,8 @@ def test_the_baseline_says_what_has_the_highest_f1_in_training():
     training[training == 2] = 1
     training[:3] = np.minimum(training[:3], 1)  # the piano alone
     training[3:, 0, :2] = [1, 3]  # the piano and the bass
-    frequencies = rolls.PitchFrequencies.of(training, 4)
-    said = frequencies.predict(rolls.conditions(training, 4), 2)
+    has = rolls.conditions(training, 4)
+    said = rolls.PitchFrequencies.of(training, has).predict(has, 2)
     for part in (slice(0, 3), slice(3, 6)):
         best = max(
             rolls.hits(np.broadcast_to(row, [3, 2, 4]), training[part]).f1
@@ -125,6 +125,8 @@ def test_the_baseline_says_what_has_the_highest_f1_in_training():
 
 
 def test_a_condition_not_seen_in_training_is_predicted_silent():
-    frequencies = rolls.PitchFrequencies.of(np.ones([1, 2, 4], int), 4)
+    frequencies = rolls.PitchFrequencies.of(
+        np.ones([1, 2, 4], int), np.array([[0, 1, 0, 0]], bool)
+    )
     said = frequencies.predict(np.array([[0, 1, 0, 0], [1, 0, 0, 1]], bool), 3)
     assert said[0].all() and not said[1].any()
