@@ -23,6 +23,8 @@ COMMANDS = [
     "music_vae_preprocess_tfrecord",
     "clef_lstm_prepare",
     "music_vae_prepare_groove",
+    "music_vae_evaluate",
+    "music_vae_explore",
     "piano_roll_vae_prepare",
     "piano_roll_vae_train",
     "piano_roll_vae_generate",

@@ -33,23 +33,12 @@ from music_vae_tf.bin.command import (
     writable_directory,
 )
 from music_vae_tf.bin.quiet import import_tensorflow
+from music_vae_tf.bin.trained import add_model_flags, config_and_checkpoint
 
 command = Command("music_vae_generate", __doc__)
-command.string(
-    "run_dir", None, "Directory of a training; its newest checkpoint is used."
-)
-command.string(
-    "checkpoint_file",
-    None,
-    "A checkpoint instead of a run_dir: prefix, .index file, or .tar of Magenta's.",
-)
+add_model_flags(command)
 command.string(
     "output_dir", "/tmp/music_vae/generated", "Where MIDI files are written."
-)
-command.string(
-    "config",
-    None,
-    "Name of the config, or a YAML file; by default what the run_dir was trained with.",
 )
 command.enum("mode", "sample", ["sample", "interpolate"], "What to generate.")
 command.string("input_midi_1", None, "MIDI file where an interpolation starts.")
@@ -86,6 +75,16 @@ command.string(
 command.boolean("same_z", False, "One random point of the latent space for all.")
 command.string("z_file", None, "Latent vectors to decode: a NumPy file [N, Z].")
 command.string("save_z", None, "Where to save the latent vectors, as a NumPy file.")
+command.string(
+    "attribute_vector",
+    None,
+    "A file of music_vae_explore's: all outputs are moved along this attribute.",
+)
+command.float(
+    "attribute_strength",
+    1.0,
+    "How far: 1 is from one group of examples to the other, -1 the other way.",
+)
 command.integer(
     "seed",
     None,
@@ -108,7 +107,7 @@ def main(flags):
         print("\n".join(configs.names("music_vae")))
         return
     _check(flags)
-    config, checkpoint = _config_and_checkpoint(flags)
+    config, checkpoint = config_and_checkpoint(flags)
     output_dir = writable_directory("output_dir", flags.output_dir)
     write = _Writer(output_dir, config.name, time.strftime("%Y-%m-%d_%H%M%S"))
     import_tensorflow()
@@ -116,10 +115,6 @@ def main(flags):
 
 
 def _check(flags):
-    if (flags.run_dir is None) == (flags.checkpoint_file is None):
-        raise UserError(
-            "give either --run_dir, the directory of a training, or --checkpoint_file"
-        )
     if not flags.temperature > 0:
         raise UserError(f"--temperature={flags.temperature}: expected a number above 0")
     if flags.mode == "interpolate" and not (flags.input_midi_1 and flags.input_midi_2):
@@ -132,39 +127,6 @@ def _check(flags):
         raise UserError("give --chords or --control_midi, not both")
 
 
-def _config_and_checkpoint(flags):
-    from music_vae_tf import config as configs
-    from music_vae_tf.run_directory import RunDirectory
-
-    asked = configs.load(flags.config, "music_vae") if flags.config else None
-    if flags.checkpoint_file is not None:
-        if asked is None:
-            raise UserError("--checkpoint_file needs --config, which it is one of")
-        return asked, flags.checkpoint_file
-    directory = RunDirectory.at(flags.run_dir)
-    if not directory.path.is_dir():
-        raise UserError(f"--run_dir={flags.run_dir}: there is no such directory")
-    record = directory.record()
-    if record is None and asked is None:
-        raise UserError(
-            f"{directory.path} does not say what was trained there: give --config"
-        )
-    if record is not None:
-        # The sizes of that training, which --hparams may have changed.
-        asked = _same_config(record.config, asked, directory)
-    return asked, directory.path
-
-
-def _same_config(trained, asked, directory):
-    if asked is not None and asked.name != trained.name:
-        raise UserError(
-            f"{directory.path} holds a training of config {trained.name}, and "
-            f"--config={asked.name} was asked for: leave out --config, or name the "
-            "run_dir of the other training"
-        )
-    return trained
-
-
 def _generate(flags, config, checkpoint, write) -> list:
     """The new NoteSequences."""
     from music_vae_tf import build
@@ -174,6 +136,8 @@ def _generate(flags, config, checkpoint, write) -> list:
     length = _length(flags.length, config, converter)
     controls = _controls(flags, config, converter, length)
     inputs = _inputs(flags, converter, write) if flags.mode == "interpolate" else []
+    attribute = flags.attribute_vector
+    shift = _shift(flags, config) if attribute else 0
     logging.info("Loading %s", checkpoint)
     model = TrainedModel(
         config,
@@ -188,10 +152,10 @@ def _generate(flags, config, checkpoint, write) -> list:
         "c_input": controls,
     }
     if not model.z_size:
-        if inputs or flags.z_file or flags.save_z or flags.same_z:
+        if inputs or flags.z_file or flags.save_z or flags.same_z or attribute:
             raise UserError(f"config {config.name} has no latent space")
         return model.sample(flags.num_outputs, **options)
-    z = _latent_vectors(flags, model, inputs)
+    z = _latent_vectors(flags, model, inputs) + shift
     if flags.save_z:
         _save(z, flags.save_z)
     return model.decode(z, **options)
@@ -265,6 +229,14 @@ def _latent_vectors(flags, model, inputs):
             f"{path}: expected finite numbers [N, {model.z_size}]; got {list(z.shape)}"
         )
     return z.astype(np.float32)
+
+
+def _shift(flags, config):
+    """What the attribute adds to all latent vectors, [Z]."""
+    from music_vae_tf.generation.collection import read_attribute
+
+    path = os.path.expanduser(flags.attribute_vector)
+    return flags.attribute_strength * read_attribute(path, config)
 
 
 def _save(z, path):

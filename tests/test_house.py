@@ -28,6 +28,7 @@ MAY_IMPORT = {
     "generation": {
         *("build", "config", "data", "batch", "checkpoint"),
         "models",  # the noise that samples are drawn with
+        "losses",  # masks of steps
     },
     "magenta_js": {"config", "checkpoint"},
 }

@@ -245,6 +245,18 @@ def evaluation_batches(
     )
 
 
+def all_batches(store: ExampleStore, batch_size: int) -> tf.data.Dataset:
+    """All examples in the order of the data; the last batch has what is left."""
+    count = len(store)
+    return _batches(
+        store,
+        tf.data.Dataset.range(-(-count // batch_size)),
+        lambda step: tf.range(
+            step * batch_size, tf.minimum((step + 1) * batch_size, count)
+        ),
+    )
+
+
 def _places(step, batch_size):
     """Places of a batch's examples in the row of all that come one after the other."""
     return step * batch_size + tf.range(batch_size, dtype=tf.int64)

@@ -1,9 +1,18 @@
-"""Where NoteSequences come from: TFRecord files, or a data set of TFDS."""
+"""Where NoteSequences come from: TFRecord files, music files, a data set of TFDS."""
 
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Callable, Iterable, Iterator
+
+log = logging.getLogger(__name__)
+
+
+class NoMusic(ValueError):
+    """A folder without music files."""
+
+    for_the_user = True
 
 
 class Source:
@@ -38,6 +47,23 @@ class Source:
         tfds.require()
         return cls(name, lambda: tfds.read_note_sequences(name, split))
 
+    @classmethod
+    def of_folder(cls, root: str) -> Source:
+        """The music files of a folder and all folders in it, in the order of names.
+
+        What cannot be read is left out, with a warning.
+
+        Raises:
+            NoMusic: there is none.
+            OSError: the folder cannot be read.
+        """
+        from music_vae_tf.data.folder import KINDS, list_folder
+
+        names = list_folder(root, recursive=True).music
+        if not names:
+            raise NoMusic(f"{root}: no music file ({', '.join(KINDS)}) there")
+        return cls(root, lambda: _read_files(root, names))
+
     def read(self) -> Iterator:
         """All NoteSequences, from the first."""
         try:
@@ -55,3 +81,15 @@ class Source:
             if self._failure is None:
                 raise
             raise self._failure from None
+
+
+def _read_files(root, names) -> Iterator:
+    from note_seq.protobuf.music_pb2 import NoteSequence
+
+    from music_vae_tf.data import midi
+
+    for name in names:
+        records, problems = midi.convert(root, name)
+        for problem in problems:
+            log.warning("%s: %s", name, problem)
+        yield from map(NoteSequence.FromString, records)

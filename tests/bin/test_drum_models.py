@@ -3,37 +3,14 @@
 import json
 
 import pytest
+from trained_drums import train
 
-from music_vae_tf.bin import music_vae_generate, music_vae_train
+from music_vae_tf.bin import music_vae_generate
 from music_vae_tf.data.midi import read_midi
 from music_vae_tf.generation import TrainedModel
 from music_vae_tf.run_directory import RunDirectory
 
 CONFIGS = ("hierdec-groove_4bar_small", "musicvae_groove_tokens_small")
-TINY = "enc_rnn_size=[2],dec_rnn_size=[2],z_size=2,batch_size=4"
-
-
-def train(name, run_dir, records, *flags):
-    return music_vae_train.run(
-        [
-            f"--config={name}",
-            f"--run_dir={run_dir}",
-            f"--examples_path={records}",
-            f"--hparams={TINY}",
-            "--num_steps=2",
-            "--seed=1",
-            *flags,
-        ]
-    )
-
-
-@pytest.fixture(scope="module")
-def trained(groove_records, tmp_path_factory):
-    """{config: where it was trained for two steps}."""
-    folders = {name: tmp_path_factory.mktemp(name) for name in CONFIGS}
-    for name, folder in folders.items():
-        assert train(name, folder, groove_records) == 0
-    return folders
 
 
 def generate(run_dir, output_dir, **flags):
@@ -44,7 +21,7 @@ def generate(run_dir, output_dir, **flags):
 @pytest.mark.parametrize("name", CONFIGS)
 @pytest.mark.parametrize("temperature", [0.1, 2])
 def test_samples_are_midi_at_every_temperature(trained, tmp_path, name, temperature):
-    assert generate(trained[name], tmp_path, temperature=temperature, seed=1) == 0
+    assert generate(trained(name), tmp_path, temperature=temperature, seed=1) == 0
     paths = sorted(tmp_path.iterdir())
     assert len(paths) == 2
     sequences = [read_midi(path) for path in paths]
@@ -55,7 +32,7 @@ def test_samples_are_midi_at_every_temperature(trained, tmp_path, name, temperat
 
 def test_tokens_are_said_in_order_unless_the_grammar_is_switched_off(trained):
     name = "musicvae_groove_tokens_small"
-    run_dir = RunDirectory.at(str(trained[name]))
+    run_dir = RunDirectory.at(str(trained(name)))
     for grammar in (True, False):
         model = TrainedModel(
             run_dir.record().config, 8, run_dir.path, seed=1, grammar=grammar
@@ -82,7 +59,7 @@ def test_the_grammar_is_a_switch_of_the_command(trained, tmp_path):
     name = "musicvae_groove_tokens_small"
     for switch in ("true", "false"):
         flags = {"grammar": switch, "temperature": 2, "seed": 1}
-        assert generate(trained[name], tmp_path / switch, **flags) == 0
+        assert generate(trained(name), tmp_path / switch, **flags) == 0
     bound, free = (
         [read_midi(path) for path in sorted((tmp_path / switch).iterdir())]
         for switch in ("true", "false")
@@ -92,34 +69,34 @@ def test_the_grammar_is_a_switch_of_the_command(trained, tmp_path):
 
 def test_a_groove_goes_to_another_through_tokens(trained, tmp_path):
     name = "musicvae_groove_tokens_small"
-    assert generate(trained[name], tmp_path, temperature=2, seed=3) == 0
+    assert generate(trained(name), tmp_path, temperature=2, seed=3) == 0
     start, end = sorted(tmp_path.iterdir())
     flags = {"mode": "interpolate", "input_midi_1": start, "input_midi_2": end}
-    assert generate(trained[name], tmp_path / "way", **flags) == 0
+    assert generate(trained(name), tmp_path / "way", **flags) == 0
 
 
 def test_the_vocabulary_lies_beside_the_checkpoint(trained):
-    train_dir = trained["musicvae_groove_tokens_small"] / "train"
+    train_dir = trained("musicvae_groove_tokens_small") / "train"
     kept = json.loads((train_dir / "vocabulary.json").read_text())
     assert kept["made_by"].startswith("miditok 3.")
     assert kept["tokens"][:2] == ["PAD_None", "Bar_None"]
-    assert not (trained["hierdec-groove_4bar_small"] / "train" / kept["name"]).exists()
+    assert not (trained("hierdec-groove_4bar_small") / "train" / kept["name"]).exists()
 
 
 def test_another_vocabulary_is_refused(
     groove_records, trained, tmp_path, capsys, monkeypatch
 ):
     name = "musicvae_groove_tokens_small"
-    kept = trained[name] / "train" / "vocabulary.json"
+    kept = trained(name) / "train" / "vocabulary.json"
     text = kept.read_text()
     kept.write_text(text.replace("Pitch_36", "Pitch_136"))
     words = "token 16 is Pitch_136 there and Pitch_36 here"
     try:
-        assert generate(trained[name], tmp_path / "generated") == 1
+        assert generate(trained(name), tmp_path / "generated") == 1
         assert words in capsys.readouterr().err
-        assert train(name, trained[name], groove_records) == 1
+        assert train(name, trained(name), groove_records) == 1
         assert words in capsys.readouterr().err
-        warm = f"--warm_start_checkpoint={trained[name]}"
+        warm = f"--warm_start_checkpoint={trained(name)}"
         assert train(name, tmp_path / "warm", groove_records, warm) == 1
         assert words in capsys.readouterr().err
     finally:

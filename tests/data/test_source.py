@@ -4,8 +4,10 @@ import pytest
 import tensorflow as tf
 from note_seq.protobuf import music_pb2
 
+from music_vae_tf.data import grooves
+from music_vae_tf.data.midi_writer import write_midi
 from music_vae_tf.data.records import BadRecords, records_writer
-from music_vae_tf.data.source import Source
+from music_vae_tf.data.source import NoMusic, Source
 
 
 def test_files_are_read_from_the_first_each_time(tmp_path):
@@ -44,3 +46,21 @@ def test_other_errors_are_left_as_they_are():
     assert list(source.read()) == [1]
     with pytest.raises(KeyError), source.failing_in_its_own_words():
         raise KeyError
+
+
+def test_a_folder_is_read_in_order_and_bad_files_are_named(tmp_path, caplog):
+    ((_, groove),) = grooves.performances(1)
+    for name in ("b.mid", "a.mid", "sub/c.mid"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        write_midi(groove, tmp_path / name)
+    (tmp_path / "broken.mid").write_bytes(b"GIF89a")
+    source = Source.of_folder(str(tmp_path))
+    for _ in range(2):
+        names = [sequence.filename for sequence in source.read()]
+        assert names == ["a.mid", "b.mid", "sub/c.mid"]
+    assert "broken.mid: no MIDI file: it starts with" in caplog.text
+
+
+def test_a_folder_without_music_is_told(tmp_path):
+    with pytest.raises(NoMusic, match="no music file"):
+        Source.of_folder(str(tmp_path))

@@ -1,0 +1,189 @@
+"""A collection of music in the latent space of a model, and what is known of it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from music_vae_tf.config import Config
+from music_vae_tf.data.pipeline import Report
+from music_vae_tf.data.whole_file import whole_file
+from music_vae_tf.generation.music_vae import TrainedModel
+
+# What a row has of every example: the name of its NoteSequence, and its number there.
+FILE, EXAMPLE = "file", "example"
+SUBGROUP = "/"  # style=rock/indie is a rock, too
+
+
+class NotInCollection(ValueError):
+    """A column or a value that no example has."""
+
+    for_the_user = True
+
+
+class Collection(NamedTuple):
+    """N examples: what is known of each, and where it lies."""
+
+    rows: list[dict[str, str]]  # N; all have the same columns
+    means: np.ndarray  # [N, Z], of their posteriors
+    report: Report
+
+    @property
+    def columns(self) -> list[str]:
+        return list(self.rows[0]) if self.rows else []
+
+    def column(self, name: str) -> list[str]:
+        """What is known of each example under this name; '' where nothing is.
+
+        Raises:
+            NotInCollection: there is no such column.
+        """
+        if name not in self.columns:
+            raise NotInCollection(
+                f"no column {name!r}; known of the examples: {', '.join(self.columns)}"
+            )
+        return [row[name] for row in self.rows]
+
+    def having(self, condition: str) -> np.ndarray:
+        """Which examples a condition like `style=funk` holds of: bool [N]. It holds of
+        funk/latin, too.
+
+        Raises:
+            NotInCollection: it is none, or holds of no example.
+        """
+        name, equals, value = (part.strip() for part in condition.partition("="))
+        if not (name and equals and value):
+            raise NotInCollection(
+                f"{condition!r} is no condition; write one like style=funk"
+            )
+        values = self.column(name)
+        holds = [v == value or v.startswith(value + SUBGROUP) for v in values]
+        if not any(holds):
+            there = sorted({v.split(SUBGROUP)[0] for v in values if v})
+            raise NotInCollection(
+                f"{condition}: no example is; under {name} there are {', '.join(there)}"
+            )
+        return np.array(holds)
+
+
+def encode(
+    model: TrainedModel, sequences: Iterable, known: Mapping[str, Mapping[str, str]]
+) -> Collection:
+    """Encodes all examples of NoteSequences.
+
+    Args:
+        known: `{filename of a NoteSequence: {column: text}}`, the same columns for all.
+    """
+    columns = next(iter(known.values()), {})
+    rows, means, waiting, report = [], [], [], Report()
+
+    def encode_waiting():
+        _, mu, _ = model.encode_tensors(
+            [example.inputs for example in waiting],
+            [example.length for example in waiting],
+            [example.controls for example in waiting],
+        )
+        means.append(mu)
+        waiting.clear()
+
+    for sequence in sequences:
+        extraction = model.converter.extract(sequence)
+        report = report.after(extraction)
+        facts = known.get(sequence.filename, dict.fromkeys(columns, ""))
+        for number, example in enumerate(extraction.examples):
+            rows.append({FILE: sequence.filename, EXAMPLE: str(number), **facts})
+            waiting.append(model.converter.unpack(example))
+            if len(waiting) == model.batch_size:
+                encode_waiting()
+    if waiting:
+        encode_waiting()
+    return Collection(
+        rows, np.concatenate([np.zeros([0, model.z_size]), *means]), report
+    )
+
+
+# Files.
+
+
+def write_csv(collection: Collection, path) -> None:
+    """A row for each example: what is known of it, then its place, z_0, z_1, ..."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    units = [f"z_{unit}" for unit in range(collection.means.shape[1])]
+    writer.writerow([*collection.columns, *units])
+    for row, mean in zip(collection.rows, collection.means):
+        writer.writerow([*row.values(), *map("{:.6g}".format, mean)])
+    _write_text(path, text.getvalue())
+
+
+def write_projector(collection: Collection, folder: Path) -> None:
+    """The files that TensorBoard's projector shows, into an existing folder."""
+    columns = collection.columns
+    rows = [columns, *(list(row.values()) for row in collection.rows)]
+    points = (map("{:.6g}".format, mean) for mean in collection.means)
+    _write_text(folder / "metadata.tsv", _tab_separated(rows))
+    _write_text(folder / "vectors.tsv", _tab_separated(points))
+    _write_text(
+        folder / "projector_config.pbtxt",
+        'embeddings {\n  tensor_name: "latent space"\n  tensor_path: "vectors.tsv"\n'
+        '  metadata_path: "metadata.tsv"\n}\n',
+    )
+
+
+def _tab_separated(rows) -> str:
+    clean = lambda cell: " ".join(cell.split())
+    return "".join("\t".join(map(clean, row)) + "\n" for row in rows)
+
+
+def _write_text(path, text: str) -> None:
+    with whole_file(path) as file:
+        file.write(text.encode())
+
+
+# Attributes.
+
+
+class BadAttribute(ValueError):
+    """A file that is no attribute vector, or one of another model."""
+
+    for_the_user = True
+
+
+def write_attribute(path, name: str, config: Config, vector: np.ndarray) -> None:
+    """An attribute vector [Z] of a model of a config."""
+    content = {"attribute": name, "config": config.name, "vector": vector.tolist()}
+    _write_text(path, json.dumps(content) + "\n")
+
+
+def read_attribute(path, config: Config) -> np.ndarray:
+    """The attribute vector [Z] that `write_attribute` wrote.
+
+    Raises:
+        BadAttribute: the file holds something else, or is of another config.
+        OSError: it cannot be opened.
+    """
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        name, vector = content["config"], np.array(content["vector"], np.float32)
+    except (ValueError, KeyError, TypeError) as error:
+        raise BadAttribute(
+            f"{path} is no attribute vector, as music_vae_explore --attributes writes "
+            "them"
+        ) from error
+    if name != config.name:
+        raise BadAttribute(
+            f"{path} is an attribute of config {name}, and this is {config.name}: each "
+            "model has a latent space of its own"
+        )
+    if vector.shape != (config.model.z_size,) or not np.isfinite(vector).all():
+        raise BadAttribute(
+            f"{path}: expected {config.model.z_size} finite numbers; got "
+            f"{list(vector.shape)}"
+        )
+    return vector
