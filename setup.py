@@ -35,7 +35,7 @@ COMMANDS = [
 TFDS = ["tensorflow-datasets>=4.9.10"]
 # music_vae_preprocess_tfrecord, on one machine or many.
 BEAM = ["apache-beam>=2.70"]
-# Scores: read and written, kept as tables, engraved, as PNG, as PDF. For Python 3.10
+# Scores: read, also those that music21 brings, and written, kept as tables, engraved, as PNG, as PDF. For Python 3.10
 # there is music21 9.9.
 SCORE = [
     "music21>=9.9",
@@ -51,9 +51,6 @@ AUDIO = ["pyfluidsynth>=1.3.3"]
 TOKENS = ["miditok>=3.1", "symusic>=0.5"]
 # A latent space in two dimensions: music_vae_explore.
 UMAP = ["umap-learn>=0.5.9"]
-# Scores that piano_roll_vae_prepare arranges where it is given no files. The newest
-# music21 for Python 3.10 is 9.9.
-SCORE = ["music21>=9.1"]
 
 setup(
     name="music_vae_tf",
@@ -112,7 +109,6 @@ setup(
         "audio": AUDIO,
         "tokens": TOKENS,
         "umap": UMAP,
-        "score": SCORE,
         "test": [
             *TFDS,
             *BEAM,
@@ -120,7 +116,6 @@ setup(
             *AUDIO,
             *TOKENS,
             *UMAP,
-            *SCORE,
             "pytest>=8",
             "hypothesis>=6.100",
             # What it accepts changes from one minor version to the next.
