@@ -10,7 +10,7 @@ import tempfile
 
 # Keras imports these where they are installed, each with all that it brings, for
 # features that no command uses; it does without where they are not.
-UNUSED_BY_KERAS = ("IPython", "h5py", "matplotlib", "pandas", "scipy", "sklearn")
+UNUSED_BY_KERAS = ("IPython", "PIL", "h5py", "matplotlib", "pandas", "scipy", "sklearn")
 
 
 def import_tensorflow():

@@ -69,13 +69,19 @@ def read(sequence) -> Score:
     )
 
 
-def add_notes(sequence, *, pitch, velocity, start_time, end_time, **same):
-    """Adds notes to a NoteSequence: arrays `[N]`, and the fields that are all alike."""
+def add_notes(
+    sequence, *, pitch, velocity, start_time, end_time, instrument=0, is_drum=False
+):
+    """Adds notes to a NoteSequence: arrays `[N]`, and what is the same for all.
+
+    Field by field: as keyword arguments they would take twice as long.
+    """
     columns = (pitch, velocity, start_time, end_time)
     for pitch, velocity, start, end in zip(*(column.tolist() for column in columns)):
-        sequence.notes.add(
-            pitch=pitch, velocity=velocity, start_time=start, end_time=end, **same
-        )
+        note = sequence.notes.add()
+        note.pitch, note.velocity = pitch, velocity
+        note.start_time, note.end_time = start, end
+        note.instrument, note.is_drum = instrument, is_drum
 
 
 def split_times(score: Score) -> list[float]:
