@@ -186,6 +186,13 @@ def test_a_seed_repeats_samples_in_the_order_of_the_calls(groovae):
     assert one.sample(n=3, length=16) != samples
 
 
+def test_decoding_is_compiled_once_for_all_batches_and_lengths(groovae):
+    model = groovae.trained_model(batch_size=3)
+    model.sample(7, length=4)
+    model.sample(1, length=9, temperature=0.2)
+    assert model._decode_batch.experimental_get_tracing_count() == 1
+
+
 def test_samples_of_one_z_are_alike(model):
     alike = model.sample(n=2, length=16, temperature=NEARLY_ZERO, same_z=True)
     assert alike[0] == alike[1]
