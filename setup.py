@@ -35,8 +35,8 @@ COMMANDS = [
 TFDS = ["tensorflow-datasets>=4.9.10"]
 # music_vae_preprocess_tfrecord, on one machine or many.
 BEAM = ["apache-beam>=2.70"]
-# Scores: read, and those that music21 brings; written, kept as tables, engraved, as PNG,
-# as PDF. For Python 3.10 there is music21 9.9.
+# Scores: read, and those that music21 brings; written, kept as tables, engraved, as
+# PNG, as PDF. For Python 3.10 there is music21 9.9.
 SCORE = [
     "music21>=9.9",
     "pandas>=2",
