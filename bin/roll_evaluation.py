@@ -1,0 +1,185 @@
+"""The tables and plots of piano_roll_vae_evaluate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from music_vae_tf.analysis import rolls as measures
+from music_vae_tf.analysis.roll_plots import Picture, write_plane, write_rolls
+from music_vae_tf.data.converters.piano_roll import CLASSES
+from music_vae_tf.generation.piano_roll import condition
+
+CONDITIONS = (
+    *("piano", "guitar", "bass", "piano+guitar", "piano+bass", "guitar+bass"),
+    "piano+guitar+bass",
+)
+PICTURES_IN_A_ROW = 2
+
+
+class Line(NamedTuple):
+    """A line of a table: its name, and a number for each column, or a text."""
+
+    name: str
+    cells: tuple
+
+
+def _table(columns, lines: list[Line]) -> str:
+    rows = [Line("", columns), *lines]
+    return "\n".join(
+        f"{line.name:<34}" + "".join(f"{_shown(cell):>12}" for cell in line.cells)
+        for line in rows
+    )
+
+
+def _shown(cell) -> str:
+    return cell if isinstance(cell, str) else f"{cell:.4f}"
+
+
+def _back_and_there(said_by: dict, there) -> str:
+    """The table of what is said by several, in place of the same music."""
+    lines = [
+        Line(name, tuple(measure(said, there) for said in said_by.values()))
+        for name, measure in (
+            ("class accuracy", measures.class_accuracy),
+            ("presence accuracy", measures.presence_accuracy),
+        )
+    ]
+    for number, name in [(None, "all sounding cells"), *enumerate(CLASSES)]:
+        if number == measures.SILENT:
+            continue
+        hits = [measures.hits(said, there, number) for said in said_by.values()]
+        for measure in ("precision", "recall", "f1"):
+            cells = tuple(getattr(one, measure) for one in hits)
+            lines.append(Line(f"{name}: {measure}", cells))
+    return _table(tuple(said_by), lines)
+
+
+class Evaluation(NamedTuple):
+    """What is measured, and on what; each method gives a table, and some draw."""
+
+    model: object  # a TrainedRollVae
+    converter: object  # of the rolls
+    training: object  # `data.rolls.Rolls`
+    held_out: object
+    directory: Path  # of the plots
+
+    def said_back(self) -> str:
+        """Held-out rolls from their posterior means, beside the baselines."""
+        there, known = (some.classes(self._first) for some in self._both)
+        has, known_has = _conditions(there), _conditions(known)
+        frequencies = measures.PitchFrequencies.of(known, known_has)
+        said = self.model.reconstruct(there)
+        said_by = {
+            "model": said,
+            "frequencies": frequencies.predict(has, self.converter.roll_steps),
+            "silence": there * 0,
+        }
+        active = measures.active_units(self.model.encode(there)[0])
+        self._draw_said_back(there, said, has)
+        return "\n".join(
+            [
+                f"{len(there):,} held-out rolls, said back",
+                _back_and_there(said_by, there),
+                f"{'active latent units':<34}{active:>9} of {self.model.cvae.z_size}",
+            ]
+        )
+
+    def _draw_said_back(self, there, said, has):
+        """For each condition, the first roll that has it and what is said back."""
+        rows = []
+        for name, asked in _asked().items():
+            is_so = (has == asked).all(axis=1)
+            if is_so.any():
+                i = is_so.argmax()
+                as_it_is = Picture(f"{name}, as it is", there[i])
+                rows.append([as_it_is, Picture("said back", said[i])])
+        self._draw(rows, "said_back.png")
+
+    def made_up(self, count: int) -> str:
+        """So many rolls from the prior for each condition."""
+        known = self.training.classes(self._first)
+        plane = measures.Plane.of(known)
+        known_points = plane.project(known)
+        asked = _asked()
+        made = {
+            name: self.model.decode(self.model.draw(count), condition)
+            for name, condition in asked.items()
+        }
+
+        def line(name, rolls, conditions):
+            points = plane.project(rolls)
+            cells = (
+                measures.condition_obedience(rolls, conditions),
+                measures.uniqueness(rolls, known),
+                measures.plane_uniqueness(points, known_points),
+                float(np.mean(rolls != measures.SILENT) * rolls.shape[2]),
+            )
+            return Line(name, cells)
+
+        lines = [
+            line(name, rolls, np.tile(asked[name], [count, 1]))
+            for name, rolls in made.items()
+        ]
+        every = np.concatenate(list(made.values()))
+        lines.append(line("all", every, np.repeat(list(asked.values()), count, axis=0)))
+        points = {name: plane.project(rolls) for name, rolls in made.items()}
+        write_plane(known_points, points, self.directory / "plane.png")
+        rows = [
+            [Picture(f"{name}, made up", roll) for roll in rolls[:PICTURES_IN_A_ROW]]
+            for name, rolls in made.items()
+        ]
+        self._draw(rows, "made_up.png")
+        columns = ("obedience", "uniqueness", "in a plane", "pitches")
+        return f"{count} rolls made up for each\n{_table(columns, lines)}"
+
+    def continued(self) -> str:
+        """What follows held-out rolls, as far as their pieces go on."""
+        steps = self.converter.window_steps
+        # What is silent only because a piece is over teaches nothing of how it goes on.
+        whole = self.training.steps == steps
+        rest = slice(self.converter.roll_steps, steps)
+        first, known_first = (some.classes(self._first) for some in self._both)
+        frequencies = measures.PitchFrequencies.of(
+            self.training.classes(rest)[whole], _conditions(known_first[whole])
+        )
+        there = self.held_out.classes(rest)
+        is_music = np.arange(steps)[rest] < self.held_out.steps[:, None]
+        predicted = frequencies.predict(_conditions(first), there.shape[1])
+        said_by = {
+            "model": self.model.follow_rolls(first)[is_music],
+            "frequencies": predicted[is_music],
+            "silence": there[is_music] * 0,
+        }
+        go_on = np.count_nonzero(is_music.any(axis=1))
+        return (
+            f"{go_on:,} held-out rolls go on: what follows\n"
+            f"{_back_and_there(said_by, there[is_music])}"
+        )
+
+    @property
+    def _both(self):
+        return self.held_out, self.training
+
+    @property
+    def _first(self) -> slice:
+        """The steps of a window that are encoded."""
+        return slice(0, self.converter.roll_steps)
+
+    def _draw(self, rows, name):
+        step_seconds = self.converter.step_seconds
+        write_rolls(rows, self.directory / name, step_seconds, CLASSES)
+
+
+def _asked() -> dict:
+    """All conditions, bool [4], by their names."""
+    return {name: condition(name).astype(bool) for name in CONDITIONS}
+
+
+def _conditions(rolls):
+    """bool [N, 4]; a roll without a silent cell counts as one that has some."""
+    has = measures.conditions(rolls, len(CLASSES))
+    has[:, measures.SILENT] = True
+    return has
