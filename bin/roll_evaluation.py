@@ -8,9 +8,11 @@ from typing import NamedTuple
 import numpy as np
 
 from music_vae_tf.analysis import rolls as measures
-from music_vae_tf.analysis.roll_plots import Picture, write_plane, write_rolls
+from music_vae_tf.analysis.latent_space import active_units
 from music_vae_tf.data.converters.piano_roll import CLASSES
 from music_vae_tf.generation.piano_roll import condition
+from music_vae_tf.rendering import class_roll, scatter
+from music_vae_tf.rendering.class_roll import Picture
 
 CONDITIONS = (
     *("piano", "guitar", "bass", "piano+guitar", "piano+bass", "guitar+bass"),
@@ -77,7 +79,7 @@ class Evaluation(NamedTuple):
             "frequencies": frequencies.predict(has, self.converter.roll_steps),
             "silence": there * 0,
         }
-        active = measures.active_units(self.model.encode(there)[0])
+        active = active_units(self.model.encode(there)[0])
         self._draw_said_back(there, said, has)
         return "\n".join(
             [
@@ -125,8 +127,7 @@ class Evaluation(NamedTuple):
         ]
         every = np.concatenate(list(made.values()))
         lines.append(line("all", every, np.repeat(list(asked.values()), count, axis=0)))
-        points = {name: plane.project(rolls) for name, rolls in made.items()}
-        write_plane(known_points, points, self.directory / "plane.png")
+        self._draw_plane(known_points, plane.project(every))
         rows = [
             [Picture(f"{name}, made up", roll) for roll in rolls[:PICTURES_IN_A_ROW]]
             for name, rolls in made.items()
@@ -134,6 +135,16 @@ class Evaluation(NamedTuple):
         self._draw(rows, "made_up.png")
         columns = ("obedience", "uniqueness", "in a plane", "pitches")
         return f"{count} rolls made up for each\n{_table(columns, lines)}"
+
+    def _draw_plane(self, known, made):
+        labels = ["training"] * len(known) + ["made up"] * len(made)
+        scatter.write(
+            np.concatenate([known, made]),
+            self.directory / "plane.png",
+            "Training rolls and rolls made up",
+            ("first principal component", "second"),
+            labels,
+        )
 
     def continued(self) -> str:
         """What follows held-out rolls, as far as their pieces go on."""
@@ -170,7 +181,7 @@ class Evaluation(NamedTuple):
 
     def _draw(self, rows, name):
         step_seconds = self.converter.step_seconds
-        write_rolls(rows, self.directory / name, step_seconds, CLASSES)
+        class_roll.write(rows, self.directory / name, step_seconds, CLASSES)
 
 
 def _asked() -> dict:

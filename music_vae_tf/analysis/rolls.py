@@ -12,7 +12,6 @@ from typing import NamedTuple
 import numpy as np
 
 SILENT = 0
-ACTIVE_VARIANCE = 0.01  # of a unit's posterior mean (Burda, Grosse and Salakhutdinov)
 ROLLS_AT_A_TIME = 256
 
 
@@ -83,13 +82,6 @@ def condition_obedience(generated, asked) -> float:
     """
     has = conditions(generated, asked.shape[1])
     return float(np.mean((has[:, 1:] == asked[:, 1:]).all(axis=1)))
-
-
-def active_units(posterior_means) -> int:
-    """How many latent units depend on what is encoded: those whose posterior mean has a
-    variance above 0.01 over the rolls. [N, Z]."""
-    variances = np.var(posterior_means, axis=0)
-    return int(np.count_nonzero(variances > ACTIVE_VARIANCE))
 
 
 # Uniqueness.

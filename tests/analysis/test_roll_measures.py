@@ -59,11 +59,6 @@ def test_obedient_rolls_have_exactly_the_classes_asked_for():
     assert rolls.condition_obedience(generated, asked) == 2 / 4
 
 
-def test_units_that_do_not_vary_are_not_active():
-    means = np.random.default_rng(0).normal(size=[500, 4]) * [1, 0.2, 0.05, 0]
-    assert rolls.active_units(means) == 2
-
-
 # Uniqueness
 
 

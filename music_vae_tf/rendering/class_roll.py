@@ -1,4 +1,4 @@
-"""Plots of class rolls, and of where they lie in a plane, as PNG files."""
+"""Class rolls -> a picture of many of them: who plays which pitch when."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from music_vae_tf.rendering.piano_roll import DPI, INK, PALE, PAPER, PART_COLOURS
+
 SILENT = 0
 # Of silence and the classes after it.
-COLOURS = ("#ffffff", "#2f6db3", "#d9793a", "#3a9d7c")
-INK, PALE = "#22262e", "#b4bac6"
+COLOURS = (PAPER, *PART_COLOURS[:3])
 MARGIN = 3  # pitches above and below those that sound
-DPI = 100
 
 
 class Picture(NamedTuple):
@@ -21,8 +21,8 @@ class Picture(NamedTuple):
     roll: np.ndarray
 
 
-def write_rolls(pictures: list[list[Picture]], path, step_seconds: float, classes):
-    """Draws rows of rolls side by side, all with the same pitches.
+def write(pictures: list[list[Picture]], path, step_seconds: float, classes) -> None:
+    """Draws rows of rolls side by side into a PNG file, all with the same pitches.
 
     Args:
         step_seconds: how long a step of the rolls lasts.
@@ -71,21 +71,3 @@ def _range(rolls) -> tuple[int, int]:
     if not pitches.size:
         return 0, sounds.size
     return pitches[0] - MARGIN, pitches[-1] + MARGIN
-
-
-def write_plane(training, generated: dict[str, np.ndarray], path):
-    """Draws points of a `rolls.Plane`: those of training rolls, [N, 2], and those of
-    generated ones by their condition."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7, 6), dpi=DPI)
-    figure.set_layout_engine("constrained")
-    axes = figure.subplots()
-    axes.scatter(*np.transpose(training), s=4, color=PALE, label="training")
-    for name, points in generated.items():
-        axes.scatter(*np.transpose(points), s=16, label=name)
-    axes.set_xlabel("first principal component")
-    axes.set_ylabel("second principal component")
-    axes.set_title("Training rolls and generated ones", loc="left", color=INK)
-    axes.legend(frameon=False, fontsize=9)
-    figure.savefig(path, format="png")

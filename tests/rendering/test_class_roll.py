@@ -1,11 +1,11 @@
-"""Plots of class rolls show the cells: pixels are compared with what is in the roll."""
+"""Pictures of class rolls show the cells, each class in its colour."""
 
 import matplotlib.colors
 import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from music_vae_tf.analysis.roll_plots import COLOURS, Picture, write_plane, write_rolls
+from music_vae_tf.rendering.class_roll import COLOURS, Picture, write
 
 CLASSES = ("none", "piano", "guitar", "bass")
 
@@ -24,7 +24,7 @@ def test_a_class_that_sounds_is_seen_in_its_colour(tmp_path, number):
     roll = np.zeros([50, 128], np.uint8)
     roll[10:40, 58:63] = number
     path = tmp_path / "rolls.png"
-    write_rolls([[Picture("a roll", roll)]], path, 0.1, CLASSES)
+    write([[Picture("a roll", roll)]], path, 0.1, CLASSES)
     shares = colours_in(path)
     others = [shares[COLOURS[n]] for n in (1, 2, 3) if n != number]
     assert shares[COLOURS[number]] > 0.05 > 10 * max(others)
@@ -33,11 +33,5 @@ def test_a_class_that_sounds_is_seen_in_its_colour(tmp_path, number):
 def test_rolls_may_be_silent_and_rows_of_different_length(tmp_path):
     silent = Picture("silence", np.zeros([20, 128], np.uint8))
     path = tmp_path / "rolls.png"
-    write_rolls([[silent, silent], [silent]], path, 0.1, CLASSES)
+    write([[silent, silent], [silent]], path, 0.1, CLASSES)
     assert imread(path).shape[0] > 100
-
-
-def test_points_of_the_plane_are_drawn(tmp_path):
-    path = tmp_path / "plane.png"
-    write_plane(np.eye(2), {"piano": np.ones([3, 2]), "bass": np.zeros([1, 2])}, path)
-    assert len(np.unique(imread(path)[..., :3].reshape(-1, 3), axis=0)) > 10
