@@ -51,6 +51,20 @@ def test_a_command_can_be_imported_and_explains_itself(name, capsys):
     assert capsys.readouterr().out.startswith(name)
 
 
+def test_every_command_explains_itself_at_once():
+    """Nothing heavy is imported for it, nor for the package itself."""
+    program = (
+        "import importlib, sys\n"
+        "import music_vae_tf\n"
+        f"for name in {COMMANDS}:\n"
+        "    module = importlib.import_module(f'music_vae_tf.bin.{name}')\n"
+        "    assert module.run(['--help']) == 0\n"
+        "heavy = {'tensorflow', 'keras', 'note_seq', 'numpy', 'matplotlib', 'rich'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
+
+
 def test_every_command_is_a_console_script():
     """Modules of bin that define flags; the demo is started by its shell script."""
     with_flags = {

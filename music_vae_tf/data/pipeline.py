@@ -19,6 +19,8 @@ from music_vae_tf.data.converters.base import Converter, Extraction
 
 REASONS_LISTED = 20
 MAX_STEP = np.iinfo(np.int64).max
+# For functions without a branch: AutoGraph takes long to find that there is none.
+_as_it_is = tf.autograph.experimental.do_not_convert
 
 
 class TooFewExamples(ValueError):
@@ -279,7 +281,7 @@ def _shuffled(places, num_examples, seed):
 def _batches(store, steps: tf.data.Dataset, examples_of: Callable) -> tf.data.Dataset:
     gather = _gatherer(store)
     return steps.map(
-        lambda step: _unfold(store.layouts, *gather(examples_of(step))),
+        _as_it_is(lambda step: _unfold(store.layouts, *gather(examples_of(step)))),
         num_parallel_calls=tf.data.AUTOTUNE,
         deterministic=True,
     ).prefetch(tf.data.AUTOTUNE)
@@ -355,7 +357,7 @@ def streaming_batches(
     lengths = tf.TensorSpec([batch_size, *converter.length_shape], tf.int32)
     return (
         tf.data.Dataset.from_generator(batches, output_signature=(arrays, lengths))
-        .map(lambda arrays, lengths: _unfold(layouts, arrays, lengths))
+        .map(_as_it_is(lambda arrays, lengths: _unfold(layouts, arrays, lengths)))
         .prefetch(tf.data.AUTOTUNE)
     )
 

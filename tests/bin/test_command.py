@@ -2,7 +2,6 @@
 
 import logging
 import os
-import subprocess
 import sys
 
 import pytest
@@ -128,18 +127,6 @@ def test_help_shows_the_example_and_every_flag(capsys, asked):
     assert "  --[no]recursive\n      How deep. (default: false)" in shown
     assert "<sample|interpolate>: How. (default: sample)" in shown
     assert "--log" in shown
-
-
-def test_help_comes_at_once():
-    """Nothing heavy is imported for it."""
-    program = (
-        "import sys\n"
-        "from music_vae_tf.bin.convert_dir_to_note_sequences import run\n"
-        "assert run(['--help']) == 0\n"
-        "heavy = {'tensorflow', 'note_seq', 'numpy', 'rich'} & set(sys.modules)\n"
-        "assert not heavy, heavy"
-    )
-    subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
 
 
 class Foreign(Exception):

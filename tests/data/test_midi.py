@@ -2,6 +2,8 @@
 
 import io
 import os
+import subprocess
+import sys
 import warnings
 import zipfile
 from pathlib import Path
@@ -93,6 +95,19 @@ def test_midi_files_become_the_notesequences_of_magenta(golden, collection):
         assert not problems
         sequence = music_pb2.NoteSequence.FromString(record)
         assert sequence == music_pb2.NoteSequence.FromString(expected), name
+
+
+def test_ordinary_midi_is_read_without_the_libraries_for_unusual_files(tmp_path):
+    (tmp_path / "a.mid").write_bytes(midi_bytes(NOTE))
+    program = (
+        "import sys\n"
+        "from music_vae_tf.data.midi import read_midi\n"
+        "assert len(read_midi('a.mid').notes) == 1\n"
+        "heavy = {'tensorflow', 'mido', 'pretty_midi', 'bokeh', 'pandas'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
+    )
+    command = [sys.executable, "-c", program]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
 
 
 def test_a_midi_file_read_alone_has_the_same_notes(golden):
