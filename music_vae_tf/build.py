@@ -21,18 +21,21 @@ from music_vae_tf.config import (
     Count,
     Kind,
     MusicVAEConfig,
+    NextEventConfig,
     ObjectiveConfig,
     RollElboConfig,
     construct,
 )
 from music_vae_tf.data.converters.base import Converter
 from music_vae_tf.models import decoders, encoders, hierarchical, outputs
+from music_vae_tf.models.clef_lstm import ClefLSTM, StaffSizes
 from music_vae_tf.models.music_vae import MusicVAE
 from music_vae_tf.models.piano_roll_vae import ClstmDecoder, ConvCvae
 from music_vae_tf.models.trainable import Trainable
 
 # A converter is imported when it is asked for: each drags in its own libraries.
 CONVERTERS = {
+    "clefs": "ClefsConverter",
     "drums": "DrumsConverter",
     "groove": "GrooveConverter",
     "melody": "MelodyConverter",
@@ -210,6 +213,36 @@ def _continuation(section: ContinuationConfig, descent: Descent) -> Continuation
     return Continuation(descent, section.sounding_weight)
 
 
+# The clef-split LSTM.
+
+
+def _clef_lstm_of(config: Config, windows) -> ClefLSTM:
+    """As wide as `data.clefs.windows.Windows` are."""
+    section = config.model
+    return ClefLSTM(
+        *(StaffSizes(*sizes) for sizes in windows.staff_sizes),
+        lstm_sizes=section.lstm_sizes,
+        keep_probability=section.dropout_keep_prob,
+        dense_size=section.dense_size,
+        note_input=section.note_input,
+        composed_scores=section.composed_scores,
+        shared_clock=section.shared_clock,
+        name="clef_lstm",
+    )
+
+
+@dataclass(frozen=True)
+class NextEvent:
+    """Cross-entropy of every event of a window, or of the last."""
+
+    descent: Descent
+    predicted: str
+
+
+def _next_event(section: NextEventConfig, descent: Descent) -> NextEvent:
+    return NextEvent(descent, section.predicted)
+
+
 class _Makers(NamedTuple):
     """What makes the objects of a kind of model."""
 
@@ -221,6 +254,7 @@ _MODELS = {
     "music_vae": _Makers(_music_vae_of, _elbo),
     "conv_cvae": _Makers(_conv_cvae_of, _roll_elbo),
     "clstm_decoder": _Makers(_clstm_decoder_of, _continuation),
+    "clef_lstm": _Makers(_clef_lstm_of, _next_event),
 }
 
 

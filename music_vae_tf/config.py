@@ -181,6 +181,25 @@ class ContinuationConfig:
     sounding_weight: Positive  # of a cell that sounds; a silent one weighs 1
 
 
+@dataclasses.dataclass(frozen=True)
+class ClefLSTMConfig:
+    """Two networks, one for each staff of piano music."""
+
+    lstm_sizes: Sizes  # units per layer, of either network
+    dropout_keep_prob: PositiveRate  # between LSTMs
+    dense_size: Count  # before the two heads
+    note_input: Literal["multi_hot", "label", "number"]  # how a chord is read
+    composed_scores: bool  # a chord's score is made of its notes' as well
+    shared_clock: bool  # time in the bar is read, and the bass hears the treble
+
+
+@dataclasses.dataclass(frozen=True)
+class NextEventConfig:
+    """What is minimised: cross-entropy of the next notes and durations."""
+
+    predicted: Literal["every", "last"]  # every event of a window, or its last alone
+
+
 class Sections(NamedTuple):
     """What the sections of a config hold for one kind of model."""
 
@@ -193,6 +212,7 @@ MODELS = {
     "music_vae": Sections(MusicVAEConfig, ObjectiveConfig),
     "conv_cvae": Sections(ConvCvaeConfig, RollElboConfig),
     "clstm_decoder": Sections(ClstmDecoderConfig, ContinuationConfig),
+    "clef_lstm": Sections(ClefLSTMConfig, NextEventConfig),
 }
 
 

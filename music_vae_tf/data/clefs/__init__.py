@@ -14,6 +14,7 @@ pitches are MIDI numbers, 60 is middle C, which music21 calls C4.
 """
 
 from fractions import Fraction
+from typing import NamedTuple
 
 TICKS_PER_QUARTER = 24
 STAVES = ("treble", "bass")
@@ -59,3 +60,21 @@ def ticks(quarters) -> int:
 def quarters(number_of_ticks: int) -> Fraction:
     """A number of ticks in quarter notes."""
     return Fraction(int(number_of_ticks), TICKS_PER_QUARTER)
+
+
+class Form(NamedTuple):
+    """How long a piece is, and in which metre."""
+
+    bars: int
+    numerator: int
+    denominator: int
+
+    @property
+    def bar(self) -> int:
+        """Ticks of a bar."""
+        return self.numerator * TICKS_PER_QUARTER * 4 // self.denominator
+
+    @property
+    def end(self) -> int:
+        """Ticks of the piece."""
+        return self.bars * self.bar

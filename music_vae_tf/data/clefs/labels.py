@@ -27,13 +27,16 @@ class Encoding:
     """Words as integers 0, 1, 2, ..., and all other words as one integer more."""
 
     words: tuple[str, ...]
+    counts: tuple[int, ...]  # how often each integer came, the unknown word's as well
 
     @classmethod
     def of(cls, words: Iterable[str], min_count: int) -> Encoding:
         """All words that come at least so often, the most frequent first."""
         counts = Counter(words)
         kept = [word for word, count in counts.items() if count >= min_count]
-        return cls(tuple(sorted(kept, key=lambda word: (-counts[word], word))))
+        kept = sorted(kept, key=lambda word: (-counts[word], word))
+        of_kept = [counts[word] for word in kept]
+        return cls(tuple(kept), (*of_kept, counts.total() - sum(of_kept)))
 
     @cached_property
     def _places(self):
@@ -78,7 +81,10 @@ class Labels:
 def to_json(labels: dict[str, Labels]) -> str:
     """The labels of both staves as text."""
     document = {
-        staff: {"notes": its.notes.words, "durations": its.durations.words}
+        staff: {
+            name: {"words": encoding.words, "counts": encoding.counts}
+            for name, encoding in vars(its).items()
+        }
         for staff, its in labels.items()
     }
     return json.dumps(document, indent=1) + "\n"
@@ -94,8 +100,10 @@ def from_json(text: str) -> dict[str, Labels]:
         document = json.loads(text)
         return {
             staff: Labels(
-                Encoding(tuple(document[staff]["notes"])),
-                Encoding(tuple(document[staff]["durations"])),
+                **{
+                    name: Encoding(tuple(its["words"]), tuple(its["counts"]))
+                    for name, its in document[staff].items()
+                }
             )
             for staff in STAVES
         }

@@ -9,6 +9,8 @@ of a bass event is what the treble plays when it begins.
 from __future__ import annotations
 
 import bisect
+import functools
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,8 +22,10 @@ from music_vae_tf.data.clefs.labels import Labels
 from music_vae_tf.data.clefs.transformation import (
     Event,
     chord_label,
+    chord_of,
     duration_category,
 )
+from music_vae_tf.data.converters.base import Extraction
 
 NUM_PITCHES = 128
 # Columns of `controls`, and how many values each takes; larger ones are the largest.
@@ -37,6 +41,11 @@ class Piece:
     bars: tuple[int, ...]  # ticks, where bars begin
     end: int  # ticks
     mode: str  # 'major' or 'minor'
+
+    @property
+    def bar_ticks(self) -> int:
+        """Ticks of the first bar."""
+        return [*self.bars, self.end][1] - self.bars[0]
 
 
 class Clock:
@@ -96,6 +105,7 @@ class Windows:
     labels: dict[str, Labels]
     window: int = 100  # events of a staff
     hop: int = 50  # events after which the next window begins, at the latest
+    keys: tuple[int, ...] = (0,)  # semitones that a piece is moved by, for each key
 
     inputs_are_targets = False
     length_shape = (2,)
@@ -112,10 +122,61 @@ class Windows:
     def controls(self):
         return Classes(2 * len(CLOCK) + len(CONTEXT))
 
+    @property
+    def staff_sizes(self) -> list[tuple]:
+        """For each staff the counts of its note and duration classes, the pitches of
+        its note classes, the sizes of its columns of controls, and whether it hears the
+        other staff."""
+        clocks = tuple(CLOCK.values()), (*CLOCK.values(), *CONTEXT.values())
+        return [
+            (
+                self.labels[staff].notes.counts,
+                self.labels[staff].durations.counts,
+                (*map(chord_of, self.labels[staff].notes.words), ()),
+                clock,
+                staff != STAVES[0],
+            )
+            for staff, clock in zip(STAVES, clocks)
+        ]
+
+    def extract(self, piece: Piece, rng=None) -> Extraction:
+        """The windows of a piece, as `data.pipeline` asks for them."""
+        return Extraction(self.examples(piece), Counter())
+
     def examples(self, piece: Piece) -> list[Example]:
-        """The windows of a piece."""
+        """The windows of a piece, in all keys one after the other."""
         rows = {staff: self._rows(piece, staff) for staff in STAVES}
-        return [self._example(rows, places) for places in self._places(piece)]
+        places = list(self._places(piece))
+        return [
+            self._example(moved, place)
+            for key in self.keys
+            for moved in [
+                {s: self._moved(piece, s, its, key) for s, its in rows.items()}
+            ]
+            for place in places
+        ]
+
+    def _moved(self, piece, staff, rows, semitones):
+        """The rows of a line in another key.
+
+        Notes that are unknown there, and not where they come from, are nothing to be
+        learnt: their class is -1.
+        """
+        if not semitones:
+            return rows
+        classes, clock, around, bits = rows
+        encoding = self.labels[staff].notes
+        notes = [
+            encoding.encode(_label_of(event.pitches, semitones))
+            for event in piece.lines[staff]
+        ]
+        notes = np.where(np.equal(notes, encoding.unknown), -1, notes)
+        return (
+            np.stack([notes, classes[:, 1]], 1),
+            clock,
+            around,
+            _higher(bits, semitones),
+        )
 
     def fresh_events(self, piece: Piece) -> list[list[slice]]:
         """For each window of a piece and each staff, the events in it that are in none
@@ -162,7 +223,7 @@ class Windows:
         around = [context.at(event.onset) for event in line]
         classes = [
             (
-                labels.notes.encode(chord_label(event.pitches)),
+                labels.notes.encode(_label_of(event.pitches, 0)),
                 labels.durations.encode(duration_category(event.duration)),
             )
             for event in line
@@ -193,6 +254,20 @@ class Windows:
         )
 
 
+@functools.lru_cache(maxsize=100_000)
+def _label_of(pitches, semitones):
+    """The label of a chord that is moved; the same come over and over."""
+    return chord_label(tuple(pitch + semitones for pitch in pitches))
+
+
+def _higher(bits, semitones):
+    """Pitches [..., 128] so many semitones higher; what leaves them is lost."""
+    moved = np.roll(bits, semitones, axis=-1)
+    lost = slice(None, semitones) if semitones > 0 else slice(semitones, None)
+    moved[..., lost] = False
+    return moved
+
+
 def _window(part, place, size):
     """Rows of a window, after one of padding and before as much as is missing."""
     chosen = part[place]
@@ -204,5 +279,5 @@ def _window(part, place, size):
 def multi_hot(pitches) -> np.ndarray:
     """MIDI numbers -> bool [128]."""
     row = np.zeros(NUM_PITCHES, bool)
-    row[list(pitches)] = True
+    row[[pitch for pitch in pitches if 0 <= pitch < NUM_PITCHES]] = True
     return row

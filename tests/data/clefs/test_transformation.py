@@ -119,6 +119,7 @@ def test_categories_are_quarter_notes():
 def test_frequent_words_come_first_and_rare_ones_are_unknown():
     encoding = Encoding.of(["b", "a", "c", "b", "a", "b"], min_count=2)
     assert encoding.words == ("b", "a")
+    assert encoding.counts == (3, 2, 1)
     assert [encoding.encode(word) for word in "bacx"] == [0, 1, 2, 2]
     assert (encoding.unknown, encoding.size) == (2, 3)
 

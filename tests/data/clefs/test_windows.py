@@ -1,5 +1,7 @@
 """Stage 8: windows of both staves, from a bar line on."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -126,3 +128,18 @@ def test_before_and_after_a_line_there_is_nothing_to_hear():
     assert Context(line).at(30) == ([6, 18], (60,), (62,))
     assert Context(line).at(60) == ([12, 12], (62,), ())
     assert Context(line).at(1000) == ([95, 0], (62,), ())
+
+
+def test_windows_come_in_all_keys_with_what_is_known_there(windows, piece):
+    in_keys = dataclasses.replace(windows, keys=(0, 2)).examples(piece)
+    at_home, higher = in_keys[:3], in_keys[3:]
+    for one, other in zip(at_home, higher):
+        np.testing.assert_array_equal(one.controls, other.controls)
+        np.testing.assert_array_equal(one.targets[:, 1::2], other.targets[:, 1::2])
+        bits, moved = (windows.inputs.unpack(e.inputs) for e in (one, other))
+        bits, moved = (b.reshape(-1, 4, 128) for b in (bits, moved))
+        np.testing.assert_array_equal(np.roll(bits, 2, axis=-1), moved)
+    # C, C sharp, D, E flat, E: two semitones higher, the last two are unknown.
+    notes = windows.labels["treble"].notes
+    expected = [notes.encode(word) for word in ("D5", "E-5", "E5")] + [-1, -1]
+    assert list(higher[0].targets[1:6, 0]) == expected

@@ -1,0 +1,313 @@
+"""A trained clef-split LSTM at work: new pieces for two hands, in seven stages.
+
+1 top-k sampling            of notes and of durations, one event after the other
+2 data frame                the classes that were drawn, one row an event
+3 inverse label encoding    classes -> chord labels and duration categories
+4 inverse transformation    labels -> pitches, categories -> ticks
+5 a stream per clef         events one after the other
+6 stream balancing          both streams end together, with the last bar
+7 score                     a NoteSequence in the key asked for
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import tensorflow as tf
+from note_seq.protobuf import music_pb2
+
+from music_vae_tf import build, checkpoint
+from music_vae_tf.batch import Batch
+from music_vae_tf.config import Config
+from music_vae_tf.data.clefs import STAVES, TICKS_PER_QUARTER, Form, transformation
+from music_vae_tf.data.clefs.keys import Key
+from music_vae_tf.data.clefs.transformation import Event
+from music_vae_tf.data.clefs.windows import Clock, Context, Piece, multi_hot
+from music_vae_tf.models.clef_lstm import Logits, Step
+
+TRACKS = {"treble": "Right hand", "bass": "Left hand"}
+VELOCITIES = {"treble": 84, "bass": 68}  # the melody before what goes with it
+MIDI_TICKS_PER_QUARTER = 480
+PIANO_PITCHES = range(21, 109)
+
+
+class CannotGenerate(ValueError):
+    """What is asked for is more than the model knows; says what it knows."""
+
+    for_the_user = True
+
+
+@dataclasses.dataclass(frozen=True)
+class Sampling:
+    """How the next event is drawn from what the model expects."""
+
+    top_k_notes: int = 10  # the likeliest so many are left to draw from
+    top_k_durations: int = 5
+    weighted: bool = True  # by their probabilities; else all are alike
+    temperature: float = 1.0  # below 1 what is likely becomes likelier
+
+
+class TrainedClefLSTM:
+    """A clef-split LSTM with the labels and the weights of a training."""
+
+    def __init__(self, config: Config, labels: dict, checkpoint_dir_or_path):
+        """
+        Raises:
+            checkpoint.CheckpointError: none there, damaged, or of another config.
+        """
+        self.config, self.labels = config, labels
+        self.windows = build.converter(config).windows(labels)
+        self.model = build.model(config, self.windows)
+        checkpoint.restore(self.model.named_variables, checkpoint_dir_or_path)
+        self._predict = tf.function(self.model, autograph=False)
+        self._steps = {
+            staff: tf.function(network.step, autograph=False)
+            for staff, network in self.model.staves.items()
+        }
+
+    @property
+    def usual_sampling(self) -> Sampling:
+        """As the original has its k, or less where the vocabulary is smaller."""
+        sizes = [
+            (len(its.notes.words), len(its.durations.words))
+            for its in self.labels.values()
+        ]
+        notes, durations = map(min, zip(*sizes))
+        usual = Sampling()
+        return Sampling(
+            min(usual.top_k_notes, notes), min(usual.top_k_durations, durations)
+        )
+
+    def check(self, sampling: Sampling) -> None:
+        """
+        Raises:
+            CannotGenerate: a k is larger than the vocabulary.
+        """
+        for staff, its in self.labels.items():
+            for name, k, encoding in (
+                ("notes", sampling.top_k_notes, its.notes),
+                ("durations", sampling.top_k_durations, its.durations),
+            ):
+                if k > len(encoding.words):
+                    raise CannotGenerate(
+                        f"top_k_{name} is {k}, and the {staff} staff knows "
+                        f"{len(encoding.words)} labels of {name}: take that or less"
+                    )
+
+    def classes(self, piece, staff: str, head: str) -> np.ndarray:
+        """The classes of a piece's events on a staff: int [N].
+
+        Args:
+            head: 'notes' or 'durations'.
+        """
+        word_of = {
+            "notes": lambda event: transformation.chord_label(event.pitches),
+            "durations": lambda event: transformation.duration_category(event.duration),
+        }[head]
+        encoding = getattr(self.labels[staff], head)
+        return np.array([encoding.encode(word_of(e)) for e in piece.lines[staff]])
+
+    def log_probabilities(self, piece: Piece) -> dict:
+        """What the model expected of every event of a piece, in nats.
+
+        Each is expected once, from all that its window has before it; as windows
+        overlap, that is little at the beginning of a piece alone.
+
+        Returns:
+            {staff: Logits of arrays [N, classes]}, normalised.
+        """
+        found = {staff: [] for staff in STAVES}
+        examples = self.windows.examples(piece)
+        for example, fresh in zip(examples, self.windows.fresh_events(piece)):
+            logits = self._predict(self._batch_of_one(example))
+            for i, staff in enumerate(STAVES):
+                events = slice(fresh[i].start, int(example.length[i]))
+                found[staff].append(
+                    [tf.nn.log_softmax(head[0, events]) for head in logits[staff]]
+                )
+        return {
+            staff: Logits(*(np.concatenate(head) for head in zip(*windows)))
+            for staff, windows in found.items()
+        }
+
+    def _batch_of_one(self, example):
+        """An example as a Batch of float32 arrays [1, T + 1, columns]."""
+        dense = lambda layout, rows: layout.unpack(rows)[None]
+        return Batch(
+            dense(self.windows.inputs, example.inputs),
+            dense(self.windows.targets, example.targets),
+            dense(self.windows.controls, example.controls),
+            example.length[None],
+        )
+
+    def sample(self, form: Form, mode: str, sampling: Sampling, rng) -> dict:
+        """Stages 1 to 6: events of both staves, `{staff: [Event]}`, in C major or in
+        A minor.
+
+        The treble comes first, and the bass hears it.
+
+        Args:
+            mode: 'major' or 'minor'.
+            rng: a NumPy Generator.
+
+        Raises:
+            CannotGenerate: a k is larger than the vocabulary.
+        """
+        self.check(sampling)
+        bars = range(0, form.end, form.bar)
+        clock, streams = Clock(bars, form.end, mode), {}
+        for staff in STAVES:
+            heard = Context(streams.get("treble", []))
+            frame = self._sampled_frame(staff, clock, heard, form.end, sampling, rng)
+            streams[staff] = stream_of(frame, self.labels[staff])
+        return balanced(streams, form.end)
+
+    def _sampled_frame(self, staff, clock, heard, end, sampling, rng):
+        """Stages 1 and 2: classes of notes and durations, up to the piece's end."""
+        import pandas
+
+        network, labels = self.model.staves[staff], self.labels[staff]
+        lengths = np.array(
+            [transformation.duration_of(word) for word in labels.durations.words]
+        )
+        states, before, now, rows = network.zero_states(1), None, 0, []
+        while now < end:
+            step = self._step_before(staff, before, clock.at(now), heard.at(now))
+            logits, states = self._steps[staff](step, states)
+            before = _drawn(logits, now, lengths, sampling, rng)
+            rows.append(before)
+            now += lengths[before[1]]
+        return pandas.DataFrame(rows, columns=["note", "duration"])
+
+    def _step_before(self, staff, before, clock, heard):
+        """What the network reads before its next event: `Step` [1, ...]."""
+        pitches = ()
+        if before is not None:
+            label = self.labels[staff].notes.decode(before[0])
+            pitches = transformation.chord_of(label)
+        columns, now, after = heard
+        clock = clock if staff == "treble" else [*clock, *columns]
+        values = (
+            (-1, -1) if before is None else before,
+            multi_hot(pitches),
+            clock,
+            np.concatenate([multi_hot(now), multi_hot(after)]),
+        )
+        return Step(*(np.array([value], np.float32) for value in values))
+
+
+def _drawn(logits: Logits, now, lengths, sampling, rng) -> tuple[int, int]:
+    """Stage 1: classes of the next event's note and duration.
+
+    The unknown words, which are the last, are never drawn; nor are durations after
+    which no note could be written.
+    """
+    notes = logits.notes[0, :-1].numpy()
+    durations = logits.durations[0, :-1].numpy()
+    writable = is_writable(now, now + lengths)
+    if writable.any():
+        durations = np.where(writable, durations, -np.inf)
+    options = sampling.weighted, sampling.temperature, rng
+    return (
+        top_k_sample(notes, sampling.top_k_notes, *options),
+        top_k_sample(durations, sampling.top_k_durations, *options),
+    )
+
+
+def top_k_sample(logits, k: int, weighted: bool, temperature: float, rng) -> int:
+    """One of the k likeliest classes, by their probabilities or with equal chances.
+
+    logits: [classes]; those of -inf are never drawn.
+    """
+    likeliest = np.argsort(-logits, kind="stable")[:k]
+    likeliest = likeliest[np.isfinite(logits[likeliest])]
+    if not weighted:
+        return int(rng.choice(likeliest))
+    scaled = (logits[likeliest] - logits[likeliest[0]]).astype(float) / temperature
+    chances = np.exp(scaled)
+    return int(rng.choice(likeliest, p=chances / chances.sum()))
+
+
+def is_writable(start, end):
+    """Whether a note from one tick to another (or others) can be written plainly.
+
+    Between 16ths it may go as far as it likes. In triplets, of eighths or of 16ths, it
+    stays within its quarter, and so does every note until the triplet is complete.
+    """
+    end = np.asarray(end)
+    quarter_end = (start // TICKS_PER_QUARTER + 1) * TICKS_PER_QUARTER
+    sixteenth, triplet, sextuplet = (TICKS_PER_QUARTER // parts for parts in (4, 3, 6))
+    if start % sixteenth:
+        grid = triplet if start % triplet == 0 else sextuplet
+        return (end % grid == 0) & (end <= quarter_end)
+    on_sixteenths = end % sixteenth == 0
+    if start % TICKS_PER_QUARTER:
+        return on_sixteenths
+    return on_sixteenths | ((end % sextuplet == 0) & (end <= quarter_end))
+
+
+def stream_of(frame, labels) -> list[Event]:
+    """Stages 3 to 5: a data frame of classes -> events, one after the other."""
+    chords = frame["note"].map(labels.notes.decode).map(transformation.chord_of)
+    durations = frame["duration"].map(labels.durations.decode)
+    lengths = durations.map(transformation.duration_of)
+    onsets = lengths.cumsum() - lengths
+    return [Event(*event) for event in zip(onsets, lengths, chords)]
+
+
+def balanced(streams: dict[str, list[Event]], end: int) -> dict[str, list[Event]]:
+    """Stage 6: both streams as long as the piece; what goes beyond its end is cut, and
+    what is missing is rest."""
+    return {staff: _fitted(stream, end) for staff, stream in streams.items()}
+
+
+def _fitted(stream, end):
+    fitted = [
+        event._replace(duration=min(event.duration, end - event.onset))
+        for event in stream
+        if event.onset < end
+    ]
+    reached = fitted[-1].onset + fitted[-1].duration if fitted else 0
+    return fitted if reached == end else [*fitted, Event(reached, end - reached, ())]
+
+
+def to_sequence(
+    streams: dict, form: Form, key: Key, qpm: float, *, transpose: bool = True
+) -> music_pb2.NoteSequence:
+    """Stage 7: events in C major or A minor -> a NoteSequence with two instruments.
+
+    Args:
+        key: of the same mode as the events.
+        transpose: moves all notes into the key; without, only its signature is set, as
+            the original does.
+    """
+    sequence = music_pb2.NoteSequence(ticks_per_quarter=MIDI_TICKS_PER_QUARTER)
+    sequence.tempos.add(qpm=qpm)
+    sequence.time_signatures.add(numerator=form.numerator, denominator=form.denominator)
+    signature = sequence.key_signatures.add(key=key.tonic)
+    signature.mode = signature.MINOR if key.mode == "minor" else signature.MAJOR
+    second_per_tick = 60 / qpm / TICKS_PER_QUARTER
+    shift = -key.semitones_home if transpose else 0
+    for instrument, staff in enumerate(STAVES):
+        sequence.instrument_infos.add(instrument=instrument, name=TRACKS[staff])
+        for event in streams[staff]:
+            for pitch in event.pitches:
+                sequence.notes.add(
+                    instrument=instrument,
+                    pitch=on_the_piano(pitch + shift),
+                    velocity=VELOCITIES[staff],
+                    start_time=event.onset * second_per_tick,
+                    end_time=(event.onset + event.duration) * second_per_tick,
+                )
+    sequence.total_time = form.end * second_per_tick
+    return sequence
+
+
+def on_the_piano(pitch: int) -> int:
+    """The pitch, or where a piano does not have it, that of the nearest octave."""
+    while pitch < PIANO_PITCHES.start:
+        pitch += 12
+    while pitch >= PIANO_PITCHES.stop:
+        pitch -= 12
+    return pitch

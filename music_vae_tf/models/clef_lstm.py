@@ -1,0 +1,332 @@
+"""The clef-split LSTM: a network for each staff, with two softmax heads.
+
+The joint probability of both staves is that of the treble times that of the bass given
+the treble: where the staves share one clock, the bass reads what the treble plays when
+its own next event begins. Classes below 0 are nothing: they are read as zeros, and are
+no targets.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from music_vae_tf.batch import Batch
+from music_vae_tf.models.lstm import LSTMLayer, State, dropout_factors
+from music_vae_tf.models.noise import Noise
+from music_vae_tf.models.tally import Tally
+from music_vae_tf.models.trainable import Trainable
+
+NUM_PITCHES = 128
+NOTE_SIZE, DURATION_SIZE, CLOCK_SIZE, HEARD_SIZE = 128, 32, 16, 64
+
+
+class Step(NamedTuple):
+    """What a staff reads before an event: the event before it, and its own moment."""
+
+    classes: tf.Tensor  # of note and duration, [..., 2]
+    pitches: tf.Tensor  # of the same event, 0 or 1, [..., 128]
+    clock: tf.Tensor  # classes of the moment, [..., columns]
+    heard: tf.Tensor  # pitches of the other staff, now and next, [..., 2 * 128]
+
+
+class Logits(NamedTuple):
+    """Unnormalised log probabilities of a staff's next event."""
+
+    notes: tf.Tensor  # [..., classes of notes]
+    durations: tf.Tensor  # [..., classes of durations]
+
+
+class StaffSizes(NamedTuple):
+    """What a staff's network is as wide as, and what its classes of notes stand for."""
+
+    note_counts: tuple[int, ...]  # how often each class came in training
+    duration_counts: tuple[int, ...]
+    chords: tuple[tuple[int, ...], ...]  # pitches of each class of notes
+    clock: tuple[int, ...]  # classes of each column of the clock
+    is_accompaniment: bool  # whether it hears the other staff
+
+
+@keras.saving.register_keras_serializable("music_vae_tf")
+class Lookup(keras.Layer):
+    """Classes [...] -> rows of a table [..., size]; zeros for classes below 0."""
+
+    def __init__(self, num_classes, size, **kwargs):
+        super().__init__(**kwargs)
+        self.num_classes, self.size = num_classes, size
+
+    def build(self):
+        self.table = self.add_weight(
+            name="table",
+            shape=(self.num_classes, self.size),
+            initializer=keras.initializers.RandomNormal(stddev=0.05),
+        )
+
+    def call(self, classes):
+        # A product, since the gradient of a gather is no plain tensor.
+        one_hot = tf.one_hot(tf.cast(classes, tf.int32), self.num_classes)
+        return tf.tensordot(one_hot, tf.convert_to_tensor(self.table), 1)
+
+
+class StaffNetwork(keras.Layer):
+    """Input, LSTM, dropout, LSTM, dropout, LSTM, dense, and the heads.
+
+    There may be more or fewer LSTMs; dropout is between them. With `composed_scores`
+    the score of a chord in the softmax is its own plus those of its parts, so that what
+    is learnt of one chord holds for others with the same notes.
+    """
+
+    def __init__(
+        self,
+        sizes: StaffSizes,
+        lstm_sizes,
+        keep_probability,
+        dense_size,
+        note_input,
+        composed_scores,
+        shared_clock,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.sizes = sizes
+        self.keep_probability = keep_probability
+        self.note_input = note_input
+        self.shared_clock = shared_clock
+        self.is_accompaniment = shared_clock and sizes.is_accompaniment
+        num_notes, num_durations = len(sizes.note_counts), len(sizes.duration_counts)
+        if note_input == "label":
+            self.note = Lookup(num_notes, NOTE_SIZE, name="note")
+        if note_input == "multi_hot":
+            self.note = keras.layers.Dense(NOTE_SIZE, name="note")
+        if note_input != "number":
+            self.duration = Lookup(num_durations, DURATION_SIZE, name="duration")
+        columns = sizes.clock if shared_clock else ()
+        self.clock = [
+            Lookup(num_classes, CLOCK_SIZE, name=f"clock_{i}")
+            for i, num_classes in enumerate(columns)
+        ]
+        if self.is_accompaniment:
+            self.heard = keras.layers.Dense(HEARD_SIZE, name="heard")
+        self.lstms = [
+            LSTMLayer(units, name=f"layer_{i}") for i, units in enumerate(lstm_sizes)
+        ]
+        self.dense = keras.layers.Dense(dense_size, activation="tanh", name="dense")
+        self.heads = [
+            _head(sizes.note_counts, "notes"),
+            _head(sizes.duration_counts, "durations"),
+        ]
+        self.pitch_scores = None
+        if composed_scores:
+            self.chord_parts = chord_parts(sizes.chords)
+            self.pitch_scores = keras.layers.Dense(
+                self.chord_parts.shape[1], use_bias=False, name="pitches"
+            )
+
+    def build(self):
+        width = len(self.clock) * CLOCK_SIZE
+        for lookup in self.clock:
+            lookup.build()
+        if self.note_input == "number":
+            width += 2
+        else:
+            self.duration.build()
+            shape = () if self.note_input == "label" else ((None, NUM_PITCHES),)
+            self.note.build(*shape)
+            width += NOTE_SIZE + DURATION_SIZE
+        if self.is_accompaniment:
+            self.heard.build((None, NUM_PITCHES))
+            width += 2 * HEARD_SIZE
+        for lstm in self.lstms:
+            lstm.build(width)
+            width = lstm.units
+        self.dense.build((None, width))
+        for head in (*self.heads, self.pitch_scores):
+            if head is not None:
+                head.build((None, self.dense.units))
+
+    def inputs(self, step: Step):
+        """What the first LSTM reads: [..., columns]."""
+        parts = self._event_before(step)
+        parts += [lookup(step.clock[..., i]) for i, lookup in enumerate(self.clock)]
+        if self.is_accompaniment:
+            parts += [self.heard(part) for part in tf.split(step.heard, 2, axis=-1)]
+        return tf.concat(parts, axis=-1)
+
+    def _event_before(self, step):
+        notes, durations = step.classes[..., 0], step.classes[..., 1]
+        if self.note_input == "number":
+            numbers = len(self.sizes.note_counts), len(self.sizes.duration_counts)
+            return [step.classes / tf.constant(numbers, tf.float32)]
+        read = notes if self.note_input == "label" else step.pitches
+        return [self.note(read), self.duration(durations)]
+
+    def sequence(self, step: Step, dropout: Noise | None = None) -> Logits:
+        """What comes next after each of the events [B, T, ...]."""
+        outputs = tf.transpose(self.inputs(step), [1, 0, 2])
+        for i, lstm in enumerate(self.lstms):
+            noise = dropout and dropout.fold(lstm.name)
+            factors = dropout_factors(tf.shape(outputs), self.keep_probability, noise)
+            if i and factors is not None:
+                outputs = outputs * factors
+            state = lstm.zero_state(tf.shape(outputs)[1])
+            outputs, _ = lstm.sequence([outputs], state)
+        return self._logits(tf.transpose(outputs, [1, 0, 2]))
+
+    def step(self, step: Step, states: list[State]) -> tuple[Logits, list[State]]:
+        """What comes next after one more event [B, ...], and the new states."""
+        outputs, news = self.inputs(step), []
+        for lstm, state in zip(self.lstms, states):
+            outputs, new = lstm.step(outputs, state)
+            news.append(new)
+        return self._logits(outputs), news
+
+    def zero_states(self, batch_size) -> list[State]:
+        """Before the first event."""
+        return [lstm.zero_state(batch_size) for lstm in self.lstms]
+
+    def _logits(self, outputs):
+        hidden = self.dense(outputs)
+        notes, durations = (head(hidden) for head in self.heads)
+        if self.pitch_scores is not None:
+            parts = tf.constant(self.chord_parts.T)
+            notes += tf.tensordot(self.pitch_scores(hidden), parts, 1)
+        return Logits(notes, durations)
+
+
+def chord_parts(chords) -> np.ndarray:
+    """What chords are made of: float32 [classes, 128 + 12 + 1].
+
+    Their pitches, how often each of the twelve tones is among them, and how many they
+    are.
+    """
+    parts = np.zeros([len(chords), NUM_PITCHES + 12 + 1], np.float32)
+    for row, chord in zip(parts, chords):
+        for pitch in chord:
+            row[pitch] = 1
+            row[NUM_PITCHES + pitch % 12] += 1
+        row[-1] = len(chord)
+    return parts
+
+
+def _head(counts, name):
+    """A dense layer that begins near the frequencies of the classes."""
+    shares = (np.array(counts) + 1.0) / (sum(counts) + len(counts))
+    return keras.layers.Dense(
+        len(counts),
+        kernel_initializer=keras.initializers.RandomNormal(stddev=0.01),
+        bias_initializer=lambda shape, dtype=None: tf.constant(np.log(shares), dtype),
+        name=name,
+    )
+
+
+@keras.saving.register_keras_serializable("music_vae_tf")
+class ClefLSTM(Trainable):
+    """Both staves' networks.
+
+    Reads batches of `data.clefs.windows`: rows of both staves side by side, the first
+    one empty.
+    """
+
+    def __init__(self, treble: StaffSizes, bass: StaffSizes, *, name=None, **options):
+        """options: of `StaffNetwork`, the same for both."""
+        super().__init__(name=name)
+        self.staves = {
+            "treble": StaffNetwork(treble, name="treble", **options),
+            "bass": StaffNetwork(bass, name="bass", **options),
+        }
+        for staff, network in self.staves.items():
+            setattr(self, staff, network)
+            network.build()
+        self.built = True
+
+    def call(self, batch, training=False):
+        """What each staff plays next, {staff: Logits [B, T, classes]}."""
+        steps = self._steps(Batch(*batch))
+        return {
+            staff: network.sequence(steps[staff])
+            for staff, network in self.staves.items()
+        }
+
+    def training_loss(self, batch: Batch, noise: Noise, step):
+        terms = {
+            name: mean
+            for staff in self.staves
+            for name, mean in self._means(batch, staff, noise.fold(staff)).items()
+        }
+        return tf.add_n(list(terms.values())), terms
+
+    def evaluation_tallies(self, batch: Batch, noise: Noise, step):
+        tallies = {}
+        for staff in self.staves:
+            tallies |= self._tallies(batch, staff)
+        losses = [tally for name, tally in tallies.items() if name.startswith("losses")]
+        tallies["loss"] = Tally(
+            tf.concat([tally.total for tally in losses], 0),
+            tf.concat([tally.count for tally in losses], 0),
+            tf.concat([tally.weight for tally in losses], 0),
+        )
+        return tallies
+
+    def _means(self, batch, staff, noise):
+        """Mean negative log likelihood of notes and of durations, in nats."""
+        logits = self.staves[staff].sequence(self._steps(batch)[staff], noise)
+        means = {}
+        for head, targets, weights in self._targets(batch, staff):
+            nats = _nats(getattr(logits, head), targets)
+            if self.objective.predicted == "last":
+                weights = weights * self._is_last(batch, staff)
+            total, count = tf.reduce_sum(nats * weights), tf.reduce_sum(weights)
+            means[f"losses/{staff}_{head}"] = tf.math.divide_no_nan(total, count)
+        return means
+
+    def _tallies(self, batch, staff):
+        logits = self.staves[staff].sequence(self._steps(batch)[staff])
+        tallies = {}
+        for head, targets, weights in self._targets(batch, staff):
+            of_head = getattr(logits, head)
+            nats = _nats(of_head, targets)
+            tallies[f"losses/{staff}_{head}"] = Tally.of_steps(nats, weights)
+            right = _hits(of_head, targets)
+            tallies[f"metrics/{staff}_{head}_accuracy"] = Tally.of_steps(right, weights)
+        return tallies
+
+    def _steps(self, batch):
+        """What each staff reads at each step, {staff: Step [B, T, ...]}."""
+        classes = tf.split(batch.targets[:, :-1], 2, axis=-1)
+        pitches = tf.split(batch.inputs, 4, axis=-1)
+        clock_columns = [len(n.sizes.clock) for n in self.staves.values()]
+        clocks = tf.split(batch.controls[:, 1:], clock_columns, axis=-1)
+        heard = tf.concat(pitches[2:], axis=-1)[:, 1:]
+        return {
+            staff: Step(classes[i], pitches[i][:, :-1], clocks[i], heard)
+            for i, staff in enumerate(self.staves)
+        }
+
+    def _targets(self, batch, staff):
+        """For each head its name, the classes that come next [B, T], and 1.0 where
+        there are some [B, T]."""
+        i = list(self.staves).index(staff)
+        classes = tf.cast(batch.targets[:, 1:, 2 * i : 2 * i + 2], tf.int32)
+        for head, targets in zip(Logits._fields, tf.unstack(classes, axis=-1)):
+            yield head, targets, tf.cast(targets >= 0, tf.float32)
+
+    def _is_last(self, batch, staff):
+        i = list(self.staves).index(staff)
+        steps = tf.shape(batch.targets)[1] - 1
+        return tf.one_hot(batch.lengths[:, i] - 1, steps)
+
+
+def _nats(logits, targets):
+    """Negative log likelihood; of targets below 0 that of class 0."""
+    return tf.nn.sparse_softmax_cross_entropy_with_logits(
+        tf.maximum(targets, 0), logits
+    )
+
+
+def _hits(logits, targets):
+    """1.0 where the likeliest class is the target. The last, unknown, is no guess."""
+    likeliest = tf.argmax(logits[..., :-1], axis=-1, output_type=tf.int32)
+    return tf.cast(likeliest == targets, tf.float32)
