@@ -97,25 +97,25 @@ def _figures(flags, source, config, path) -> dict:
             bar.advance(len(result.there))
     return {
         "config": config.name,
-        "step": f"{step:,}",
+        "step": "unknown" if step < 0 else f"{step:,}",
         "examples": f"{len(store):,}",
-        **totals.figures(float(objective.beta(step))),
+        # Where the step is unknown, the beta that it was on its way to.
+        **totals.figures(float(objective.beta(step if step >= 0 else float("inf")))),
     }
 
 
 def _restored(config, converter, path):
-    """A model with the weights of a checkpoint, and the step they are of."""
-    import tensorflow as tf
-
+    """A model with the weights of a checkpoint, and the step they are of; -1 where its
+    name does not tell."""
     from music_vae_tf import build, checkpoint
 
     if converter.token_vocabulary is not None:
         checkpoint.check_vocabulary(path, converter.token_vocabulary)
     model = build.model(config, converter)
-    step = tf.Variable(0, dtype=tf.int64, trainable=False)
-    checkpoint.restore({**model.named_variables, "step": step}, path)
-    logging.info("Evaluating %s of step %d", path, step)
-    return model, int(step)
+    found = checkpoint.find(path)
+    checkpoint.restore(model.named_variables, found)
+    logging.info("Evaluating %s", found)
+    return model, checkpoint.step_of(found)
 
 
 def _results(flags, model, converter, batches, objective):
@@ -156,7 +156,7 @@ class _Totals:
     def __init__(self, measure):
         self._measure = measure
         self._told, self._alone = {}, {}
-        self._means, self._losses = [], []
+        self._means, self._losses, self._metrics = [], [], {}
 
     def add(self, result):
         from music_vae_tf.analysis.reconstruction import added
@@ -166,6 +166,9 @@ class _Totals:
         self._told, self._alone = added(self._told, told), added(self._alone, alone)
         self._means.append(result.mu)
         self._losses.append((result.r_loss, result.kl_cost, result.kl_bits))
+        for name, tally in result.metrics.items():
+            before = self._metrics.get(name)
+            self._metrics[name] = tally if before is None else before.plus(tally)
 
     def figures(self, beta: float) -> dict[str, str]:
         import numpy as np
@@ -181,8 +184,16 @@ class _Totals:
             for name in self._told
             for how, totals in (("told", self._told), ("alone", self._alone))
         }
+        terms = {
+            f"{name.removeprefix('metrics/').replace('_', ' ')} of a step": (
+                f"{float(tally.value):.3f}"
+            )
+            for name, tally in self._metrics.items()
+            if name.startswith("metrics/") and name.endswith("_loss")
+        }
         return {
             **shares,
+            **terms,
             "reconstruction loss, nats": f"{r_loss:.1f}",
             "KL, bits": f"{kl_bits:.1f}",
             "KL beyond the free bits, nats": f"{kl_cost:.1f}",

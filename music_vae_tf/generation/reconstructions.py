@@ -12,6 +12,7 @@ from music_vae_tf.batch import Batch
 from music_vae_tf.losses import step_mask
 from music_vae_tf.models.music_vae import MusicVAE
 from music_vae_tf.models.noise import Noise
+from music_vae_tf.models.tally import Tally
 
 
 class Reconstructions(NamedTuple):
@@ -25,6 +26,7 @@ class Reconstructions(NamedTuple):
     r_loss: np.ndarray  # [B], nats, with teacher forcing
     kl_cost: np.ndarray  # [B], nats beyond the free bits
     kl_bits: np.ndarray  # [B]
+    metrics: dict[str, Tally]  # Magenta's, with teacher forcing, by its names
 
 
 class NoLatentSpace(ValueError):
@@ -75,15 +77,17 @@ def reconstructions(
         rows_said = tf.shape(samples.rows)[1]
         said = samples.rows * _mask(samples.lengths, rows_said)[..., None]
         said = tf.pad(said, [(0, 0), (0, steps - rows_said), (0, 0)])
-        told = model.decoder.likeliest(terms.reconstruction.parameters)
+        parameters = terms.reconstruction.parameters
+        told = model.decoder.likeliest(parameters)
         return Reconstructions(
             *(there, counted > 0, told, said, mu),
             *(terms.r_loss, terms.kl_cost, terms.kl_bits),
+            model.decoder.tallies(parameters, there, batch.lengths),
         )
 
     for number, batch in enumerate(batches):
         results = run(Batch(*batch), tf.constant(number, tf.int64))
-        yield Reconstructions(*(result.numpy() for result in results))
+        yield tf.nest.map_structure(lambda tensor: tensor.numpy(), results)
 
 
 def _mask(lengths, steps):

@@ -37,6 +37,11 @@ def test_flat_and_hierarchical_stand_side_by_side(trained, groove_records, capsy
         "offsets error, told",
     ):
         assert all(float(cell) >= 0 for cell in rows[name])
+    losses = [f"{group} loss of a step" for group in ("hits", "velocities", "offsets")]
+    for column in range(2):
+        of_a_step = sum(float(rows[name][column]) for name in losses)
+        whole = float(rows["reconstruction loss, nats"][column])
+        assert whole == pytest.approx(64 * of_a_step, abs=0.2)
     assert all(re.fullmatch(r"[0-3] of 3", cell) for cell in rows["active units"])
 
 

@@ -68,6 +68,15 @@ MODELS = {
             **RESIDUAL,
         },
     ),
+    "hierarchical_groove": (  # as hierdec-groove_4bar
+        FLAT,
+        decoder_levels(
+            *(4, 4),
+            core=Kind("lstm", {"output": Kind("groove", {})}),
+            disable_autoregression=True,
+        ),
+        {"max_seq_len": 16},
+    ),
     "control_preprocessing": (
         FLAT,
         Kind("control_preprocessing", {"core": CATEGORICAL}),
