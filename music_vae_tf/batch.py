@@ -72,11 +72,13 @@ class OneHot(Layout):
         return np.stack(classes, axis=-1).astype(self.dtype)
 
     def unpack(self, compact):
-        parts = [
-            compact[..., i, None] == np.arange(depth)
-            for i, depth in enumerate(self.depths)
-        ]
-        return np.concatenate(parts, axis=-1).astype(np.float32)
+        dense = np.zeros([*compact.shape[:-1], self.depth], np.float32)
+        rows, first = dense.reshape(-1, self.depth), 0
+        for column, depth in zip(compact.reshape(-1, self.width).T, self.depths):
+            (is_class,) = np.nonzero((column >= 0) & (column < depth))
+            rows[is_class, column[is_class].astype(int) + first] = 1
+            first += depth
+        return dense
 
     def unpack_tensor(self, compact):
         import tensorflow as tf

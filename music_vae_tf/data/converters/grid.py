@@ -63,6 +63,8 @@ class Grid(NamedTuple):
 
     def within(self, number: int) -> Grid:
         """The notes of one stretch."""
+        if len(self.stretches) == 1:
+            return self
         first, last = np.searchsorted(self.stretch, [number, number + 1])
         return self.take(np.arange(first, last))
 
