@@ -48,7 +48,7 @@ class Principal(NamedTuple):
 
 
 def principal(means) -> Principal:
-    """Principal components: [N, Z] -> [N, 2].
+    """Principal components: [N, Z] -> [N, 2]; the second is 0 where Z is 1.
 
     A direction is turned so that its largest weight is positive.
 
@@ -59,10 +59,17 @@ def principal(means) -> Principal:
         raise TooFewPoints(f"{len(means)} examples make no plot; 3 are needed")
     centred = means - means.mean(axis=0)
     _, sizes, directions = np.linalg.svd(centred, full_matrices=False)
-    two = directions[:2]
-    largest = np.take_along_axis(two, np.abs(two).argmax(axis=1)[:, None], axis=1)
+    largest = np.take_along_axis(
+        directions, np.abs(directions).argmax(axis=1)[:, None], axis=1
+    )
+    places = centred @ (directions * np.sign(largest)).T
     shares = sizes**2 / max(np.sum(sizes**2), np.finfo(float).tiny)
-    return Principal(centred @ (two * np.sign(largest)).T, tuple(shares[:2].tolist()))
+    missing = max(2 - len(shares), 0)  # in a space of one dimension
+    places, shares = (
+        np.pad(places, [(0, 0), (0, missing)]),
+        np.pad(shares, (0, missing)),
+    )
+    return Principal(places[:, :2], tuple(shares[:2].tolist()))
 
 
 def require_umap() -> None:

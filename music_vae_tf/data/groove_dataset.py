@@ -18,6 +18,7 @@ OFFICIAL_COUNTS = {"train": 897, "validation": 124, "test": 129}
 SPLITS = tuple(OFFICIAL_COUNTS)
 FILE, SPLIT = "midi_filename", "split"
 FILES_LISTED = 10
+TOO_MANY = "cells beyond the columns"
 
 
 class BadGrooveDataset(ValueError):
@@ -33,12 +34,12 @@ def read_info(path, columns: Iterable[str] = (FILE,)) -> list[dict[str, str]]:
         columns: those that must be there.
 
     Raises:
-        BadGrooveDataset: there is no such file, or a column, a cell of one, or all
-            rows are missing.
+        BadGrooveDataset: there is no such file; a column, a cell of one, or all rows
+            are missing; or a row is longer than the others.
     """
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
+            reader = csv.DictReader(file, restkey=TOO_MANY, restval="")
             rows, present = list(reader), reader.fieldnames or ()
     except FileNotFoundError as error:
         raise BadGrooveDataset(
@@ -47,6 +48,12 @@ def read_info(path, columns: Iterable[str] = (FILE,)) -> list[dict[str, str]]:
         ) from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise BadGrooveDataset(f"{path} is no CSV file in UTF-8: {error}") from error
+    for line, row in enumerate(rows, 2):
+        if TOO_MANY in row:
+            raise BadGrooveDataset(
+                f"{path}, row {line}: more cells than there are columns; a text with "
+                f"commas stands in quotation marks: {row[TOO_MANY]}"
+            )
     for column in columns:
         if column not in present:
             raise BadGrooveDataset(

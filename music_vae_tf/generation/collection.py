@@ -97,7 +97,8 @@ def encode(
         report = report.after(extraction)
         facts = known.get(sequence.filename, dict.fromkeys(columns, ""))
         for number, example in enumerate(extraction.examples):
-            rows.append({FILE: sequence.filename, EXAMPLE: str(number), **facts})
+            own = {FILE: sequence.filename, EXAMPLE: str(number)}
+            rows.append({**own, **facts, **own})  # a column of that name is no fact
             waiting.append(model.converter.unpack(example))
             if len(waiting) == model.batch_size:
                 encode_waiting()

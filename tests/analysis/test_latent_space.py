@@ -36,6 +36,13 @@ def test_points_that_are_all_the_same_make_a_picture_too():
     assert np.isfinite(plane.shares).all()
 
 
+def test_a_space_of_one_dimension_is_a_line():
+    plane = latent_space.principal(MEANS[:, :1])
+    assert plane.points.shape == (400, 2)
+    assert plane.shares == (pytest.approx(1), 0)
+    np.testing.assert_array_equal(plane.points[:, 1], 0)
+
+
 def test_umap_keeps_groups_apart_and_repeats_itself():
     groups = np.concatenate([MEANS[:15] - 20, MEANS[15:30] + 20])
     points = latent_space.neighbourhoods(groups, seed=1)

@@ -43,6 +43,7 @@ def test_a_byte_order_mark_as_spreadsheets_write_it_is_no_part_of_a_name(info):
         (HEAD, "names no performance"),
         (HEAD + "1,rock,a.mid,train\n1,rock,,train\n", "row 3: nothing under midi_fil"),
         (HEAD + "1,rock\n", "row 2: nothing under midi_filename"),
+        (HEAD + "1,rock, slow,a.mid,train\n", r"row 2: more cells .*: \['train'\]"),
     ],
 )
 def test_what_does_not_say_what_it_must_is_refused(info, text, words):

@@ -31,6 +31,11 @@ from music_vae_tf.data.converters.quantize import Quantized, quantize
 from music_vae_tf.data.converters.score import DEFAULT_QPM, add_notes, read
 
 BAR = "Bar_None"
+# Options that are numbers of something.
+COUNTS = (
+    *("split_bars", "hop_bars", "max_tokens_per_bar", "steps_per_quarter"),
+    *("num_velocities", "max_tensors_per_notesequence"),
+)
 
 
 class NoTokenizer(ValueError):
@@ -79,6 +84,10 @@ class TokensConverter(Converter):
     controls = None
 
     def __post_init__(self):
+        for name in COUNTS:
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise BadTokenOptions(f"{name}={value}: expected 1 at least")
         if not 0 <= self.lowest_pitch <= self.highest_pitch <= 127:
             raise BadTokenOptions(
                 f"lowest_pitch={self.lowest_pitch}, "

@@ -282,6 +282,11 @@ def check_there_and_back(sequences):
 # Bad options.
 
 
+def test_numbers_of_nothing_are_refused():
+    with pytest.raises(ValueError, match="hop_bars=0: expected 1 at least"):
+        TokensConverter(split_bars=2, max_tokens_per_bar=9, hop_bars=0)
+
+
 def test_pitches_that_are_none_are_refused():
     with pytest.raises(ValueError, match="lowest_pitch=90, highest_pitch=87: expected"):
         TokensConverter(split_bars=2, max_tokens_per_bar=9, lowest_pitch=90)
