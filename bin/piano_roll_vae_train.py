@@ -23,7 +23,12 @@ import sys
 from absl import logging
 
 from music_vae_tf.bin.command import Command, UserError
-from music_vae_tf.bin.roll_runs import config_of_run, restored_model
+from music_vae_tf.bin.roll_runs import (
+    check_latents,
+    config_of_run,
+    record_latents,
+    restored_model,
+)
 from music_vae_tf.bin.training_command import (
     Material,
     add_training_flags,
@@ -113,12 +118,16 @@ class _Rolls(Material):
             numbered = numbered.map(
                 lambda step, batch: (step, transposed(batch, low, high, draw(step)))
             )
+        if self._cvae_config:
+            record_latents(self._flags.run_dir, self._cvae)
         latents = lambda step: Noise(seed).fold("latents").fold(step)
         return self._read_by_the_model(numbered, latents)
 
     def evaluation_batches(self, num_batches):
         from music_vae_tf.data import pipeline
 
+        if self._cvae_config:
+            check_latents(self._flags.run_dir, self._cvae)
         batches = pipeline.evaluation_batches(
             self._store(), self._config.training.batch_size, num_batches
         )

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+from pathlib import Path
+
+import numpy as np
 
 from music_vae_tf.bin.command import Command, UserError
+from music_vae_tf.data.whole_file import whole_file
 
 
 def add_model_flags(command: Command) -> None:
@@ -23,6 +28,47 @@ def add_model_flags(command: Command) -> None:
         None,
         "PyTorch checkpoint of a clstm_decoder; instead of clstm_run_dir.",
     )
+
+
+LATENTS_OF = "latents_of"  # in the train directory of a clstm_decoder
+
+
+def record_latents(run_dir: str, cvae) -> None:
+    """Notes in a clstm_decoder's run directory which VAE's latents it is trained on.
+
+    Raises:
+        UserError: it was trained on those of another one.
+    """
+    check_latents(run_dir, cvae)
+    with whole_file(_latents_file(run_dir)) as file:
+        file.write(f"{_fingerprint(cvae)}\n".encode())
+
+
+def check_latents(run_dir: str, cvae) -> None:
+    """Sees that the clstm_decoder of a run directory reads latents of this VAE.
+
+    Raises:
+        UserError: it was trained on those of another one, or of other weights of it.
+    """
+    file = _latents_file(run_dir)
+    if file.is_file() and file.read_text().strip() != _fingerprint(cvae):
+        raise UserError(
+            f"{run_dir} was trained on latents of other weights than those of this "
+            "conv_cvae: name the one that it was trained with, as it was, or train "
+            "it anew in another directory"
+        )
+
+
+def _latents_file(run_dir) -> Path:
+    return Path(os.path.expanduser(run_dir), "train", LATENTS_OF)
+
+
+def _fingerprint(cvae) -> str:
+    """Tells the encoder's weights from others."""
+    digest = hashlib.sha256()
+    for variable in cvae.encoder.weights:
+        digest.update(np.array(variable).tobytes())
+    return digest.hexdigest()
 
 
 def trained_roll_vae(flags, seed: int | None):
@@ -50,6 +96,8 @@ def trained_roll_vae(flags, seed: int | None):
             "conv_cvae: give the one that was trained with --cvae_run_dir="
             f"{flags.run_dir}"
         )
+    if flags.clstm_run_dir:
+        check_latents(flags.clstm_run_dir, cvae)
     return TrainedRollVae(cvae, clstm, seed), converter
 
 

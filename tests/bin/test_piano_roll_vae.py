@@ -181,13 +181,13 @@ def test_a_config_of_another_converter_is_refused(work, tmp_path, capsys):
 # Training
 
 
-def test_a_training_that_is_stopped_goes_on_as_if_it_had_not_been(work, trained):
-    whole = work / "whole"
-    assert train.run(train_flags(work, whole, steps=4)) == 0
-    assert train.run(train_flags(work, work / "cvae", steps=4)) == 0
+def test_a_training_that_is_stopped_goes_on_as_if_it_had_not_been(trained):
+    stopped = trained / "other cvae"
+    assert train.run(train_flags(trained, stopped, steps=1)) == 0
+    assert train.run(train_flags(trained, stopped, steps=2)) == 0
     one, other = (
-        checkpoint.read(run / "train" / "model.ckpt-4")
-        for run in (whole, work / "cvae")
+        checkpoint.read(run_dir / "train" / "model.ckpt-2")
+        for run_dir in (trained / "cvae", stopped)
     )
     assert one.keys() == other.keys()
     for name in one:
@@ -252,6 +252,23 @@ def test_a_clstm_needs_the_cvae_whose_latents_it_reads(trained, tmp_path, capsys
     assert "which is a clstm_decoder; one of a conv_cvae is expected" in error
     flags += arguments(cvae_run_dir=trained / "cvae", hparams="z_size=3")
     assert "has latents of size 2, and z_size" in error_of(capsys, train, *flags)
+
+
+def test_latents_of_other_weights_are_refused(trained, tmp_path, capsys):
+    other = tmp_path / "cvae"
+    assert train.run(train_flags(trained, other, steps=1)) == 0
+    flags = train_flags(trained, trained / "clstm_decoder", "clstm_decoder", steps=3)
+    error = error_of(capsys, train, *flags, cvae_run_dir=other)
+    assert "was trained on latents of other weights" in error
+    error = error_of(
+        capsys,
+        generate,
+        run_dir=other,
+        clstm_run_dir=trained / "clstm_decoder",
+        condition="piano",
+        output_dir=tmp_path,
+    )
+    assert "was trained on latents of other weights" in error
 
 
 def test_windows_that_do_not_divide_the_roll_are_refused(trained, tmp_path, capsys):
