@@ -6,8 +6,6 @@ import hashlib
 import os
 from pathlib import Path
 
-import numpy as np
-
 from music_vae_tf.bin.command import Command, UserError
 from music_vae_tf.data.whole_file import whole_file
 
@@ -65,6 +63,8 @@ def _latents_file(run_dir) -> Path:
 
 def _fingerprint(cvae) -> str:
     """Tells the encoder's weights from others."""
+    import numpy as np
+
     digest = hashlib.sha256()
     for variable in cvae.encoder.weights:
         digest.update(np.array(variable).tobytes())
