@@ -28,8 +28,7 @@ from music_vae_tf.bin.progress import progress
 
 log = logging.getLogger(__name__)
 
-LEAN = "music_vae_tf.data.lean_note_seq"  # to be imported before all that follow
-CONVERTING = [LEAN, "music_vae_tf.data.midi", "music_vae_tf.data.score_corpus"]
+CONVERTING = ["music_vae_tf.data.midi", "music_vae_tf.data.score_corpus"]
 TRAIN, HELD_OUT = "train.npz", "held_out.npz"
 
 command = Command("piano_roll_vae_prepare", __doc__)
@@ -54,8 +53,6 @@ command.integer(
 def main(flags):
     if not flags.held_out < 1:
         raise UserError(f"--held_out is {flags.held_out}; a share below 1 is expected")
-    from music_vae_tf.data import lean_note_seq  # noqa: F401
-
     files = _files(flags)
     directory = writable_directory("output_dir", flags.output_dir)
     converter = _converter(flags.config)
@@ -156,8 +153,7 @@ def _piece(file, result) -> Piece:
 
 def convert_one(converter, file: File) -> Piece:
     """The rolls of a file; what cannot be read gives none, and a problem."""
-    # Only the processes that convert import these, and in this order.
-    from music_vae_tf.data import lean_note_seq, midi  # noqa: F401
+    from music_vae_tf.data import midi
     from music_vae_tf.data.rolls import of_sequence
 
     records, problems = midi.convert(file.root, file.name)

@@ -7,7 +7,6 @@ import os
 from pathlib import Path
 
 from music_vae_tf.bin.command import Command, UserError
-from music_vae_tf.data.whole_file import whole_file
 
 
 def add_model_flags(command: Command) -> None:
@@ -37,6 +36,8 @@ def record_latents(run_dir: str, cvae) -> None:
     Raises:
         UserError: it was trained on those of another one.
     """
+    from music_vae_tf.data.whole_file import whole_file
+
     check_latents(run_dir, cvae)
     with whole_file(_latents_file(run_dir)) as file:
         file.write(f"{_fingerprint(cvae)}\n".encode())
