@@ -123,6 +123,8 @@ def _check(flags):
         raise UserError("--z_file and --same_z belong to --mode=sample")
     if flags.z_file and flags.same_z:
         raise UserError("give --z_file or --same_z, not both")
+    if flags["attribute_strength"].present and not flags.attribute_vector:
+        raise UserError("--attribute_strength is that of an --attribute_vector")
     if flags.chords and flags.control_midi:
         raise UserError("give --chords or --control_midi, not both")
 

@@ -163,6 +163,12 @@ def test_a_file_that_is_no_attribute_of_the_model_is_refused(
     assert words in capsys.readouterr().err
 
 
+def test_a_strength_of_no_attribute_is_told(trained, tmp_path, capsys):
+    flags = [f"--run_dir={trained(NAME)}", f"--output_dir={tmp_path}"]
+    assert music_vae_generate.run([*flags, "--attribute_strength=2"]) == 1
+    assert "is that of an --attribute_vector" in capsys.readouterr().err
+
+
 def test_records_are_explored_as_files_are(
     trained, groove_records, explore, tmp_path, capsys
 ):
