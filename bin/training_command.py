@@ -180,9 +180,8 @@ def _train(flags, config, directory, record, material):
     from music_vae_tf import training
 
     seed = _seed(flags, record)
-    vocabulary = getattr(material.converter, "token_vocabulary", None)
     model = training.compiled_model(config, material.converter, seed)
-    done = _start(flags, model, directory, vocabulary)
+    done = _start(flags, model, directory, _vocabulary(material))
     if 0 < flags.num_steps <= done:
         logging.info("Already trained for %d steps: nothing to do", done)
         return
@@ -202,6 +201,11 @@ def _train(flags, config, directory, record, material):
         _train_to_the_end(flags, model, batches, directory, writer)
     newest = directory.checkpoint()
     logging.info("The checkpoint is %s. %s", newest, material.what_next())
+
+
+def _vocabulary(material):
+    """What the tokens are, where the music is made of tokens."""
+    return getattr(material.converter, "token_vocabulary", None)
 
 
 def _start(flags, model, directory, vocabulary) -> int:
@@ -285,6 +289,8 @@ def _evaluate(flags, config, directory, record, material):
     last = f", up to that of step {flags.num_steps}" if flags.num_steps else ""
     logging.info("Evaluating checkpoints in %s as they come%s", directory.path, last)
     for newest in directory.checkpoints(flags.num_steps, EVAL_INTERVAL_S):
+        if (vocabulary := _vocabulary(material)) is not None:
+            checkpoint.check_vocabulary(newest, vocabulary)
         step, metrics = checkpoint.step_of(newest), evaluation.of_checkpoint(newest)
         training.write_scalars(writer, step, metrics)
         shown = ", ".join(f"{name} {metrics[name]:.4g}" for name in _shown(metrics))

@@ -3,6 +3,7 @@
 run_dir/train/config.yaml        the config as trained, the package that wrote it
 run_dir/train/model.ckpt-N.*     checkpoints, as Magenta's
 run_dir/train/checkpoint         which of them there are
+run_dir/train/vocabulary.json    what the tokens are, where the music is made of tokens
 run_dir/train/events.*           TensorBoard summaries of the training
 run_dir/eval<suffix>/events.*    and of an evaluation
 """

@@ -96,6 +96,8 @@ def test_another_vocabulary_is_refused(
         assert words in capsys.readouterr().err
         assert train(name, trained(name), groove_records) == 1
         assert words in capsys.readouterr().err
+        assert train(name, trained(name), groove_records, "--mode=eval") == 1
+        assert words in capsys.readouterr().err
         warm = f"--warm_start_checkpoint={trained(name)}"
         assert train(name, tmp_path / "warm", groove_records, warm) == 1
         assert words in capsys.readouterr().err
