@@ -12,7 +12,7 @@ from __future__ import annotations
 import struct
 from typing import NamedTuple
 
-HEADER = struct.Struct(">4sLHHh")
+HEADER = struct.Struct(">4sLhhh")
 CHUNK = struct.Struct(">4sL")
 NOTE_OFF, NOTE_ON, CONTROL, PROGRAM, BEND = 0x80, 0x90, 0xB0, 0xC0, 0xE0
 SYSEX, SYSEX_GOES_ON, META = 0xF0, 0xF7, 0xFF
@@ -54,7 +54,7 @@ def read_events(data: bytes) -> tuple[int, list[Track]]:
     """
     try:
         magic, size, _, num_tracks, ticks_per_quarter = HEADER.unpack_from(data)
-        if (magic, size) != (b"MThd", 6) or not num_tracks or ticks_per_quarter <= 0:
+        if (magic, size) != (b"MThd", 6) or num_tracks <= 0 or ticks_per_quarter <= 0:
             raise Unusual("header")
         place, tracks = HEADER.size, []
         for _ in range(num_tracks):

@@ -64,6 +64,9 @@ def test_a_running_status_outlasts_meta_events_but_no_messages_of_a_systems_own(
         b"RIFF" + midi(b"\0\xff\x2f\0"),
         midi(),
         midi(b""),
+        midi(b"\0\xff\x2f\0").replace(
+            b"\0\x01\0\x60", b"\x80\0\0\x60"
+        ),  # -32768 tracks
         midi(b"\0\x90\x40\x40", ticks_per_quarter=0),
         midi(b"\0\x90\x40\x40", ticks_per_quarter=-6360),  # in SMPTE frames
         midi(b"\0\x90\x40\x40")[:-1],
