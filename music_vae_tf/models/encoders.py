@@ -49,10 +49,10 @@ class LstmEncoder(Encoder):
 
     def embed(self, inputs, lengths, dropout=None):
         inputs = time_major(inputs)
-        mask = tf.transpose(tf.sequence_mask(lengths, tf.shape(inputs)[0], tf.float32))
         states = self.stack.zero_state(tf.shape(inputs)[1])
-        outputs, _ = self.stack.sequence([inputs], states, dropout, mask[..., None])
-        return outputs[-1]
+        outputs, _ = self.stack.sequence([inputs], states, dropout)
+        is_longest = tf.cast(lengths >= tf.shape(inputs)[0], tf.float32)
+        return outputs[-1] * is_longest[:, None]
 
 
 @keras.saving.register_keras_serializable("music_vae_tf")

@@ -24,169 +24,179 @@ class State(NamedTuple):
     h: tf.Tensor
 
 
-def lstm_step(input_gates, state: State, recurrent_kernel):
+def lstm_step(gates, state: State) -> State:
     """One step of an LSTM (Hochreiter and Schmidhuber 1997; Gers et al. 2000).
 
         [i, g, f, o] = x W + b + h U
         c' = sigmoid(f) * c + sigmoid(i) * tanh(g)
         h' = sigmoid(o) * tanh(c')
 
-    input_gates: x W + b with the forget bias in it, [B, 4 U]; recurrent_kernel: U,
-    [U, 4 U]. Returns the new state and the four activated gates, [B, U] each.
+    gates: x W + b + h U with the forget bias in it, [B, 4 U].
     """
-    i, g, f, o = tf.split(input_gates + state.h @ recurrent_kernel, 4, axis=-1)
-    i, g, f, o = tf.sigmoid(i), tf.tanh(g), tf.sigmoid(f), tf.sigmoid(o)
-    c = f * state.c + i * g
-    return State(c, o * tf.tanh(c)), (i, g, f, o)
+    i, g, f, o = tf.split(gates, 4, axis=-1)
+    c = tf.sigmoid(f) * state.c + tf.sigmoid(i) * tf.tanh(g)
+    return State(c, tf.sigmoid(o) * tf.tanh(c))
 
 
-def lstm_sequence(input_gates, initial: State, recurrent_kernel, mask=None):
-    """All steps of an LSTM over [T, B, 4 U] input gates.
+def lstm_sequence(inputs, constant_gates, initial: State, kernel, dtype=tf.float32):
+    """All steps of an LSTM over inputs [T, B, D].
 
-    mask: [T, B, 1], 1.0 for steps that count and 0.0 for the padding after them, where
-    outputs are zero and the state stays; None if all count. Returns the outputs
-    [T, B, U] and the final state.
+    constant_gates: [B, 4 U], what every step adds to its gates: bias, forget bias, and
+    the product of inputs that do not change over time. kernel: [D + U, 4 U]. dtype: of
+    the matrix products; all else is float32. Returns the outputs [T, B, U] and the
+    final state.
 
     The gradient is written out: the loop back through time yields only the gradients of
-    the gates, and that of the recurrent kernel, a sum over all steps, is one matrix
-    product after it.
+    the gates, and that of the kernel, a sum over all steps, is one matrix product after
+    it.
     """
 
     @tf.custom_gradient
-    def run(input_gates, c, h, recurrent_kernel):
-        initial = State(c, h)
-        outputs, cells, gates, final = _forward(
-            input_gates, initial, recurrent_kernel, mask
+    def run(inputs, constant_gates, c, h, kernel):
+        inputs, kernel = tf.cast(inputs, dtype), tf.cast(kernel, dtype)
+        input_kernel, recurrent_kernel = tf.split(
+            kernel, [inputs.shape[-1], c.shape[-1]]
+        )
+        outputs, history, final = _forward(
+            tf.tensordot(inputs, input_kernel, 1),
+            constant_gates,
+            State(c, h),
+            recurrent_kernel,
         )
 
         def gradient(d_outputs, d_c, d_h):
-            previous = State(_shift(cells, initial.c), _shift(outputs, initial.h))
-            d_gates, d_initial = _backward(
-                d_outputs,
-                State(d_c, d_h),
-                previous.c,
-                cells,
-                gates,
-                recurrent_kernel,
-                mask,
+            d_gates, d_constant, d_initial = _backward(
+                d_outputs, State(d_c, d_h), history, recurrent_kernel
             )
-            units = recurrent_kernel.shape[0]
-            d_kernel = tf.matmul(
-                tf.reshape(previous.h, [-1, units]),
-                tf.reshape(d_gates, [-1, 4 * units]),
-                transpose_a=True,
+            before = tf.concat([h[None], outputs[:-1]], axis=0)
+            read = tf.concat([inputs, tf.cast(before, dtype)], axis=-1)
+            d_kernel = tf.matmul(_flat(read), _flat(d_gates), transpose_a=True)
+            d_inputs = tf.tensordot(d_gates, input_kernel, [[2], [1]])
+            return (
+                tf.cast(d_inputs, tf.float32),
+                d_constant,
+                *d_initial,
+                tf.cast(d_kernel, tf.float32),
             )
-            return d_gates, *d_initial, d_kernel
 
         return (outputs, *final), gradient
 
-    outputs, c, h = run(input_gates, *initial, recurrent_kernel)
+    outputs, c, h = run(inputs, constant_gates, *initial, kernel)
     return outputs, State(c, h)
 
 
-def _forward(input_gates, initial, recurrent_kernel, mask):
-    """Outputs, cells [T, B, U], activated gates [T, B, 4 U], and the final state."""
+class _History(NamedTuple):
+    """What the way back needs of each step: TensorArrays of [B, U] or, of the cells
+    before and after each step, T + 1 of them."""
+
+    i: tf.TensorArray
+    g: tf.TensorArray
+    f: tf.TensorArray
+    o: tf.TensorArray
+    cells: tf.TensorArray
+    tanh_cells: tf.TensorArray
+
+
+def _forward(input_gates, constant_gates, initial, recurrent_kernel):
+    """Outputs [T, B, U], the history, and the final state."""
     steps = tf.shape(input_gates)[0]
-    units = recurrent_kernel.shape[0]
+    dtype = recurrent_kernel.dtype
     inputs = _unstack(input_gates)
-    keeps = None if mask is None else _unstack(mask)
 
-    def step(t, state, outputs, cells, gates):
-        new, activated = lstm_step(inputs.read(t), state, recurrent_kernel)
-        output = new.h
-        if keeps is not None:
-            keep = keeps.read(t)
-            output = keep * new.h
-            new = State(*(keep * n + (1.0 - keep) * s for n, s in zip(new, state)))
-        return (
-            t + 1,
-            new,
-            outputs.write(t, output),
-            cells.write(t, new.c),
-            gates.write(t, tf.concat(activated, axis=-1)),
+    def step(t, c, h, outputs, history):
+        products = [inputs.read(t), tf.matmul(tf.cast(h, dtype), recurrent_kernel)]
+        gates = tf.add_n([constant_gates, *(tf.cast(p, tf.float32) for p in products)])
+        i, g, f, o = tf.split(gates, 4, axis=-1)
+        i, g, f, o = tf.sigmoid(i), tf.tanh(g), tf.sigmoid(f), tf.sigmoid(o)
+        c = f * c + i * g
+        tanh_c = tf.tanh(c)
+        h = o * tanh_c
+        history = _History(
+            *(array.write(t, gate) for array, gate in zip(history, (i, g, f, o))),
+            history.cells.write(t + 1, c),
+            history.tanh_cells.write(t, tanh_c),
         )
+        return t + 1, c, h, outputs.write(t, h), history
 
-    _, final, outputs, cells, gates = tf.while_loop(
+    arrays = [_array(steps + (name == "cells"), initial.c) for name in _History._fields]
+    history = _History(*arrays)
+    history = history._replace(cells=history.cells.write(0, initial.c))
+    _, c, h, outputs, history = tf.while_loop(
         lambda t, *_: t < steps,
         step,
-        (
-            tf.constant(0),
-            initial,
-            _array(steps, input_gates, units),
-            _array(steps, input_gates, units),
-            _array(steps, input_gates, 4 * units),
-        ),
-        maximum_iterations=steps,
+        (tf.constant(0), *initial, _array(steps, initial.h), history),
     )
-    return outputs.stack(), cells.stack(), gates.stack(), final
+    return outputs.stack(), history, State(c, h)
 
 
-def _backward(d_outputs, d_final, previous_cells, cells, gates, recurrent_kernel, mask):
-    """Gradients of the gates before activation, [T, B, 4 U], and of the initial state.
-
-    All factors that do not depend on the gradient itself are computed for all steps at
-    once; what is left to the loop is one small product a step.
-    """
+def _backward(d_outputs, d_final, history, recurrent_kernel):
+    """Gradients of the gates before activation [T, B, 4 U], in the kernel's type; of
+    the constant gates, their sum over time [B, 4 U]; and of the initial state."""
     steps = tf.shape(d_outputs)[0]
-    i, g, f, o = tf.split(gates, 4, axis=-1)
-    tanh_cells = tf.tanh(cells)
-    slopes = _unstack(
-        tf.concat(
+    dtype = recurrent_kernel.dtype
+    d_outputs = _unstack(d_outputs)
+    # Transposed once: a product that is asked to do it does it anew at every step.
+    transposed = tf.transpose(recurrent_kernel)
+    sigmoid_gradient, tanh_gradient = tf.raw_ops.SigmoidGrad, tf.raw_ops.TanhGrad
+
+    def step(t, d_c, d_h, d_constant, d_gates_array):
+        i, g, f, o = (array.read(t) for array in history[:4])
+        tanh_c = history.tanh_cells.read(t)
+        d_h += d_outputs.read(t)
+        d_c += tanh_gradient(y=tanh_c, dy=d_h * o)
+        d_gates = tf.concat(
             [
-                g * i * (1.0 - i),
-                i * (1.0 - tf.square(g)),
-                previous_cells * f * (1.0 - f),
-                tanh_cells * o * (1.0 - o),
+                sigmoid_gradient(y=i, dy=d_c * g),
+                tanh_gradient(y=g, dy=d_c * i),
+                sigmoid_gradient(y=f, dy=d_c * history.cells.read(t)),
+                sigmoid_gradient(y=o, dy=d_h * tanh_c),
             ],
             axis=-1,
         )
-    )
-    cell_slopes = _unstack(o * (1.0 - tf.square(tanh_cells)))
-    forgets = _unstack(f)
-    d_outputs_array = _unstack(d_outputs)
-    keeps = None if mask is None else _unstack(mask)
-
-    def step(t, d_state, d_gates_array):
-        d_c, d_h = d_state
-        d_h_new = d_h + d_outputs_array.read(t)
-        d_c_new = d_c
-        if keeps is not None:
-            keep = keeps.read(t)
-            d_h_new, d_c_new = keep * d_h_new, keep * d_c_new
-        d_c_new = d_c_new + d_h_new * cell_slopes.read(t)
-        d_gates = slopes.read(t) * tf.concat([d_c_new] * 3 + [d_h_new], axis=-1)
-        before = State(
-            d_c_new * forgets.read(t),
-            tf.matmul(d_gates, recurrent_kernel, transpose_b=True),
+        product_of = tf.cast(d_gates, dtype)
+        d_h = tf.cast(tf.matmul(product_of, transposed), tf.float32)
+        return (
+            *(t - 1, d_c * f, d_h, d_constant + d_gates),
+            d_gates_array.write(t, product_of),
         )
-        if keeps is not None:
-            before = State(*(b + (1.0 - keep) * d for b, d in zip(before, d_state)))
-        return t - 1, before, d_gates_array.write(t, d_gates)
 
-    _, d_initial, d_gates = tf.while_loop(
+    units = recurrent_kernel.shape[0]
+    batch_size = tf.shape(d_final.c)[0]
+    _, d_c, d_h, d_constant, d_gates = tf.while_loop(
         lambda t, *_: t >= 0,
         step,
-        (steps - 1, d_final, _array(steps, gates, gates.shape[-1])),
-        maximum_iterations=steps,
+        (
+            *(steps - 1, *d_final, tf.zeros([batch_size, 4 * units])),
+            tf.TensorArray(dtype, steps, element_shape=[d_final.c.shape[0], 4 * units]),
+        ),
     )
-    return d_gates.stack(), d_initial
+    return d_gates.stack(), d_constant, State(d_c, d_h)
 
 
-def _array(steps, like, depth):
-    shape = tf.TensorShape([like.shape[1], depth])
-    return tf.TensorArray(like.dtype, steps, element_shape=shape)
+def _array(steps, like):
+    return tf.TensorArray(
+        like.dtype, steps, element_shape=like.shape, clear_after_read=False
+    )
 
 
 def _unstack(tensor):
-    array = tf.TensorArray(
-        tensor.dtype, tf.shape(tensor)[0], element_shape=tensor.shape[1:]
-    )
-    return array.unstack(tensor)
+    return _array(tf.shape(tensor)[0], tensor[0]).unstack(tensor)
 
 
-def _shift(sequence, first):
-    """The sequence one step later, beginning with `first`."""
-    return tf.concat([first[None], sequence[:-1]], axis=0)
+def _flat(sequence):
+    """[T, B, D] -> [T * B, D]."""
+    return tf.reshape(sequence, [-1, sequence.shape[-1]])
+
+
+def matrix_product(tensor, matrix, dtype):
+    """[..., D] times [D, E] in `dtype`, as float32 [..., E]."""
+    product = tf.tensordot(tf.cast(tensor, dtype), tf.cast(matrix, dtype), 1)
+    return tf.cast(product, tf.float32)
+
+
+def step_mask(lengths, steps):
+    """1.0 for steps that count, 0.0 for the padding after them: [B] -> [T, B, 1]."""
+    return tf.transpose(tf.sequence_mask(lengths, steps, tf.float32))[..., None]
 
 
 def side_by_side(parts):
@@ -246,31 +256,68 @@ class LSTMLayer(keras.Layer):
     def product(self, part, first_row=0):
         """A part of the input times its rows of the kernel: [..., D] -> [..., 4 U]."""
         rows = self.kernel[first_row : first_row + part.shape[-1]]
-        return tf.tensordot(part, rows, 1)
+        return matrix_product(part, rows, self.compute_dtype)
+
+    def biases(self):
+        """b with the forget bias in it, [4 U]."""
+        return self.bias + tf.repeat([0.0, 0.0, FORGET_BIAS, 0.0], self.units)
 
     def input_gates(self, parts, first_row=0):
-        """x W + b with the forget bias in it, for the parts of x in kernel order.
-
-        A part without a time axis, [B, D], beside parts [T, B, D] is projected once.
-        Returns [T, B, 4 U] or, if no part has a time axis, [B, 4 U].
-        """
-        gates = self.bias + tf.repeat([0.0, 0.0, FORGET_BIAS, 0.0], self.units)
+        """x W + b with the forget bias in it, for the parts [..., D] of x in kernel
+        order."""
+        gates = self.biases()
         for part in parts:
             if part.shape[-1]:
                 gates += self.product(part, first_row)
             first_row += part.shape[-1]
         return gates
 
-    def sequence(self, parts, initial: State, mask=None):
-        """Parts of the input in kernel order -> outputs [T, B, U], final state."""
+    def sequence(self, parts, initial: State):
+        """Parts of the input in kernel order -> outputs [T, B, U], final state.
+
+        A part without a time axis, [B, D], beside parts [T, B, D] is projected once.
+        """
         if self.residual:
             parts = [self._carried(side_by_side(parts))]
-        outputs, final = lstm_sequence(
-            self.input_gates(parts), initial, self.recurrent_kernel, mask
+        outputs, final = self._recurrence(parts, initial)
+        return outputs + parts[0] if self.residual else outputs, final
+
+    def padded_sequence(self, inputs, lengths):
+        """[T, B, D] of the given lengths [B] -> outputs [T, B, U], last h [B, U].
+
+        Outputs in padding are zero; the last h is that of the last step that counts,
+        or zeros for an example of length 0.
+        """
+        inputs = self._carried(inputs) if self.residual else inputs
+        batch_size = tf.shape(inputs)[1]
+        h, _ = self._recurrence([inputs], self.zero_state(batch_size))
+        # Padding comes last: what is read there changes nothing that counts.
+        last = tf.stack([tf.maximum(lengths - 1, 0), tf.range(batch_size)], axis=1)
+        is_there = tf.cast(lengths > 0, tf.float32)[:, None]
+        outputs = h + inputs if self.residual else h
+        outputs *= step_mask(lengths, tf.shape(inputs)[0])
+        return outputs, tf.gather_nd(h, last) * is_there
+
+    def _recurrence(self, parts, initial):
+        parts = [tf.convert_to_tensor(part) for part in parts if part.shape[-1]]
+        *rows, recurrent_rows = tf.split(
+            self.kernel, [*(part.shape[-1] for part in parts), self.units]
         )
-        if self.residual:
-            outputs += parts[0] if mask is None else parts[0] * mask
-        return outputs, final
+        gates = self.biases()
+        varying, varying_rows = [], []
+        for part, part_rows in zip(parts, rows):
+            if part.shape.rank == 2:
+                gates += matrix_product(part, part_rows, self.compute_dtype)
+            else:
+                varying.append(part)
+                varying_rows.append(part_rows)
+        return lstm_sequence(
+            varying[0] if len(varying) == 1 else tf.concat(varying, axis=-1),
+            tf.broadcast_to(gates, [tf.shape(varying[0])[1], 4 * self.units]),
+            initial,
+            tf.concat([*varying_rows, recurrent_rows], axis=0),
+            self.compute_dtype,
+        )
 
     def step(self, inputs, state: State):
         """One step: inputs [B, D] -> output [B, U], new state."""
@@ -281,7 +328,8 @@ class LSTMLayer(keras.Layer):
 
     def step_from_gates(self, input_gates, state: State):
         """One step from `input_gates` [B, 4 U], of a layer that is not residual."""
-        state, _ = lstm_step(input_gates, state, self.recurrent_kernel)
+        recurrence = matrix_product(state.h, self.recurrent_kernel, self.compute_dtype)
+        state = lstm_step(input_gates + recurrence, state)
         return state.h, state
 
     def _carried(self, inputs):
@@ -349,7 +397,7 @@ class LSTMStack(keras.Layer):
             for layer, size in zip(self.layers, sizes)
         ]
 
-    def sequence(self, parts, states, dropout: Noise | None = None, mask=None):
+    def sequence(self, parts, states, dropout: Noise | None = None):
         """Parts of the input in kernel order -> outputs [T, B, U], final states."""
         steps, batch_size = tf.unstack(tf.shape(parts[0])[:2])
         factors = self.dropout_factors(steps, batch_size, dropout)
@@ -357,7 +405,7 @@ class LSTMStack(keras.Layer):
         for layer, state, factor in zip(self.layers, states, factors):
             if factor is not None:
                 parts = [side_by_side(parts) * factor]
-            outputs, final = layer.sequence(parts, state, mask)
+            outputs, final = layer.sequence(parts, state)
             finals.append(final)
             parts = [outputs]
         return outputs, finals
@@ -429,23 +477,20 @@ class LSTMPair(keras.Layer):
 
     def sequence(self, inputs, lengths, dropout: Noise | None = None):
         """[T, B, D] -> outputs [T, B, 2 U], final h [B, 2 U]."""
-        mask = tf.transpose(tf.sequence_mask(lengths, tf.shape(inputs)[0], tf.float32))
-        along, final_along = self._run(self.forward, inputs, mask, dropout)
-        against, final_against = self._run(
-            self.backward, _reverse(inputs, lengths), mask, dropout
-        )
+        along, end = self._run(self.forward, inputs, lengths, dropout)
+        reversed_inputs = _reverse(inputs, lengths)
+        against, start = self._run(self.backward, reversed_inputs, lengths, dropout)
         outputs = tf.concat([along, _reverse(against, lengths)], axis=-1)
-        return outputs, tf.concat([final_along.h, final_against.h], axis=-1)
+        return outputs, tf.concat([end, start], axis=-1)
 
-    def _run(self, layer, inputs, mask, dropout):
+    def _run(self, layer, inputs, lengths, dropout):
         factors = dropout_factors(
             tf.shape(inputs),
             self.keep_probability,
             dropout and dropout.fold(layer.name),
         )
         inputs = inputs if factors is None else inputs * factors
-        state = layer.zero_state(tf.shape(inputs)[1])
-        return layer.sequence([inputs], state, mask[..., None])
+        return layer.padded_sequence(inputs, lengths)
 
 
 def _reverse(sequence, lengths):
