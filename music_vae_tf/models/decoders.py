@@ -26,6 +26,7 @@ from music_vae_tf.batch import Grammar
 from music_vae_tf.losses import step_mask
 from music_vae_tf.models.composed import Composed
 from music_vae_tf.models.encoders import time_major
+from music_vae_tf.models.lanes import in_lanes, lanes
 from music_vae_tf.models.lstm import BidirectionalStack, LSTMStack
 from music_vae_tf.models.noise import Noise
 from music_vae_tf.models.tally import merge_tallies
@@ -98,6 +99,27 @@ class LstmDecoder(Composed, Decoder):
         teacher forcing.
         """
         first = tf.zeros_like(targets[:, 0]) if first is None else first
+        number = lanes(targets.shape[0])
+
+        def reconstruct_part(i, *batches):
+            of_part = lambda stream: stream and stream.of_part(i, number)
+            noises = of_part(dropout), of_part(noise)
+            return self._reconstruct(*batches, sampling_probability, *noises)
+
+        batches = targets, lengths, z, controls, first
+        return in_lanes(number, reconstruct_part, *batches)
+
+    def _reconstruct(
+        self,
+        targets,
+        lengths,
+        z,
+        controls,
+        first,
+        sampling_probability,
+        dropout,
+        noise,
+    ):
         previous = tf.concat([first[:, None], targets[:, :-1]], axis=1)
         if not (isinstance(sampling_probability, float) and sampling_probability == 0):
             previous = self._scheduled(
@@ -145,6 +167,7 @@ class LstmDecoder(Composed, Decoder):
         batch_size = tf.shape(z)[0]
         if controls is not None:
             length = tf.minimum(length, tf.shape(controls)[0])
+            controls = controls[:, None]
         step_input = self._first_layer_reader(z, controls)
         rows = tf.TensorArray(
             tf.float32, 0, dynamic_size=True, element_shape=[None, self.depth]
@@ -185,11 +208,13 @@ class LstmDecoder(Composed, Decoder):
 
         z and the controls do not depend on what was sampled, so they are projected
         before the loop; a residual layer needs its whole input at every step.
+
+        controls: [T, B or 1, D_c], or None.
         """
         layer = self.stack.layers[0]
         if layer.residual:
             controls_at = lambda t, row: (
-                [] if controls is None else [_repeat(controls[t], tf.shape(row)[0])]
+                [] if controls is None else [_as_many(controls[t], tf.shape(row)[0])]
             )
             return lambda row, t, state: layer.step(
                 tf.concat([row, z, *controls_at(t, row)], axis=-1), state
@@ -214,15 +239,13 @@ class LstmDecoder(Composed, Decoder):
         previous, controls = time_major(previous), time_major(controls)
         steps, batch_size = tf.unstack(tf.shape(previous)[:2])
         factors = self.stack.dropout_factors(steps, batch_size, dropout)
-        own = noise.fold("choice").uniform([steps, batch_size, 1]) < probability
+        take_step = self._dropping_step(z, controls, factors)
+        draws = noise.fold("choice").uniform([steps, batch_size, 1], batch_axis=1)
+        own = draws < probability
 
         def step(t, sample, states, rows):
             row = tf.where(own[t] & (t > 0), sample, previous[t])
-            output, states = self.stack.step(
-                tf.concat([row, z, controls[t]], axis=-1),
-                states,
-                [None if factor is None else factor[t] for factor in factors],
-            )
+            output, states = take_step(row, t, states)
             sample = self.output_.sample(self.projection(output), None, noise.fold(t))
             return t + 1, sample, states, rows.write(t, row)
 
@@ -238,6 +261,26 @@ class LstmDecoder(Composed, Decoder):
         )
         return tf.stop_gradient(time_major(rows.stack()))
 
+    def _dropping_step(self, z, controls, factors):
+        """A function of (previous row, t, states): one step of the stack, with these
+        factors of dropout."""
+        if all(factor is None for factor in factors):
+            read = self._first_layer_reader(z, controls if controls.shape[-1] else None)
+
+            def step(row, t, states):
+                output, state = read(row, t, states[0])
+                return self.stack.step_above(output, [state, *states[1:]])
+        else:
+
+            def step(row, t, states):
+                return self.stack.step(
+                    tf.concat([row, z, controls[t]], axis=-1),
+                    states,
+                    [None if factor is None else factor[t] for factor in factors],
+                )
+
+        return step
+
 
 def _is_end(rows, end_token):
     """Which of rows [B, D] end their sequences: those of a class, or, where rows are no
@@ -247,8 +290,8 @@ def _is_end(rows, end_token):
     return tf.equal(tf.argmax(rows, axis=-1), end_token)
 
 
-def _repeat(row, batch_size):
-    return tf.repeat(row[None], batch_size, axis=0)
+def _as_many(rows, batch_size):
+    return tf.broadcast_to(rows, [batch_size, rows.shape[-1]])
 
 
 @keras.saving.register_keras_serializable("music_vae_tf")

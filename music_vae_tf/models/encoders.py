@@ -12,6 +12,7 @@ import keras
 import tensorflow as tf
 
 from music_vae_tf.models.composed import Composed
+from music_vae_tf.models.lanes import in_lanes, lanes
 from music_vae_tf.models.lstm import BidirectionalStack, LSTMStack
 
 
@@ -72,8 +73,13 @@ class BidirectionalLstmEncoder(Encoder):
         if lengths.shape.rank == 2:
             lengths = tf.reduce_sum(lengths, axis=1)
             inputs = inputs[:, : tf.reduce_max(lengths)]
-        _, final = self.stack.sequence(time_major(inputs), lengths, dropout)
-        return final
+        number = lanes(inputs.shape[0], cores_taken=2)
+
+        def embed_part(i, inputs, lengths):
+            noise = dropout and dropout.of_part(i, number)
+            return self.stack.sequence(time_major(inputs), lengths, noise)[1]
+
+        return in_lanes(number, embed_part, inputs, lengths)
 
 
 @keras.saving.register_keras_serializable("music_vae_tf")

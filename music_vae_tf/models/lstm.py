@@ -212,13 +212,15 @@ def side_by_side(parts):
 
 
 def dropout_factors(shape, keep_probability, noise: Noise | None):
-    """What inputs are multiplied by: 0, or 1 / keep_probability; None drops nothing.
+    """What inputs of a shape [T, B, D] are multiplied by: 0, or 1 / keep_probability;
+    None drops nothing.
 
     Every step draws its own factors, as Magenta's DropoutWrapper does.
     """
     if noise is None or keep_probability == 1.0:
         return None
-    return tf.floor(keep_probability + noise.uniform(shape)) / keep_probability
+    draws = noise.uniform(shape, batch_axis=1)
+    return tf.floor(keep_probability + draws) / keep_probability
 
 
 @keras.saving.register_keras_serializable("music_vae_tf")

@@ -1,7 +1,9 @@
 """Random numbers that depend on nothing but a seed, a step and a name.
 
 A training that was killed and goes on draws the numbers it would have drawn; no
-generator has a state that a checkpoint would have to keep.
+generator has a state that a checkpoint would have to keep. Whoever computes a part of a
+batch draws what that part has in the whole: so a batch that is divided, among devices
+or among the cores of one, meets the noise it would meet undivided.
 """
 
 from __future__ import annotations
@@ -17,34 +19,54 @@ class Noise:
     Drawing twice from the same stream gives the same numbers: fold first.
     """
 
-    def __init__(self, seed):
-        """seed: an int, or an int32 tensor [2]."""
+    def __init__(self, seed, part=0, parts=1):
+        """seed: an int, or an int32 tensor [2]; part: of how many equal parts of a
+        batch the noise is wanted for, a number or an integer tensor."""
         self._seed = tf.convert_to_tensor([0, seed] if isinstance(seed, int) else seed)
+        self._part, self._parts = part, parts
 
     def fold(self, stream) -> Noise:
         """The stream of that name (a str) or number (an int or integer tensor)."""
         if isinstance(stream, str):
             stream = zlib.crc32(stream.encode()) & 0x7FFFFFFF
-        return Noise(
-            tf.random.experimental.stateless_fold_in(
-                self._seed, tf.cast(stream, tf.int32)
-            )
+        seed = tf.random.experimental.stateless_fold_in(
+            self._seed, tf.cast(stream, tf.int32)
         )
+        return Noise(seed, self._part, self._parts)
 
-    def uniform(self, shape):
+    def of_part(self, part, parts) -> Noise:
+        """What one of some equal parts of the batch draws."""
+        return Noise(self._seed, self._part * parts + part, self._parts * parts)
+
+    def uniform(self, shape, batch_axis=0):
         """float32 in [0, 1)."""
-        return tf.random.stateless_uniform(shape, self._seed)
+        return self._drawn(tf.random.stateless_uniform, shape, batch_axis)
 
     def normal(self, shape):
-        """float32, mean 0, standard deviation 1."""
-        return tf.random.stateless_normal(shape, self._seed)
+        """float32, mean 0, standard deviation 1, [B, ...]."""
+        return self._drawn(tf.random.stateless_normal, shape, 0)
 
     def classes(self, logits):
         """A class number for each row of logits [B, C] -> int32 [B]."""
-        return tf.random.stateless_categorical(logits, 1, self._seed, tf.int32)[:, 0]
+        # The largest logit after noise of this form is drawn as a softmax would have it
+        # (Gumbel 1954); and the noise does not depend on the logits.
+        gumbel = -tf.math.log(-tf.math.log(self.uniform(tf.shape(logits))))
+        return tf.argmax(logits + gumbel, axis=-1, output_type=tf.int32)
 
     def bernoulli(self, probabilities):
-        """1.0 with the given probability, else 0.0; any shape."""
+        """1.0 with the given probability, else 0.0; [B, ...]."""
         return tf.cast(
             self.uniform(tf.shape(probabilities)) < probabilities, tf.float32
+        )
+
+    def _drawn(self, draw, shape, batch_axis):
+        if self._parts == 1:
+            return draw(shape, self._seed)
+        # All of the batch is drawn, and one part of it kept.
+        shape = tf.unstack(tf.convert_to_tensor(shape))
+        size = shape[batch_axis]
+        shape[batch_axis] = size * self._parts
+        first = tf.cast(self._part, tf.int32) * size
+        return tf.gather(
+            draw(shape, self._seed), first + tf.range(size), axis=batch_axis
         )
