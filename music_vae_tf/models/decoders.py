@@ -27,7 +27,7 @@ from music_vae_tf.losses import step_mask
 from music_vae_tf.models.composed import Composed
 from music_vae_tf.models.encoders import time_major
 from music_vae_tf.models.lanes import in_lanes, lanes
-from music_vae_tf.models.lstm import BidirectionalStack, LSTMStack
+from music_vae_tf.models.lstm import BidirectionalStack, LSTMStack, Recording
 from music_vae_tf.models.noise import Noise
 from music_vae_tf.models.tally import merge_tallies
 
@@ -121,13 +121,14 @@ class LstmDecoder(Composed, Decoder):
         noise,
     ):
         previous = tf.concat([first[:, None], targets[:, :-1]], axis=1)
+        dropout, recordings = dropout and dropout.fold("stack"), None
         if not (isinstance(sampling_probability, float) and sampling_probability == 0):
-            previous = self._scheduled(
+            previous, recordings = self._scheduled(
                 previous, z, controls, sampling_probability, dropout, noise
             )
         parts = [time_major(previous), z, time_major(controls)]
         outputs, states = self.stack.sequence(
-            parts, self.stack.states_from(z), dropout and dropout.fold("stack")
+            parts, self.stack.states_from(z), dropout, recordings
         )
         parameters = self.projection(time_major(outputs))
         mask = step_mask(lengths, tf.shape(targets)[1])
@@ -174,8 +175,8 @@ class LstmDecoder(Composed, Decoder):
         )
 
         def step(t, previous, states, rows, lengths, running, places):
-            output, state = step_input(previous, t, states[0])
-            output, states = self.stack.step_above(output, [state, *states[1:]])
+            output, first_step = step_input(previous, t, states[0])
+            output, steps = self.stack.step_above(output, first_step, states)
             parameters = self.projection(output)
             if grammar is not None:
                 allowed = grammar.allowed(places, length - t)
@@ -186,6 +187,7 @@ class LstmDecoder(Composed, Decoder):
             lengths += tf.cast(running, tf.int32)
             if end_token is not None:
                 running &= tf.logical_not(_is_end(row, end_token))
+            states = [step.state for step in steps]
             return t + 1, row, states, rows.write(t, row), lengths, running, places
 
         _, _, states, rows, lengths, *_ = tf.while_loop(
@@ -231,35 +233,40 @@ class LstmDecoder(Composed, Decoder):
         )
 
     def _scheduled(self, previous, z, controls, probability, dropout, noise):
-        """The previous rows [B, T, D], some replaced by samples of the decoder itself.
+        """The previous rows [B, T, D], some replaced by samples of the decoder itself,
+        and recordings of the steps that read them.
 
-        The samples carry no gradient, so they can be drawn first, and the gradient is
-        then that of teacher forcing on them. Dropout drops the same inputs both times.
+        The samples carry no gradient: it is that of teacher forcing on them.
         """
         previous, controls = time_major(previous), time_major(controls)
-        steps, batch_size = tf.unstack(tf.shape(previous)[:2])
-        factors = self.stack.dropout_factors(steps, batch_size, dropout)
+        num_steps, batch_size = tf.unstack(tf.shape(previous)[:2])
+        factors = self.stack.dropout_factors(num_steps, batch_size, dropout)
         take_step = self._dropping_step(z, controls, factors)
-        draws = noise.fold("choice").uniform([steps, batch_size, 1], batch_axis=1)
+        draws = noise.fold("choice").uniform([num_steps, batch_size, 1], batch_axis=1)
         own = draws < probability
 
-        def step(t, sample, states, rows):
+        def step(t, sample, states, rows, recordings):
             row = tf.where(own[t] & (t > 0), sample, previous[t])
-            output, states = take_step(row, t, states)
+            output, steps = take_step(row, t, states)
             sample = self.output_.sample(self.projection(output), None, noise.fold(t))
-            return t + 1, sample, states, rows.write(t, row)
+            return (
+                *(t + 1, sample, [taken.state for taken in steps], rows.write(t, row)),
+                [r.with_step(t, taken) for r, taken in zip(recordings, steps)],
+            )
 
-        *_, rows = tf.while_loop(
-            lambda t, *_: t < steps,
+        states = self.stack.states_from(z)
+        *_, rows, recordings = tf.while_loop(
+            lambda t, *_: t < num_steps,
             step,
             (
                 tf.constant(0),
                 tf.zeros_like(previous[0]),
-                self.stack.states_from(z),
-                tf.TensorArray(tf.float32, steps, element_shape=previous.shape[1:]),
+                states,
+                tf.TensorArray(tf.float32, num_steps, element_shape=previous.shape[1:]),
+                [Recording.starting(num_steps, state) for state in states],
             ),
         )
-        return tf.stop_gradient(time_major(rows.stack()))
+        return tf.stop_gradient(time_major(rows.stack())), recordings
 
     def _dropping_step(self, z, controls, factors):
         """A function of (previous row, t, states): one step of the stack, with these
@@ -268,8 +275,7 @@ class LstmDecoder(Composed, Decoder):
             read = self._first_layer_reader(z, controls if controls.shape[-1] else None)
 
             def step(row, t, states):
-                output, state = read(row, t, states[0])
-                return self.stack.step_above(output, [state, *states[1:]])
+                return self.stack.step_above(*read(row, t, states[0]), states)
         else:
 
             def step(row, t, states):

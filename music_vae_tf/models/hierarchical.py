@@ -306,7 +306,8 @@ class HierarchicalDecoder(Composed, Decoder):
             here = noise and noise.fold(i)
             factors = stack.dropout_factors(1, batch_size, here)
             factors = [None if factor is None else factor[0] for factor in factors]
-            said, states = stack.step(inputs, states, factors)
+            said, steps = stack.step(inputs, states, factors)
+            states = [step.state for step in steps]
             said = conductor.embedding_of(said)
             heard = self._conduct(said, say_segment, here, encoder, level + 1)
             below.append(heard)

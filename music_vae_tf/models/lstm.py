@@ -24,7 +24,17 @@ class State(NamedTuple):
     h: tf.Tensor
 
 
-def lstm_step(gates, state: State) -> State:
+class Step(NamedTuple):
+    """One step of an LSTM layer: activated gates, the state after it; [B, U] each."""
+
+    i: tf.Tensor
+    g: tf.Tensor
+    f: tf.Tensor
+    o: tf.Tensor
+    state: State
+
+
+def lstm_step(gates, state: State) -> Step:
     """One step of an LSTM (Hochreiter and Schmidhuber 1997; Gers et al. 2000).
 
         [i, g, f, o] = x W + b + h U
@@ -34,17 +44,55 @@ def lstm_step(gates, state: State) -> State:
     gates: x W + b + h U with the forget bias in it, [B, 4 U].
     """
     i, g, f, o = tf.split(gates, 4, axis=-1)
-    c = tf.sigmoid(f) * state.c + tf.sigmoid(i) * tf.tanh(g)
-    return State(c, tf.sigmoid(o) * tf.tanh(c))
+    i, g, f, o = tf.sigmoid(i), tf.tanh(g), tf.sigmoid(f), tf.sigmoid(o)
+    c = f * state.c + i * g
+    return Step(i, g, f, o, State(c, o * tf.tanh(c)))
 
 
-def lstm_sequence(inputs, constant_gates, initial: State, kernel, dtype=tf.float32):
+class Recording(NamedTuple):
+    """All steps of a layer, as the way back needs them: TensorArrays of T times [B, U],
+    and of T + 1 cells, the first of them before the first step."""
+
+    i: tf.TensorArray
+    g: tf.TensorArray
+    f: tf.TensorArray
+    o: tf.TensorArray
+    cells: tf.TensorArray
+    outputs: tf.TensorArray
+
+    @classmethod
+    def starting(cls, num_steps, initial: State) -> Recording:
+        """An empty one of a layer that starts from a state."""
+        arrays = {name: _array(num_steps, initial.c) for name in cls._fields}
+        arrays["cells"] = _array(num_steps + 1, initial.c).write(0, initial.c)
+        return cls(**arrays)
+
+    def with_step(self, t, step: Step) -> Recording:
+        """The recording with step number t."""
+        return Recording(
+            self.i.write(t, step.i),
+            self.g.write(t, step.g),
+            self.f.write(t, step.f),
+            self.o.write(t, step.o),
+            self.cells.write(t + 1, step.state.c),
+            self.outputs.write(t, step.state.h),
+        )
+
+
+def lstm_sequence(
+    inputs,
+    constant_gates,
+    initial: State,
+    kernel,
+    dtype=tf.float32,
+    recording: Recording | None = None,
+):
     """All steps of an LSTM over inputs [T, B, D].
 
     constant_gates: [B, 4 U], what every step adds to its gates: bias, forget bias, and
     the product of inputs that do not change over time. kernel: [D + U, 4 U]. dtype: of
-    the matrix products; all else is float32. Returns the outputs [T, B, U] and the
-    final state.
+    the matrix products; all else is float32. recording: of these same steps, where they
+    have been taken already. Returns the outputs [T, B, U] and the final state.
 
     The gradient is written out: the loop back through time yields only the gradients of
     the gates, and that of the kernel, a sum over all steps, is one matrix product after
@@ -53,20 +101,22 @@ def lstm_sequence(inputs, constant_gates, initial: State, kernel, dtype=tf.float
 
     @tf.custom_gradient
     def run(inputs, constant_gates, c, h, kernel):
+        steps = tf.shape(inputs)[0]
         inputs, kernel = tf.cast(inputs, dtype), tf.cast(kernel, dtype)
         input_kernel, recurrent_kernel = tf.split(
             kernel, [inputs.shape[-1], c.shape[-1]]
         )
-        outputs, history, final = _forward(
+        recorded = recording or _forward(
             tf.tensordot(inputs, input_kernel, 1),
             constant_gates,
             State(c, h),
             recurrent_kernel,
         )
+        outputs = recorded.outputs.stack()
 
         def gradient(d_outputs, d_c, d_h):
             d_gates, d_constant, d_initial = _backward(
-                d_outputs, State(d_c, d_h), history, recurrent_kernel
+                d_outputs, State(d_c, d_h), recorded, recurrent_kernel
             )
             before = tf.concat([h[None], outputs[:-1]], axis=0)
             read = tf.concat([inputs, tf.cast(before, dtype)], axis=-1)
@@ -79,57 +129,35 @@ def lstm_sequence(inputs, constant_gates, initial: State, kernel, dtype=tf.float
                 tf.cast(d_kernel, tf.float32),
             )
 
-        return (outputs, *final), gradient
+        return (outputs, recorded.cells.read(steps), outputs[-1]), gradient
 
     outputs, c, h = run(inputs, constant_gates, *initial, kernel)
     return outputs, State(c, h)
 
 
-class _History(NamedTuple):
-    """What the way back needs of each step: TensorArrays of [B, U] or, of the cells
-    before and after each step, T + 1 of them."""
-
-    i: tf.TensorArray
-    g: tf.TensorArray
-    f: tf.TensorArray
-    o: tf.TensorArray
-    cells: tf.TensorArray
-    tanh_cells: tf.TensorArray
-
-
-def _forward(input_gates, constant_gates, initial, recurrent_kernel):
-    """Outputs [T, B, U], the history, and the final state."""
+def _forward(input_gates, constant_gates, initial, recurrent_kernel) -> Recording:
     steps = tf.shape(input_gates)[0]
     dtype = recurrent_kernel.dtype
     inputs = _unstack(input_gates)
 
-    def step(t, c, h, outputs, history):
-        products = [inputs.read(t), tf.matmul(tf.cast(h, dtype), recurrent_kernel)]
+    def step(t, state, recording):
+        products = [
+            inputs.read(t),
+            tf.matmul(tf.cast(state.h, dtype), recurrent_kernel),
+        ]
         gates = tf.add_n([constant_gates, *(tf.cast(p, tf.float32) for p in products)])
-        i, g, f, o = tf.split(gates, 4, axis=-1)
-        i, g, f, o = tf.sigmoid(i), tf.tanh(g), tf.sigmoid(f), tf.sigmoid(o)
-        c = f * c + i * g
-        tanh_c = tf.tanh(c)
-        h = o * tanh_c
-        history = _History(
-            *(array.write(t, gate) for array, gate in zip(history, (i, g, f, o))),
-            history.cells.write(t + 1, c),
-            history.tanh_cells.write(t, tanh_c),
-        )
-        return t + 1, c, h, outputs.write(t, h), history
+        taken = lstm_step(gates, state)
+        return t + 1, taken.state, recording.with_step(t, taken)
 
-    arrays = [_array(steps + (name == "cells"), initial.c) for name in _History._fields]
-    history = _History(*arrays)
-    history = history._replace(cells=history.cells.write(0, initial.c))
-    _, c, h, outputs, history = tf.while_loop(
+    *_, recording = tf.while_loop(
         lambda t, *_: t < steps,
         step,
-        (tf.constant(0), *initial, _array(steps, initial.h), history),
+        (tf.constant(0), initial, Recording.starting(steps, initial)),
     )
-    return outputs.stack(), history, State(c, h)
+    return recording
 
 
-def _backward(d_outputs, d_final, history, recurrent_kernel):
+def _backward(d_outputs, d_final, recording, recurrent_kernel):
     """Gradients of the gates before activation [T, B, 4 U], in the kernel's type; of
     the constant gates, their sum over time [B, 4 U]; and of the initial state."""
     steps = tf.shape(d_outputs)[0]
@@ -140,42 +168,39 @@ def _backward(d_outputs, d_final, history, recurrent_kernel):
     sigmoid_gradient, tanh_gradient = tf.raw_ops.SigmoidGrad, tf.raw_ops.TanhGrad
 
     def step(t, d_c, d_h, d_constant, d_gates_array):
-        i, g, f, o = (array.read(t) for array in history[:4])
-        tanh_c = history.tanh_cells.read(t)
+        i, g, f, o = (array.read(t) for array in recording[:4])
+        tanh_c = tf.tanh(recording.cells.read(t + 1))
         d_h += d_outputs.read(t)
         d_c += tanh_gradient(y=tanh_c, dy=d_h * o)
         d_gates = tf.concat(
             [
                 sigmoid_gradient(y=i, dy=d_c * g),
                 tanh_gradient(y=g, dy=d_c * i),
-                sigmoid_gradient(y=f, dy=d_c * history.cells.read(t)),
+                sigmoid_gradient(y=f, dy=d_c * recording.cells.read(t)),
                 sigmoid_gradient(y=o, dy=d_h * tanh_c),
             ],
             axis=-1,
         )
-        product_of = tf.cast(d_gates, dtype)
-        d_h = tf.cast(tf.matmul(product_of, transposed), tf.float32)
-        return (
-            *(t - 1, d_c * f, d_h, d_constant + d_gates),
-            d_gates_array.write(t, product_of),
-        )
+        factor = tf.cast(d_gates, dtype)
+        d_h = tf.cast(tf.matmul(factor, transposed), tf.float32)
+        d_gates_array = d_gates_array.write(t, factor)
+        return t - 1, d_c * f, d_h, d_constant + d_gates, d_gates_array
 
-    units = recurrent_kernel.shape[0]
-    batch_size = tf.shape(d_final.c)[0]
+    d_constant = tf.repeat(tf.zeros_like(d_final.c), 4, axis=-1)
     _, d_c, d_h, d_constant, d_gates = tf.while_loop(
         lambda t, *_: t >= 0,
         step,
         (
-            *(steps - 1, *d_final, tf.zeros([batch_size, 4 * units])),
-            tf.TensorArray(dtype, steps, element_shape=[d_final.c.shape[0], 4 * units]),
+            *(steps - 1, *d_final, d_constant),
+            _array(steps, tf.cast(d_constant, dtype)),
         ),
     )
     return d_gates.stack(), d_constant, State(d_c, d_h)
 
 
-def _array(steps, like):
+def _array(num_steps, like):
     return tf.TensorArray(
-        like.dtype, steps, element_shape=like.shape, clear_after_read=False
+        like.dtype, num_steps, element_shape=like.shape, clear_after_read=False
     )
 
 
@@ -274,14 +299,15 @@ class LSTMLayer(keras.Layer):
             first_row += part.shape[-1]
         return gates
 
-    def sequence(self, parts, initial: State):
+    def sequence(self, parts, initial: State, recording: Recording | None = None):
         """Parts of the input in kernel order -> outputs [T, B, U], final state.
 
         A part without a time axis, [B, D], beside parts [T, B, D] is projected once.
+        recording: of these steps, where they have been taken.
         """
         if self.residual:
             parts = [self._carried(side_by_side(parts))]
-        outputs, final = self._recurrence(parts, initial)
+        outputs, final = self._recurrence(parts, initial, recording)
         return outputs + parts[0] if self.residual else outputs, final
 
     def padded_sequence(self, inputs, lengths):
@@ -300,7 +326,7 @@ class LSTMLayer(keras.Layer):
         outputs *= step_mask(lengths, tf.shape(inputs)[0])
         return outputs, tf.gather_nd(h, last) * is_there
 
-    def _recurrence(self, parts, initial):
+    def _recurrence(self, parts, initial, recording=None):
         parts = [tf.convert_to_tensor(part) for part in parts if part.shape[-1]]
         *rows, recurrent_rows = tf.split(
             self.kernel, [*(part.shape[-1] for part in parts), self.units]
@@ -319,20 +345,21 @@ class LSTMLayer(keras.Layer):
             initial,
             tf.concat([*varying_rows, recurrent_rows], axis=0),
             self.compute_dtype,
+            recording,
         )
 
     def step(self, inputs, state: State):
-        """One step: inputs [B, D] -> output [B, U], new state."""
+        """One step: inputs [B, D] -> output [B, U], the step."""
         if self.residual:
             inputs = self._carried(inputs)
-        output, state = self.step_from_gates(self.input_gates([inputs]), state)
-        return output + inputs if self.residual else output, state
+        output, taken = self.step_from_gates(self.input_gates([inputs]), state)
+        return output + inputs if self.residual else output, taken
 
     def step_from_gates(self, input_gates, state: State):
         """One step from `input_gates` [B, 4 U], of a layer that is not residual."""
         recurrence = matrix_product(state.h, self.recurrent_kernel, self.compute_dtype)
-        state = lstm_step(input_gates + recurrence, state)
-        return state.h, state
+        taken = lstm_step(input_gates + recurrence, state)
+        return taken.state.h, taken
 
     def _carried(self, inputs):
         projection = self.input_projection
@@ -399,39 +426,45 @@ class LSTMStack(keras.Layer):
             for layer, size in zip(self.layers, sizes)
         ]
 
-    def sequence(self, parts, states, dropout: Noise | None = None):
-        """Parts of the input in kernel order -> outputs [T, B, U], final states."""
+    def sequence(self, parts, states, dropout: Noise | None = None, recordings=None):
+        """Parts of the input in kernel order -> outputs [T, B, U], final states.
+
+        recordings: one of each layer, where these steps have been taken.
+        """
         steps, batch_size = tf.unstack(tf.shape(parts[0])[:2])
         factors = self.dropout_factors(steps, batch_size, dropout)
+        recordings = recordings or [None] * len(self.layers)
         finals = []
-        for layer, state, factor in zip(self.layers, states, factors):
+        for layer, state, factor, recording in zip(
+            self.layers, states, factors, recordings
+        ):
             if factor is not None:
                 parts = [side_by_side(parts) * factor]
-            outputs, final = layer.sequence(parts, state)
+            outputs, final = layer.sequence(parts, state, recording)
             finals.append(final)
             parts = [outputs]
         return outputs, finals
 
     def step(self, inputs, states, factors=None):
-        """One step: inputs [B, D] -> output [B, U], new states.
+        """One step: inputs [B, D] -> output [B, U], the step of each layer.
 
         factors: dropout factors of this step, one [B, D] or None for each layer.
         """
-        news = []
+        steps = []
         for i, (layer, state) in enumerate(zip(self.layers, states)):
             if factors is not None and factors[i] is not None:
                 inputs = inputs * factors[i]
-            inputs, new = layer.step(inputs, state)
-            news.append(new)
-        return inputs, news
+            inputs, taken = layer.step(inputs, state)
+            steps.append(taken)
+        return inputs, steps
 
-    def step_above(self, output, states):
-        """The layers above the first, whose output and new state are given."""
-        news = [states[0]]
+    def step_above(self, output, first: Step, states):
+        """The step of the layers above the first, which has taken its own."""
+        steps = [first]
         for layer, state in zip(self.layers[1:], states[1:]):
-            output, new = layer.step(output, state)
-            news.append(new)
-        return output, news
+            output, taken = layer.step(output, state)
+            steps.append(taken)
+        return output, steps
 
 
 @keras.saving.register_keras_serializable("music_vae_tf")
