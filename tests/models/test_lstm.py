@@ -69,7 +69,8 @@ def test_steps_one_by_one_are_the_sequence():
     whole, _ = stack.sequence([x], stack.zero_state(B))
     states = stack.zero_state(B)
     for t in range(T):
-        output, states = stack.step(x[t], states)
+        output, steps = stack.step(x[t], states)
+        states = [step.state for step in steps]
         np.testing.assert_allclose(output, whole[t], atol=1e-6)
 
 
@@ -82,44 +83,86 @@ def test_an_input_without_time_is_the_same_as_one_repeated():
     np.testing.assert_allclose(once, at_each_step, atol=1e-6)
 
 
-@pytest.mark.parametrize("lengths", [None, [5, 2, 0]])
-def test_the_written_out_gradient_is_that_of_autodiff(lengths):
-    mask = None
-    if lengths is not None:
-        mask = tf.transpose(tf.sequence_mask(lengths, T, tf.float32))[..., None]
+def gradients_of(function, arguments, weights):
+    """Of the sum of its results, weighted."""
+    with tf.GradientTape() as tape:
+        tape.watch(arguments)
+        results = function(*arguments)
+        loss = sum(tf.reduce_sum(w * r) for w, r in zip(weights, results))
+    return tape.gradient(loss, arguments)
+
+
+def test_the_written_out_gradient_is_that_of_autodiff():
     arguments = [
-        random(T, B, 4 * U),
+        random(T, B, D),
+        random(B, 4 * U),
         random(B, U),
         random(B, U) * 0.5,
-        random(U, 4 * U),
+        random(D + U, 4 * U),
     ]
     arguments = [tf.constant(a) for a in arguments]
     weights = random(T, B, U), random(B, U), random(B, U)
 
-    def plain(gates, c, h, kernel):
+    def plain(inputs, constant, c, h, kernel):
         outputs = []
         for t in range(T):
-            i, g, f, o = tf.split(gates[t] + h @ kernel, 4, axis=-1)
-            new_c = tf.sigmoid(f) * c + tf.sigmoid(i) * tf.tanh(g)
-            new_h = tf.sigmoid(o) * tf.tanh(new_c)
-            keep = 1.0 if mask is None else mask[t]
-            outputs.append(keep * new_h)
-            c, h = (keep * n + (1.0 - keep) * s for n, s in ((new_c, c), (new_h, h)))
+            gates = tf.concat([inputs[t], h], axis=-1) @ kernel + constant
+            i, g, f, o = tf.split(gates, 4, axis=-1)
+            c = tf.sigmoid(f) * c + tf.sigmoid(i) * tf.tanh(g)
+            h = tf.sigmoid(o) * tf.tanh(c)
+            outputs.append(h)
         return tf.stack(outputs), c, h
 
-    def ours(gates, c, h, kernel):
-        outputs, state = lstm_sequence(gates, State(c, h), kernel, mask)
+    def ours(inputs, constant, c, h, kernel):
+        outputs, state = lstm_sequence(inputs, constant, State(c, h), kernel)
         return outputs, *state
 
-    gradients = []
-    for function in (plain, ours):
-        with tf.GradientTape() as tape:
-            tape.watch(arguments)
-            results = function(*arguments)
-            loss = sum(tf.reduce_sum(w * r) for w, r in zip(weights, results))
-        gradients.append(tape.gradient(loss, arguments))
-    for expected, got in zip(*gradients):
-        np.testing.assert_allclose(got, expected, atol=1e-5)
+    expected = gradients_of(plain, arguments, weights)
+    for function in (ours, tf.function(ours, autograph=False)):
+        for gradient, right in zip(
+            gradients_of(function, arguments, weights), expected
+        ):
+            np.testing.assert_allclose(gradient, right, atol=1e-5)
+
+
+def test_no_gradient_comes_out_of_padding():
+    stack = built(BidirectionalStack([U]), D)
+    x, lengths = tf.constant(random(T, B, D)), tf.constant([5, 2, 0])
+    weights = random(T, B, 2 * U), random(B, 2 * U)
+    run = lambda x: stack.sequence(x, lengths)
+    (gradient,) = gradients_of(run, [x], weights)
+    for b, length in enumerate(lengths):
+        assert np.all(gradient[length:, b] == 0)
+        assert np.all(gradient[:length, b] != 0)
+
+
+def test_xla_gives_the_same_numbers():
+    """A GPU runs through it."""
+    stack = built(LSTMStack([U, 3]), D)
+    x, weights = tf.constant(random(T, B, D)), [random(T, B, 3)]
+
+    def run(x):
+        return gradients_of(
+            lambda x: stack.sequence([x], stack.zero_state(B))[:1], [x], weights
+        )
+
+    (plain,), (compiled,) = (
+        tf.function(run, autograph=False, jit_compile=jit)(x) for jit in (False, True)
+    )
+    np.testing.assert_allclose(compiled, plain, atol=1e-6)
+
+
+def test_products_of_bfloat16_are_near_those_of_float32():
+    stack = built(LSTMStack([U, 3]), D)
+    x = random(T, B, D)
+    exact, _ = stack.sequence([x], stack.zero_state(B))
+    for layer in stack.layers:
+        layer.dtype_policy = "mixed_bfloat16"
+    near, states = stack.sequence([x], stack.zero_state(B))
+    assert near.dtype == states[0].c.dtype == tf.float32
+    assert all(weight.dtype == "float32" for weight in stack.weights)
+    assert np.abs(near - exact).max() > 0
+    np.testing.assert_allclose(near, exact, atol=0.05)
 
 
 def test_a_bidirectional_stack_reads_each_example_to_its_own_end():
@@ -192,3 +235,26 @@ def test_streams_of_noise_are_independent_and_repeatable():
     assert abs(np.corrcoef(a, b)[0, 1]) < 0.1
     np.testing.assert_array_equal(a, Noise(7).fold("encoder").normal([1000]))
     assert not np.array_equal(noise.fold(0).normal([3]), noise.fold(1).normal([3]))
+
+
+def test_parts_of_a_batch_draw_what_the_whole_draws():
+    whole, parts = Noise(7), [Noise(7).of_part(i, 2) for i in range(2)]
+    logits = random(6, 5)
+    for draw in (
+        lambda noise, rows: noise.uniform([rows, 5]),
+        lambda noise, rows: tf.transpose(noise.uniform([5, rows], batch_axis=1)),
+        lambda noise, rows: noise.fold("z").normal([rows, 5]),
+    ):
+        drawn = np.concatenate([draw(part, 3) for part in parts])
+        np.testing.assert_array_equal(drawn, draw(whole, 6))
+    classes = [part.classes(logits[3 * i : 3 * i + 3]) for i, part in enumerate(parts)]
+    np.testing.assert_array_equal(np.concatenate(classes), whole.classes(logits))
+    quarter = parts[1].of_part(0, 3)
+    np.testing.assert_array_equal(quarter.normal([1, 5]), whole.normal([6, 5])[3:4])
+
+
+def test_classes_are_drawn_as_a_softmax_has_them():
+    logits = np.log([0.5, 0.3, 0.2], dtype=np.float32)
+    drawn = Noise(3).classes(np.tile(logits, [20000, 1]))
+    shares = np.bincount(drawn, minlength=3) / 20000
+    np.testing.assert_allclose(shares, [0.5, 0.3, 0.2], atol=0.015)
