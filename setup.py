@@ -21,6 +21,7 @@ COMMANDS = [
     "music_vae_train",
     "music_vae_generate",
     "music_vae_preprocess_tfrecord",
+    "music_vae_benchmark",
     "clef_lstm_prepare",
     "clef_lstm_train",
     "clef_lstm_generate",

@@ -24,6 +24,7 @@ from music_vae_tf.bin.progress import progress
 from music_vae_tf.bin.training_command import (
     Material,
     add_training_flags,
+    rows_of,
     train_or_evaluate,
 )
 
@@ -103,6 +104,9 @@ class _NoteSequences(Material):
         return build.converter(self._config)
 
     def training_batches(self, seed, first_step):
+        return self.training_rows(seed, first_step, slice(None))
+
+    def training_rows(self, seed, first_step, rows):
         from music_vae_tf import build
         from music_vae_tf.data import pipeline
 
@@ -110,9 +114,11 @@ class _NoteSequences(Material):
         augment = augmenter.augment if augmenter else None
         if self._flags.cache_dataset:
             store = self._examples(augment, seed)
-            return pipeline.training_batches(store, self._batch_size, seed, first_step)
+            return pipeline.training_batches(
+                store, self._batch_size, seed, first_step, rows
+            )
         logging.info("Reading %s anew in each epoch, without a cache", self.name)
-        return pipeline.streaming_batches(
+        batches = pipeline.streaming_batches(
             self._source.read,
             self.converter,
             self._batch_size,
@@ -120,6 +126,7 @@ class _NoteSequences(Material):
             augment,
             first_step,
         )
+        return rows_of(batches, rows)
 
     def evaluation_batches(self, num_batches):
         from music_vae_tf.data import pipeline

@@ -86,6 +86,25 @@ def add_training_flags(command: Command, other_modes=()) -> None:
         None,
         "Checkpoint whose weights a new training starts from, with a fresh optimizer.",
     )
+    command.boolean(
+        "mixed_precision",
+        False,
+        "Multiply matrices of recurrent layers in bfloat16; weights, states, losses "
+        "and checkpoints stay float32.",
+    )
+    command.enum(
+        "strategy",
+        "auto",
+        ["auto", "single", "mirrored", "multiworker"],
+        "Which devices train: one, all GPUs of this machine, or those of all machines "
+        "in TF_CONFIG; hparams.batch_size is their batch together. By default the last "
+        "with TF_CONFIG, the second with several GPUs, otherwise the first.",
+    )
+
+
+def rows_of(batches, rows: slice):
+    """The data set of these rows of each batch."""
+    return batches.map(lambda *batch: tuple(tensor[rows] for tensor in batch))
 
 
 class Material(abc.ABC):
@@ -108,6 +127,10 @@ class Material(abc.ABC):
 
         Each depends on nothing but the seed and its step.
         """
+
+    def training_rows(self, seed: int, first_step: int, rows: slice):
+        """These rows of each of the training batches: a worker's share."""
+        return rows_of(self.training_batches(seed, first_step), rows)
 
     @abc.abstractmethod
     def evaluation_batches(self, num_batches: int | None):
@@ -160,14 +183,18 @@ def _seed(flags, record) -> int:
     return 0 if flags.mode == "eval" else random.SystemRandom().randrange(2**31)
 
 
-def _say_devices():
-    tf = import_tensorflow()
+def _use_devices(tf):
+    """Says which there are, and gives operations the cores of a CPU."""
     gpus = tf.config.list_physical_devices("GPU")
     names = [
         tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name)
         for gpu in gpus
     ]
     logging.info("Devices: %s", ", ".join(names) or f"CPU, {os.cpu_count()} cores")
+    if not gpus:
+        from music_vae_tf.models.lanes import one_core_each
+
+        one_core_each()
 
 
 # Training.
@@ -175,20 +202,32 @@ def _say_devices():
 
 def _train(flags, config, directory, record, material):
     writable_directory("run_dir", directory.train_dir)
-    _say_devices()
+    tf = import_tensorflow()
+    _use_devices(tf)
+    strategy = _strategy(flags)
 
-    from music_vae_tf import training
+    from music_vae_tf import strategies, training
 
     seed = _seed(flags, record)
-    model = training.compiled_model(config, material.converter, seed)
-    done = _start(flags, model, directory, _vocabulary(material))
+    if flags.seed is None and record is None and strategies.is_multiworker(strategy):
+        raise UserError(
+            "give all workers the same --seed: nothing else makes them agree"
+        )
+    is_chief = strategies.is_chief(strategy)
+    model = training.compiled_model(
+        config, material.converter, seed, strategy, flags.mixed_precision
+    )
+    done = _start(flags, model, directory, _vocabulary(material), is_chief)
+    strategies.check_same_step(strategy, done)
     if 0 < flags.num_steps <= done:
         logging.info("Already trained for %d steps: nothing to do", done)
         return
-    batches = material.training_batches(seed, done)
+    rows = strategies.rows_of_worker(strategy, config.training.batch_size)
+    batches = material.training_rows(seed, done, rows)
     if changes := record.changes(config, seed) if record else []:
         logging.info("Otherwise than before:\n  %s", "\n  ".join(changes))
-    directory.write_record(config, seed)
+    if is_chief:
+        directory.write_record(config, seed)
     logging.info(
         "Training %s (%s weights) in %s, batches of %d, seed %d",
         *(config.name, f"{model.count_params():,}", directory.path),
@@ -196,9 +235,11 @@ def _train(flags, config, directory, record, material):
     )
     watch = shlex.join(["tensorboard", f"--logdir={flags.run_dir}"])
     logging.info("Watch it with: %s", watch)
-    writer = training.summary_writer(directory.train_dir, material.name, config)
+    writer = tf.summary.create_noop_writer()
+    if is_chief:
+        writer = training.summary_writer(directory.train_dir, material.name, config)
     with material.failing_in_its_own_words():
-        _train_to_the_end(flags, model, batches, directory, writer)
+        _train_to_the_end(flags, model, batches, directory, writer, strategy)
     newest = directory.checkpoint()
     logging.info("The checkpoint is %s. %s", newest, material.what_next())
 
@@ -208,7 +249,23 @@ def _vocabulary(material):
     return getattr(material.converter, "token_vocabulary", None)
 
 
-def _start(flags, model, directory, vocabulary) -> int:
+def _strategy(flags):
+    """Where training takes place; says so."""
+    from music_vae_tf import strategies
+
+    strategy = strategies.named(flags.strategy)
+    if strategy.num_replicas_in_sync > 1:
+        logging.info(
+            "%d devices train together, %s",
+            strategy.num_replicas_in_sync,
+            "this process writes checkpoints"
+            if strategies.is_chief(strategy)
+            else "another process writes checkpoints",
+        )
+    return strategy
+
+
+def _start(flags, model, directory, vocabulary, is_chief) -> int:
     """From the directory's checkpoint, or from the weights of another one, or from
     nothing; how many steps are done."""
     from music_vae_tf import checkpoint, training
@@ -224,34 +281,37 @@ def _start(flags, model, directory, vocabulary) -> int:
             checkpoint.check_vocabulary(path, vocabulary)
         fit = checkpoint.warm_start(model.named_variables, path)
         logging.info("Starting from the weights in %s:\n%s", path, fit)
-    if vocabulary is not None:
+    if vocabulary is not None and is_chief:
         checkpoint.keep_vocabulary(directory.train_dir, vocabulary)
     newest = training.resume(model, directory.train_dir)
-    done = int(model.optimizer.iterations)
+    done = model.steps_taken
     if newest is not None:
         logging.info("Going on from %s, at step %d", newest, done)
     return done
 
 
-def _train_to_the_end(flags, model, batches, directory, writer):
-    from music_vae_tf import training
+def _train_to_the_end(flags, model, batches, directory, writer, strategy):
+    from music_vae_tf import strategies, training
 
     saver = training.Saver(
         directory.train_dir,
         flags.checkpoints_to_keep,
         flags.keep_checkpoint_every_n_hours,
+        strategies.is_chief(strategy),
     )
     steps = progress(
         flags.num_steps or None,
         "Training",
         unit="steps",
-        done=int(model.optimizer.iterations),
+        done=model.steps_taken,
         note="compiling the first one",
     )
     try:
         with _sigterm_interrupts(), steps as bar:
             on_step = lambda loss: bar.advance(note=f"loss {loss:.4g}")
-            training.train(model, batches, flags.num_steps, saver, writer, on_step)
+            training.train(
+                model, batches, flags.num_steps, saver, writer, on_step, strategy
+            )
     except KeyboardInterrupt:
         newest = directory.checkpoint()
         logging.info("Stopped. The same command goes on from %s", newest)
@@ -278,7 +338,7 @@ def _sigterm_interrupts():
 def _evaluate(flags, config, directory, record, material):
     eval_dir = directory.eval_dir(flags.eval_dir_suffix)
     writable_directory("run_dir", eval_dir)
-    _say_devices()
+    _use_devices(import_tensorflow())
 
     from music_vae_tf import checkpoint, training
 

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from music_vae_tf import build, checkpoint
+from music_vae_tf import build, checkpoint, strategies
 from music_vae_tf.config import Config
 from music_vae_tf.config import hparams as hparams_of
 from music_vae_tf.models.tally import Tally
@@ -42,17 +42,32 @@ class _LearningRate(keras.optimizers.schedules.LearningRateSchedule):
         return self.of_step(step)
 
 
-def compiled_model(config: Config, converter, seed: int) -> Trainable:
-    """A new model of a config with its optimizer, initialised from the seed."""
+class Adam(keras.optimizers.Adam):
+    """Adam for gradients that all replicas have agreed on: Keras would add up those of
+    the replicas once more."""
+
+    def _all_reduce_sum_gradients(self, grads_and_vars):
+        return grads_and_vars
+
+
+def compiled_model(
+    config: Config, converter, seed: int, strategy=None, mixed_precision=False
+) -> Trainable:
+    """A new model of a config with its optimizer, initialised from the seed.
+
+    strategy: a `tf.distribute.Strategy`, on whose devices the model shall be;
+    mixed_precision: as `Trainable.mix_precision` does it.
+    """
     # Keras takes seeds of 32 bits.
     keras.utils.set_random_seed(int(np.random.SeedSequence(seed).generate_state(1)[0]))
-    model = build.model(config, converter)
-    objective = build.objective(config)
-    optimizer = keras.optimizers.Adam(
-        _LearningRate(objective.descent.learning_rate), **ADAM
-    )
-    optimizer.build(model.trainable_variables)
-    model.compile(optimizer, objective, seed)
+    with (strategy or tf.distribute.get_strategy()).scope():
+        model = build.model(config, converter)
+        objective = build.objective(config)
+        optimizer = Adam(_LearningRate(objective.descent.learning_rate), **ADAM)
+        optimizer.build(model.trainable_variables)
+        model.compile(optimizer, objective, seed)
+    if mixed_precision:
+        model.mix_precision()
     return model
 
 
@@ -92,13 +107,16 @@ class Saver(NamedTuple):
     directory: Path
     to_keep: int
     every_n_hours: float
+    is_chief: bool = True  # of several workers, the one that writes
 
     def save(self, model: Trainable) -> None:
         """Writes the checkpoint of the model's step, unless it is the newest there.
 
         To write that once more could only harm it, when killed half way.
         """
-        step = int(model.optimizer.iterations)
+        if not self.is_chief:
+            return
+        step = model.steps_taken
         newest = checkpoint.latest(self.directory)
         if newest is not None and checkpoint.step_of(newest) == step:
             return
@@ -125,6 +143,7 @@ def train(
     saver: Saver,
     writer: tf.summary.SummaryWriter,
     on_step: Callable[[float], None],
+    strategy: tf.distribute.Strategy | None = None,
 ) -> None:
     """Trains until `num_steps` steps are taken, those of earlier starts included.
 
@@ -135,15 +154,20 @@ def train(
         batches: without end; the first one belongs to the model's next step.
         num_steps: 0 trains until interrupted.
         on_step: called after each step with its loss.
+        strategy: that the model was made on; the batches are then the rows of this
+            worker.
 
     Raises:
+        strategies.WorkerLost: another worker is gone; the checkpoints stay.
         LossNotFinite: the checkpoints before are kept, and none is written of this.
         checkpoint.CheckpointError: one cannot be written; those before are kept.
     """
+    strategy = strategy or tf.distribute.get_strategy()
     saver.save(model)
     try:
-        _take_steps(model, batches, num_steps, saver, writer, on_step)
-    except (LossNotFinite, checkpoint.CheckpointError):
+        with strategies.losing_no_worker_silently(strategy):
+            _take_steps(model, batches, num_steps, saver, writer, on_step, strategy)
+    except (LossNotFinite, checkpoint.CheckpointError, strategies.WorkerLost):
         raise
     except BaseException:
         saver.save(model)
@@ -151,14 +175,22 @@ def train(
     saver.save(model)
 
 
-def _take_steps(model, batches, num_steps, saver, writer, on_step):
-    take_step = _compiled(model.train_step, batches)
-    done = int(model.optimizer.iterations)
+def _take_steps(model, batches, num_steps, saver, writer, on_step, strategy):
+    take_step = _compiled(
+        lambda batch: strategy.run(
+            lambda: model.train_step(strategies.part_of_replica(batch))
+        ),
+        batches,
+    )
+    done = model.steps_taken
     steps = range(done + 1, num_steps + 1) if num_steps else itertools.count(done + 1)
     scalars = _TrainingScalars(writer, first=done + 1, last=num_steps)
     since_save = _Clock()
     for step, batch in zip(steps, batches):
-        logs = take_step(batch)
+        # All replicas say the same.
+        logs = tf.nest.map_structure(
+            lambda log: strategy.experimental_local_results(log)[0], take_step(batch)
+        )
         loss = float(logs["loss"])
         _check_finite(loss, step, saver)
         on_step(loss)

@@ -14,6 +14,7 @@ MAY_IMPORT = {
     "config": set(),
     "losses": set(),
     "schedules": set(),
+    "strategies": set(),
     "rendering": set(),
     "analysis": set(),
     "checkpoint": set(),
@@ -23,7 +24,7 @@ MAY_IMPORT = {
     "run_directory": {"config", "checkpoint"},
     "training": {
         *("build", "config", "batch", "losses", "schedules", "checkpoint"),
-        "models",  # one training step is a model's
+        *("models", "strategies"),  # one training step is a model's
     },
     "generation": {
         *("build", "config", "data", "batch", "checkpoint"),

@@ -9,6 +9,7 @@ are cores.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable
 
@@ -20,13 +21,21 @@ SMALLEST_LANE = 16  # examples; with fewer, a product is mostly reading its weig
 def one_core_each() -> None:
     """Gives each operation of this process one core, and each core an operation.
 
-    To be called before TensorFlow has computed anything. Who has set TensorFlow's own
-    variables of the environment for this has decided already.
+    Once TensorFlow has computed something, it is too late, and all stays as it is. Who
+    has set TensorFlow's own variables of the environment for this has decided already.
     """
     if {"TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"} & set(os.environ):
         return
-    tf.config.threading.set_intra_op_parallelism_threads(1)
-    tf.config.threading.set_inter_op_parallelism_threads(len(os.sched_getaffinity(0)))
+    with contextlib.suppress(RuntimeError):
+        tf.config.threading.set_intra_op_parallelism_threads(1)
+        tf.config.threading.set_inter_op_parallelism_threads(_cores())
+
+
+def _cores() -> int:
+    """That this process may run on."""
+    if hasattr(os, "sched_getaffinity"):  # not on macOS
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def lanes(batch_size: int | None, cores_taken: int = 1) -> int:

@@ -12,6 +12,9 @@ import zlib
 
 import tensorflow as tf
 
+# The same numbers on every device, and whether XLA compiles or not.
+ALGORITHM = "philox"
+
 
 class Noise:
     """One random stream; `fold` makes independent ones out of it.
@@ -30,13 +33,13 @@ class Noise:
         if isinstance(stream, str):
             stream = zlib.crc32(stream.encode()) & 0x7FFFFFFF
         seed = tf.random.experimental.stateless_fold_in(
-            self._seed, tf.cast(stream, tf.int32)
+            self._seed, tf.cast(stream, tf.int32), alg=ALGORITHM
         )
-        return Noise(seed, self._part, self._parts)
+        return type(self)(seed, self._part, self._parts)
 
     def of_part(self, part, parts) -> Noise:
         """What one of some equal parts of the batch draws."""
-        return Noise(self._seed, self._part * parts + part, self._parts * parts)
+        return type(self)(self._seed, self._part * parts + part, self._parts * parts)
 
     def uniform(self, shape, batch_axis=0):
         """float32 in [0, 1)."""
@@ -61,12 +64,11 @@ class Noise:
 
     def _drawn(self, draw, shape, batch_axis):
         if self._parts == 1:
-            return draw(shape, self._seed)
+            return draw(shape, self._seed, alg=ALGORITHM)
         # All of the batch is drawn, and one part of it kept.
         shape = tf.unstack(tf.convert_to_tensor(shape))
         size = shape[batch_axis]
         shape[batch_axis] = size * self._parts
         first = tf.cast(self._part, tf.int32) * size
-        return tf.gather(
-            draw(shape, self._seed), first + tf.range(size), axis=batch_axis
-        )
+        whole = draw(shape, self._seed, alg=ALGORITHM)
+        return tf.gather(whole, first + tf.range(size), axis=batch_axis)

@@ -188,7 +188,8 @@ class TwoBiasLstm(RollLayer):
         zeros = tf.zeros([tf.shape(inputs)[0], self.units])
         state = State(zeros, zeros)
         for step in range(self.steps):  # a few
-            state, _ = lstm_step(gates[:, step], state, self.recurrent_kernel)
+            recurrence = state.h @ self.recurrent_kernel
+            state = lstm_step(gates[:, step] + recurrence, state).state
         return state.h
 
     def row(self):

@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 
 from music_vae_tf.batch import Batch
+from music_vae_tf.models.lstm import LSTMLayer
 from music_vae_tf.models.noise import Noise
 from music_vae_tf.models.tally import Tally
 
@@ -56,6 +57,11 @@ class Trainable(keras.Model, abc.ABC):
             for variable in self.trainable_variables
         }
 
+    @property
+    def steps_taken(self) -> int:
+        """Training steps, since the weights were new."""
+        return int(keras.ops.convert_to_numpy(self.optimizer.iterations))
+
     def compile(self, optimizer, objective, seed=0, **options):
         """
         Args:
@@ -71,22 +77,45 @@ class Trainable(keras.Model, abc.ABC):
     def get_compile_config(self):
         """None: schedules are functions, which no file holds. Compile anew."""
 
+    def mix_precision(self):
+        """Multiplies matrices of recurrent layers in bfloat16 from now on; weights,
+        states and losses stay float32."""
+        for layer in self._flatten_layers():
+            if isinstance(layer, LSTMLayer):
+                layer.dtype_policy = "mixed_bfloat16"
+
     def train_step(self, batch: Batch) -> dict[str, tf.Tensor]:
-        """One step of the optimizer; returns what TensorBoard shows of it, by tag."""
+        """One step of the optimizer; returns what TensorBoard shows of it, by tag.
+
+        On several replicas, each is given its part of the batch, and all take the step
+        that one would take on the whole.
+        """
+        replicas = tf.distribute.get_replica_context()
+        reduced = self._loss_and_gradients(batch, replicas)
+        if replicas.num_replicas_in_sync > 1:
+            reduced = replicas.all_reduce(tf.distribute.ReduceOp.MEAN, reduced)
+        logs, gradients = reduced
+        gradients, logs["global_norm"] = self._clip(gradients)
+        logs["learning_rate"] = tf.convert_to_tensor(self.optimizer.learning_rate)
+        self.optimizer.apply(gradients, self.trainable_variables)
+        return logs
+
+    def _loss_and_gradients(self, batch, replicas):
+        """Logs, the loss among them, and gradients; of this replica's part."""
         step = self.optimizer.iterations
         noise = Noise(self.noise_seed).fold("training").fold(step)
-        with tf.GradientTape() as tape:
-            loss, logs = self.training_loss(Batch(*batch), noise, step)
-        variables = self.trainable_variables
-        gradients, global_norm = self._clip(tape.gradient(loss, variables))
-        learning_rate = self.optimizer.learning_rate
-        self.optimizer.apply(gradients, variables)
-        return {
-            "loss": loss,
-            **logs,
-            "learning_rate": tf.convert_to_tensor(learning_rate),
-            "global_norm": global_norm,
-        }
+        part = replicas.replica_id_in_sync_group, replicas.num_replicas_in_sync
+
+        def compute(*batch):
+            with tf.GradientTape() as tape:
+                loss, logs = self.training_loss(
+                    Batch(*batch), noise.of_part(*part), step
+                )
+            return {"loss": loss, **logs}, tape.gradient(loss, self.trainable_variables)
+
+        if tf.config.list_physical_devices("GPU"):
+            compute = tf.function(compute, autograph=False, jit_compile=True)
+        return compute(*batch)
 
     def evaluate_batch(self, batch: Batch, number) -> dict[str, Tally]:
         """Tallies of an evaluation's batch of this number, by tag.
