@@ -104,7 +104,7 @@ def add_training_flags(command: Command, other_modes=()) -> None:
 
 def rows_of(batches, rows: slice):
     """The data set of these rows of each batch."""
-    return batches.map(lambda *batch: tuple(tensor[rows] for tensor in batch))
+    return batches.map(lambda batch: type(batch)(*(tensor[rows] for tensor in batch)))
 
 
 class Material(abc.ABC):

@@ -96,6 +96,8 @@ def test_what_is_imported_is_declared():
     imported = set()
     for folder in ("music_vae_tf", "bin"):
         for file in (REPOSITORY / folder).rglob("*.py"):
+            if file.name == "benchmark_magenta.py":
+                continue  # the Python of Magenta's own environment runs it
             for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
                 if isinstance(node, ast.Import):
                     imported |= {alias.name.split(".")[0] for alias in node.names}
