@@ -5,7 +5,8 @@
         --output_dir=evaluation/
 
 prints a table, and draws what the model says back, what it makes up for each condition,
-and where that lies among the training rolls. Each measure is defined in
+and where that lies among the training rolls. Rolls are made up of latent vectors that
+are distributed as those of the training rolls are. Each measure is defined in
 `music_vae_tf.analysis.rolls`.
 """
 

@@ -1,10 +1,10 @@
 """Make music for piano, guitar and bass with a trained VAE of class rolls.
 
     piano_roll_vae_generate --run_dir=cvae/ --condition=piano+bass --num_outputs=5 \\
-        --output_dir=generated/
+        --prior_path=rolls/train.npz --output_dir=generated/
 
-draws thirty seconds from the prior, and with --clstm_run_dir=clstm/ twenty more that
-follow. A melody of your own is varied, and laid over what comes out:
+makes thirty seconds each, and with --clstm_run_dir=clstm/ twenty more that follow. A
+melody of your own is varied, and laid over what comes out:
 
     piano_roll_vae_generate --run_dir=cvae/ --condition=piano+guitar+bass \\
         --input_midi=melody.mid --output_dir=generated/
@@ -44,6 +44,13 @@ command.string(
     "MIDI file to start from: its first seconds, as many as a roll has; silence is put "
     "after a shorter one.",
 )
+command.string(
+    "prior_path",
+    None,
+    "File of class rolls, those of the training for instance: latent vectors are drawn "
+    "as those of these rolls are distributed. By default they are drawn from the "
+    "standard normal distribution, which takes a long training to become music.",
+)
 command.float(
     "towards_random",
     0.6,
@@ -68,10 +75,12 @@ def main(flags):
     directory = writable_directory("output_dir", flags.output_dir)
     model, converter = trained_roll_vae(flags, flags.seed)
     melody, qpm = _melody(flags.input_midi, converter)
+    prior = _prior(flags.prior_path, model, converter)
     if melody is None:
-        z = model.draw(flags.num_outputs)
+        z = model.draw(flags.num_outputs, prior)
     else:
-        z = model.near(melody.cells(), flags.num_outputs, flags.towards_random)
+        share = flags.towards_random
+        z = model.near(melody.cells(), flags.num_outputs, share, prior)
     rolls = _rolls(model, z, condition)
     stem = f"{flags.condition}_{time.strftime('%Y-%m-%d_%H%M%S')}"
     with progress(len(rolls), "Writing", unit="files") as bar:
@@ -82,6 +91,16 @@ def main(flags):
             _write(sequence, directory / name, flags)
             bar.advance()
     log.info("Wrote %d files to %s", len(rolls), directory)
+
+
+def _prior(path, model, converter):
+    """The distribution of the latent vectors of a file's rolls; nothing without."""
+    if not path:
+        return None
+    from music_vae_tf.data import rolls
+
+    every = rolls.read(path, converter.window_steps)
+    return model.prior_of(every.classes(slice(0, converter.roll_steps)))
 
 
 def _melody(path, converter):

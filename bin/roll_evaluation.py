@@ -101,15 +101,11 @@ class Evaluation(NamedTuple):
         self._draw(rows, "said_back.png")
 
     def made_up(self, count: int) -> str:
-        """So many rolls from the prior for each condition."""
+        """So many rolls for each condition, of latent vectors like those of training
+        rolls; and as many from the standard prior."""
         known = self.training.classes(self._first)
         plane = measures.Plane.of(known)
         known_points = plane.project(known)
-        asked = _asked()
-        made = {
-            name: self.model.decode(self.model.draw(count), condition)
-            for name, condition in asked.items()
-        }
 
         def line(name, rolls, conditions):
             points = plane.project(rolls)
@@ -121,20 +117,34 @@ class Evaluation(NamedTuple):
             )
             return Line(name, cells)
 
+        made = self._made(count, self.model.prior_of(known))
+        asked = np.array(list(_asked().values()))
         lines = [
-            line(name, rolls, np.tile(asked[name], [count, 1]))
-            for name, rolls in made.items()
+            line(name, rolls, np.tile(condition, [count, 1]))
+            for (name, rolls), condition in zip(made.items(), asked)
         ]
         every = np.concatenate(list(made.values()))
-        lines.append(line("all", every, np.repeat(list(asked.values()), count, axis=0)))
+        standard = np.concatenate(list(self._made(count, None).values()))
+        conditions = np.repeat(asked, count, axis=0)
+        lines.append(line("all", every, conditions))
+        lines.append(line("all, from the standard prior", standard, conditions))
         self._draw_plane(known_points, plane.project(every))
-        rows = [
-            [Picture(f"{name}, made up", roll) for roll in rolls[:PICTURES_IN_A_ROW]]
-            for name, rolls in made.items()
-        ]
-        self._draw(rows, "made_up.png")
+        self._draw(
+            [
+                [Picture(f"{name}, made up", one) for one in rolls[:PICTURES_IN_A_ROW]]
+                for name, rolls in made.items()
+            ],
+            "made_up.png",
+        )
         columns = ("obedience", "uniqueness", "in a plane", "pitches")
         return f"{count} rolls made up for each\n{_table(columns, lines)}"
+
+    def _made(self, count, prior) -> dict:
+        """Rolls of drawn latent vectors, [count, T, 128], by condition."""
+        return {
+            name: self.model.decode(self.model.draw(count, prior), asked)
+            for name, asked in _asked().items()
+        }
 
     def _draw_plane(self, known, made):
         labels = ["training"] * len(known) + ["made up"] * len(made)

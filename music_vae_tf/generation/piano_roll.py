@@ -4,6 +4,7 @@ seconds of music and what follows them."""
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -14,6 +15,7 @@ from music_vae_tf.models.piano_roll_vae import ClstmDecoder, ConvCvae, condition
 
 # Share of the way from a roll's latent vector to a random one.
 TOWARDS_RANDOM = 0.6
+ROLLS_OF_A_PRIOR = 1000
 BATCH_SIZE = 16
 
 
@@ -45,6 +47,28 @@ def condition_name(condition) -> str:
     return "+".join(names) or "silence"
 
 
+class Prior(NamedTuple):
+    """A normal distribution of latent vectors."""
+
+    mean: np.ndarray  # [Z]
+    factor: np.ndarray  # [Z, Z], whose product with its transpose is the covariance
+
+    @classmethod
+    def standard(cls, z_size: int) -> Prior:
+        """The one that training draws the posteriors to."""
+        return cls(np.zeros(z_size), np.eye(z_size))
+
+    @classmethod
+    def of(cls, mu, sigma) -> Prior:
+        """With the mean and the covariance of draws from posteriors, [N, Z] each.
+
+        Where training has not come near the standard one, its draws are like no music;
+        those of this one are more so (Ghosh et al. 2020, ex-post density estimation).
+        """
+        covariance = np.cov(mu.T) + np.diag(np.mean(sigma**2, axis=0))
+        return cls(mu.mean(axis=0), np.linalg.cholesky(covariance))
+
+
 class TrainedRollVae:
     """A CVAE of class rolls with its weights, and a decoder of what follows them.
 
@@ -67,9 +91,15 @@ class TrainedRollVae:
 
     # Latent vectors.
 
-    def draw(self, count: int) -> np.ndarray:
-        """Latent vectors from the prior, [count, Z]."""
-        return self._rng.standard_normal([count, self.cvae.z_size]).astype(np.float32)
+    def prior_of(self, rolls) -> Prior:
+        """The distribution of latent vectors of rolls, of which a thousand are read."""
+        return Prior.of(*self.encode(rolls[:: -(-len(rolls) // ROLLS_OF_A_PRIOR)]))
+
+    def draw(self, count: int, prior: Prior | None = None) -> np.ndarray:
+        """Latent vectors [count, Z] from a prior, by default the standard one."""
+        prior = Prior.standard(self.cvae.z_size) if prior is None else prior
+        noise = self._rng.standard_normal([count, self.cvae.z_size])
+        return (prior.mean + noise @ prior.factor.T).astype(np.float32)
 
     def encode(self, rolls) -> tuple[np.ndarray, np.ndarray]:
         """Mean and standard deviation of z for each roll, [N, Z] each.
@@ -89,12 +119,18 @@ class TrainedRollVae:
             )
         return rolls
 
-    def near(self, roll, count: int, towards_random: float = TOWARDS_RANDOM):
+    def near(
+        self,
+        roll,
+        count: int,
+        towards_random: float = TOWARDS_RANDOM,
+        prior: Prior | None = None,
+    ) -> np.ndarray:
         """Latent vectors [count, Z] on the arcs from a roll's own, drawn from its
-        posterior, each towards another random one."""
+        posterior, each towards another one that `draw` gives."""
         mu, sigma = (array[0] for array in self.encode(np.asarray(roll)[None]))
         own = mu + sigma * self._rng.standard_normal(mu.shape)
-        ends = self.draw(count)
+        ends = self.draw(count, prior)
         arcs = [slerp(own, end, towards_random) for end in ends]
         return np.array(arcs, np.float32)
 

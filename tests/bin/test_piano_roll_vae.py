@@ -299,8 +299,10 @@ def generated(trained, folder, **flags):
     return [read_midi(file) for file in files]
 
 
-def test_files_and_pictures_are_written_for_a_condition(trained, tmp_path):
-    generated(trained, tmp_path, condition="piano+bass")
+@pytest.mark.parametrize("prior", [None, "train.npz"])
+def test_files_and_pictures_are_written_for_a_condition(trained, tmp_path, prior):
+    flags = {"prior_path": trained / "rolls" / prior} if prior else {}
+    generated(trained, tmp_path, condition="piano+bass", **flags)
     pictures = [path.stem for path in tmp_path.glob("*.png")]
     assert sorted(pictures) == sorted(path.stem for path in tmp_path.glob("*.mid"))
 

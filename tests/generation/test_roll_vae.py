@@ -8,6 +8,7 @@ from music_vae_tf.data.converters.piano_roll import NotARoll
 from music_vae_tf.generation.music_vae import slerp
 from music_vae_tf.generation.piano_roll import (
     BadCondition,
+    Prior,
     TrainedRollVae,
     condition,
     condition_name,
@@ -86,6 +87,25 @@ def test_variations_lie_on_arcs_towards_random_vectors(models):
     own = mu[0] + sigma[0] * twin.standard_normal(2)
     ends = twin.standard_normal([2, 2]).astype("f4")
     np.testing.assert_allclose(near, [slerp(own, end, 0.6) for end in ends], rtol=1e-4)
+
+
+def test_draws_are_standard_normal_or_as_a_prior_says(models):
+    z = trained(models).draw(4000)
+    np.testing.assert_allclose(z.mean(axis=0), 0, atol=0.1)
+    np.testing.assert_allclose(np.cov(z.T), np.eye(2), atol=0.1)
+    prior = Prior(np.array([3.0, -1.0]), np.array([[2.0, 0.0], [1.0, 0.5]]))
+    z = trained(models).draw(4000, prior)
+    np.testing.assert_allclose(z.mean(axis=0), prior.mean, atol=0.1)
+    np.testing.assert_allclose(np.cov(z.T), [[4, 2], [2, 1.25]], atol=0.3)
+
+
+def test_the_prior_of_rolls_has_the_spread_of_their_posteriors(models):
+    model = trained(models)
+    prior = model.prior_of(ROLLS)
+    mu, sigma = model.encode(ROLLS)
+    covariance = np.cov(mu.T) + np.diag((sigma**2).mean(axis=0))
+    np.testing.assert_allclose(prior.factor @ prior.factor.T, covariance, rtol=1e-4)
+    np.testing.assert_allclose(prior.mean, mu.mean(axis=0), rtol=1e-4)
 
 
 @pytest.mark.parametrize("towards", [0.0, 1.0])
