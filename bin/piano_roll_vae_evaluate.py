@@ -6,8 +6,8 @@
 
 prints a table, and draws what the model says back, what it makes up for each condition,
 and where that lies among the training rolls. Rolls are made up of latent vectors that
-are distributed as those of the training rolls are. Each measure is defined in
-`music_vae_tf.analysis.rolls`.
+are distributed as those of training rolls of the same condition, for each condition
+that these have. Each measure is defined in `music_vae_tf.analysis.rolls`.
 """
 
 from __future__ import annotations

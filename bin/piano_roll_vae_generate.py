@@ -48,8 +48,8 @@ command.string(
     "prior_path",
     None,
     "File of class rolls, those of the training for instance: latent vectors are drawn "
-    "as those of these rolls are distributed. By default they are drawn from the "
-    "standard normal distribution, which takes a long training to become music.",
+    "as those of its rolls of the condition are distributed. By default they are drawn "
+    "from the standard normal distribution, which takes a long training to be music.",
 )
 command.float(
     "towards_random",
@@ -75,7 +75,7 @@ def main(flags):
     directory = writable_directory("output_dir", flags.output_dir)
     model, converter = trained_roll_vae(flags, flags.seed)
     melody, qpm = _melody(flags.input_midi, converter)
-    prior = _prior(flags.prior_path, model, converter)
+    prior = _prior(flags.prior_path, model, converter, condition)
     if melody is None:
         z = model.draw(flags.num_outputs, prior)
     else:
@@ -93,14 +93,16 @@ def main(flags):
     log.info("Wrote %d files to %s", len(rolls), directory)
 
 
-def _prior(path, model, converter):
-    """The distribution of the latent vectors of a file's rolls; nothing without."""
+def _prior(path, model, converter, condition):
+    """The distribution of the latent vectors of those rolls of a file that have the
+    condition; nothing without a file."""
     if not path:
         return None
     from music_vae_tf.data import rolls
 
     every = rolls.read(path, converter.window_steps)
-    return model.prior_of(every.classes(slice(0, converter.roll_steps)))
+    first = every.classes(slice(0, converter.roll_steps))
+    return model.prior_of(first, condition)
 
 
 def _melody(path, converter):

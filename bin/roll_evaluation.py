@@ -92,8 +92,8 @@ class Evaluation(NamedTuple):
     def _draw_said_back(self, there, said, has):
         """For each condition, the first roll that has it and what is said back."""
         rows = []
-        for name, asked in _asked().items():
-            is_so = (has == asked).all(axis=1)
+        for name in CONDITIONS:
+            is_so = (has == (condition(name) > 0)).all(axis=1)
             if is_so.any():
                 i = is_so.argmax()
                 as_it_is = Picture(f"{name}, as it is", there[i])
@@ -102,7 +102,7 @@ class Evaluation(NamedTuple):
 
     def made_up(self, count: int) -> str:
         """So many rolls for each condition, of latent vectors like those of training
-        rolls; and as many from the standard prior."""
+        rolls that have it; and as many from the standard prior."""
         known = self.training.classes(self._first)
         plane = measures.Plane.of(known)
         known_points = plane.project(known)
@@ -117,16 +117,16 @@ class Evaluation(NamedTuple):
             )
             return Line(name, cells)
 
-        made = self._made(count, self.model.prior_of(known))
-        asked = np.array(list(_asked().values()))
-        lines = [
-            line(name, rolls, np.tile(condition, [count, 1]))
-            for (name, rolls), condition in zip(made.items(), asked)
-        ]
+        made, standard, lines = {}, [], []
+        for name, asked, is_its in _with_enough_rolls(known):
+            prior = self.model.prior_of(known[is_its], asked)
+            made[name] = self.model.decode(self.model.draw(count, prior), asked)
+            standard.append(self.model.decode(self.model.draw(count), asked))
+            lines.append(line(name, made[name], np.tile(asked, [count, 1])))
         every = np.concatenate(list(made.values()))
-        standard = np.concatenate(list(self._made(count, None).values()))
-        conditions = np.repeat(asked, count, axis=0)
+        conditions = np.repeat([condition(name) > 0 for name in made], count, axis=0)
         lines.append(line("all", every, conditions))
+        standard = np.concatenate(standard)
         lines.append(line("all, from the standard prior", standard, conditions))
         self._draw_plane(known_points, plane.project(every))
         self._draw(
@@ -138,13 +138,6 @@ class Evaluation(NamedTuple):
         )
         columns = ("obedience", "uniqueness", "in a plane", "pitches")
         return f"{count} rolls made up for each\n{_table(columns, lines)}"
-
-    def _made(self, count, prior) -> dict:
-        """Rolls of drawn latent vectors, [count, T, 128], by condition."""
-        return {
-            name: self.model.decode(self.model.draw(count, prior), asked)
-            for name, asked in _asked().items()
-        }
 
     def _draw_plane(self, known, made):
         labels = ["training"] * len(known) + ["made up"] * len(made)
@@ -194,9 +187,15 @@ class Evaluation(NamedTuple):
         class_roll.write(rows, self.directory / name, step_seconds, CLASSES)
 
 
-def _asked() -> dict:
-    """All conditions, bool [4], by their names."""
-    return {name: condition(name).astype(bool) for name in CONDITIONS}
+def _with_enough_rolls(known):
+    """Yields each condition that two rolls at least have: its name, itself as bool [4],
+    and which rolls have it."""
+    has = _conditions(known)
+    for name in CONDITIONS:
+        asked = condition(name) > 0
+        is_its = (has == asked).all(axis=1)
+        if np.count_nonzero(is_its) > 1:
+            yield name, asked, is_its
 
 
 def _conditions(rolls):

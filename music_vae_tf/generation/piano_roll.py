@@ -91,9 +91,24 @@ class TrainedRollVae:
 
     # Latent vectors.
 
-    def prior_of(self, rolls) -> Prior:
-        """The distribution of latent vectors of rolls, of which a thousand are read."""
-        return Prior.of(*self.encode(rolls[:: -(-len(rolls) // ROLLS_OF_A_PRIOR)]))
+    def prior_of(self, rolls, condition) -> Prior:
+        """The distribution of latent vectors of those rolls that have a condition, of
+        which a thousand are read.
+
+        Raises:
+            BadCondition: none of them has it.
+        """
+        sounding = np.stack(
+            [(rolls == n).any(axis=(1, 2)) for n in range(len(CLASSES))]
+        )
+        has = (sounding.T[:, 1:] == np.asarray(condition[1:], bool)).all(axis=1)
+        if np.count_nonzero(has) < 2:
+            raise BadCondition(
+                f"there are no rolls of {condition_name(condition)} alone to draw "
+                "latent vectors like theirs"
+            )
+        every = -(-np.count_nonzero(has) // ROLLS_OF_A_PRIOR)
+        return Prior.of(*self.encode(rolls[has][::every]))
 
     def draw(self, count: int, prior: Prior | None = None) -> np.ndarray:
         """Latent vectors [count, Z] from a prior, by default the standard one."""

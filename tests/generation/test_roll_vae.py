@@ -99,13 +99,17 @@ def test_draws_are_standard_normal_or_as_a_prior_says(models):
     np.testing.assert_allclose(np.cov(z.T), [[4, 2], [2, 1.25]], atol=0.3)
 
 
-def test_the_prior_of_rolls_has_the_spread_of_their_posteriors(models):
+def test_the_prior_of_a_condition_has_the_spread_of_its_rolls_posteriors(models):
     model = trained(models)
-    prior = model.prior_of(ROLLS)
-    mu, sigma = model.encode(ROLLS)
+    rolls = ROLLS.copy()
+    rolls[:7][rolls[:7] == 2] = 0  # a piano and a bass
+    prior = model.prior_of(rolls, BAND)
+    mu, sigma = model.encode(rolls[:7])
     covariance = np.cov(mu.T) + np.diag((sigma**2).mean(axis=0))
     np.testing.assert_allclose(prior.factor @ prior.factor.T, covariance, rtol=1e-4)
     np.testing.assert_allclose(prior.mean, mu.mean(axis=0), rtol=1e-4)
+    with pytest.raises(BadCondition, match="no rolls of guitar alone"):
+        model.prior_of(rolls, condition("guitar"))
 
 
 @pytest.mark.parametrize("towards", [0.0, 1.0])
