@@ -357,7 +357,8 @@ class TrainedModel:
         return self.model.sample(z, length, controls, temperature, noise, **options)
 
     def _encode_step(self, inputs, lengths, controls, seed):
-        mu, sigma = self.model.posterior(Batch(inputs, None, controls, lengths))
+        batch = Batch(inputs, None, controls, lengths)
+        mu, sigma = self.model.posterior(batch, differentiable=False)
         return mu + sigma * Noise(seed).normal(tf.shape(mu)), mu, sigma
 
     def _to_sequences(self, samples, c_input):

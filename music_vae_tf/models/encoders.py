@@ -1,7 +1,8 @@
 """Encoders: a batch of sequences [B, T, D] -> one embedding each [B, E].
 
-Each has `embedding_size`, E, and `embed(inputs, lengths, dropout)`; `dropout` is the
-`Noise` that training draws its dropout from, or None.
+Each has `embedding_size`, E, and `embed(inputs, lengths, dropout, differentiable)`;
+`dropout` is the `Noise` that training draws its dropout from, or None. Who wants no
+gradient may say so: what it would need is not kept, then.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ class LstmEncoder(Encoder):
     def build(self, input_size):
         self.stack.build(input_size)
 
-    def embed(self, inputs, lengths, dropout=None):
+    def embed(self, inputs, lengths, dropout=None, differentiable=True):
         inputs = time_major(inputs)
         states = self.stack.zero_state(tf.shape(inputs)[1])
         outputs, _ = self.stack.sequence([inputs], states, dropout)
@@ -68,7 +69,7 @@ class BidirectionalLstmEncoder(Encoder):
     def build(self, input_size):
         self.stack.build(input_size)
 
-    def embed(self, inputs, lengths, dropout=None):
+    def embed(self, inputs, lengths, dropout=None, differentiable=True):
         """lengths: [B], or [B, S] of segments whose rows lie end to end in `inputs`."""
         if lengths.shape.rank == 2:
             lengths = tf.reduce_sum(lengths, axis=1)
@@ -76,6 +77,8 @@ class BidirectionalLstmEncoder(Encoder):
         number = lanes(inputs.shape[0], cores_taken=2)
 
         def embed_part(i, inputs, lengths):
+            if not differentiable:
+                return self.stack.ends(time_major(inputs), lengths)
             noise = dropout and dropout.of_part(i, number)
             return self.stack.sequence(time_major(inputs), lengths, noise)[1]
 
@@ -107,7 +110,7 @@ class HierarchicalEncoder(Composed, Encoder):
             level.build(input_size)
             input_size = level.embedding_size
 
-    def embed(self, inputs, lengths, dropout=None):
+    def embed(self, inputs, lengths, dropout=None, differentiable=True):
         """lengths: [B, S] of the segments, or [B], each 0 or the whole length."""
         lengths = segment_lengths(
             lengths, math.prod(self.level_lengths[1:]), self.level_lengths[0]
@@ -123,6 +126,7 @@ class HierarchicalEncoder(Composed, Encoder):
                 tf.reshape(inputs, [batch_size * groups, size, depth]),
                 tf.reshape(lengths, [-1]),
                 noise,
+                differentiable,
             )
             inputs = tf.reshape(embeddings, [batch_size, groups, level.embedding_size])
             lengths = None

@@ -123,10 +123,15 @@ class MusicVAE(Composed, Trainable):
             result,
         )
 
-    def posterior(self, batch: Batch, dropout: Noise | None = None):
-        """Mean and standard deviation of z for each example: [B, Z] each."""
+    def posterior(
+        self, batch: Batch, dropout: Noise | None = None, differentiable=True
+    ):
+        """Mean and standard deviation of z for each example: [B, Z] each.
+
+        Quicker where they need not be differentiable.
+        """
         inputs = tf.concat([batch.inputs, batch.controls], axis=-1)
-        embedding = self.encoder.embed(inputs, batch.lengths, dropout)
+        embedding = self.encoder.embed(inputs, batch.lengths, dropout, differentiable)
         return self.mu(embedding), self.sigma(embedding)
 
     def encode(self, sequence, sequence_length, control_sequence=None):
