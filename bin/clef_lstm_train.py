@@ -108,7 +108,7 @@ class _Pieces(Material):
 
         with progress(None, "Reading", unit="pieces") as bar:
             store, report = pipeline.extract_examples(
-                _watched(self._pieces(split), bar),
+                bar.over(self._pieces(split)),
                 dataclasses.replace(self.converter, keys=tuple(keys)),
             )
         report.require(self._config.training.batch_size)
@@ -126,12 +126,6 @@ class _Pieces(Material):
             *("--key=C", "--tempo=90", "--bars=8", "--output_dir=generated"),
         ]
         return f"Hear and see what it has learned:\n    {shlex.join(generate)}"
-
-
-def _watched(items, bar):
-    for item in items:
-        yield item
-        bar.advance()
 
 
 run = command.entry(main)

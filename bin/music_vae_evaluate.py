@@ -82,7 +82,7 @@ def _figures(flags, source, config, path) -> dict:
     converter = build.converter(config)
     model, step = _restored(config, converter, path)
     with progress(None, "Reading", unit="NoteSequences") as bar:
-        sequences = _watched(source.read(), bar)
+        sequences = bar.over(source.read())
         store, report = pipeline.extract_examples(sequences, converter)
     report.require(1)
     logging.info("%s: %s", source.name, report)
@@ -214,12 +214,6 @@ def _table(columns):
     for name in dict.fromkeys(n for figures in columns.values() for n in figures):
         cells = " | ".join(figures.get(name, "") for figures in columns.values())
         yield f"| {name} | {cells} |"
-
-
-def _watched(items, bar):
-    for item in items:
-        yield item
-        bar.advance()
 
 
 run = command.entry(main)

@@ -136,7 +136,7 @@ def _encode(model, source, known):
     from music_vae_tf.generation import collection as collections
 
     with progress(None, "Encoding", unit="NoteSequences") as bar:
-        collection = collections.encode(model, _watched(source.read(), bar), known)
+        collection = collections.encode(model, bar.over(source.read()), known)
     collection.report.require(1)
     logging.info("%s: %s", source.name, collection.report)
     of_file = [row[collections.FILE] for row in collection.rows]
@@ -146,12 +146,6 @@ def _encode(model, source, known):
             f"and --input like {of_file[0]}"
         )
     return collection
-
-
-def _watched(items, bar):
-    for item in items:
-        yield item
-        bar.advance()
 
 
 # What is written.

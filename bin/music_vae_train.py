@@ -140,7 +140,7 @@ class _NoteSequences(Material):
 
         with progress(None, "Reading", unit="NoteSequences") as bar:
             store, report = pipeline.extract_examples(
-                _watched(self._source.read(), bar), self.converter, *how
+                bar.over(self._source.read()), self.converter, *how
             )
         report.require(self._batch_size)
         logging.info("%s: %s", self.name, report)
@@ -175,12 +175,6 @@ def _source(flags, config, split):
             "convert_dir_to_note_sequences makes of a folder of MIDI"
         )
     return Source.of_data_set(name, split)
-
-
-def _watched(items, bar):
-    for item in items:
-        yield item
-        bar.advance()
 
 
 run = command.entry(main)

@@ -56,6 +56,12 @@ class Progress(abc.ABC):
             self._marks.popleft()
         self._show()
 
+    def over(self, items):
+        """The items, each a unit that is done when the next one is asked for."""
+        for item in items:
+            yield item
+            self.advance()
+
     @property
     def units_per_s(self) -> float:
         """The pace of the last minute, without what came before the first advance

@@ -34,6 +34,13 @@ def test_figures_tell_pace_time_left_and_note(clock):
         assert bar.figures() == "21/100 steps, 2 steps/s, 40 s left, loss 12.3"
 
 
+def test_items_are_counted_as_they_are_done():
+    with progress(None, "Reading", unit="files") as bar:
+        counts = [bar.done for _ in bar.over("abc")]
+    assert counts == [0, 1, 2]
+    assert bar.done == 3
+
+
 @pytest.mark.parametrize(
     ("units", "pace"), [(1, "0.1"), (123, "12.3"), (12345, "1,234")]
 )
