@@ -10,6 +10,7 @@ picks some of the measurements, and --seconds=2 --repeats=1 is a quick look.
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import statistics
@@ -99,11 +100,9 @@ ROWS = (
 
 
 def main(flags):
-    bench = _Bench(flags)
-    rows = _chosen(flags.rows)
-    results = []
+    rows, results = _chosen(flags.rows), []
     with tempfile.TemporaryDirectory() as folder:
-        bench.prepare(Path(folder))
+        bench = _Bench(flags, Path(folder))
         for row in rows:
             logging.info("Measuring: %s", row.name)
             results.append(bench.measure(row))
@@ -125,7 +124,9 @@ def _chosen(names) -> list[Row]:
 class _Bench:
     """Measures rows, and keeps what several of them need."""
 
-    def __init__(self, flags):
+    def __init__(self, flags, folder: Path):
+        """folder: for what both sides read, and for what they write."""
+        self._folder = folder
         self._magenta = flags.magenta and Path(os.path.expanduser(flags.magenta))
         if self._magenta and not (self._magenta / "bin" / "music_vae_train").exists():
             raise UserError(
@@ -136,21 +137,6 @@ class _Bench:
         self._repeats, self._seconds = flags.repeats, flags.seconds
         self._peaks = {}
         self._peak_memory = {}
-
-    def prepare(self, folder: Path):
-        """Makes what both sides read: MIDI, records and a checkpoint."""
-        self._folder = folder
-        self._midi = self._midi_folder()
-        self._examples = folder / "notesequences.tfrecord"
-        self._run_ours(
-            "convert_dir_to_note_sequences", *self._conversion(self._examples)
-        )
-        self._checkpoint = folder / "model"
-        self._checkpoint.mkdir()
-        with self._worker(
-            "ours", "untrained", config="groovae_4bar", directory=str(self._checkpoint)
-        ) as worker:
-            worker.heard()
 
     def measure(self, row: Row) -> dict:
         """The row of the JSON file."""
@@ -198,17 +184,17 @@ class _Bench:
         files = {
             "groovae_4bar": self._examples,
             "cat-drums_2bar_small": self._examples,
-            "cat-mel_2bar_small": self._as_melodies(),
+            "cat-mel_2bar_small": self._melodies,
         }
         files = {name: str(path) for name, path in files.items()}
         return self._corpora_per_s("extract", {"files": files}, row)
 
     def _sample(self, row):
-        options = {"config": "groovae_4bar", "checkpoint": str(self._newest)}
+        options = {"config": "groovae_4bar", "checkpoint": str(self._checkpoint)}
         return self._corpora_per_s("sample", {**options, **row.options}, row)
 
     def _encode(self, row):
-        options = {"config": "groovae_4bar", "checkpoint": str(self._newest)}
+        options = {"config": "groovae_4bar", "checkpoint": str(self._checkpoint)}
         return self._corpora_per_s("encode", {**options, **row.options}, row)
 
     def _corpora_per_s(self, workload, options, row):
@@ -269,7 +255,7 @@ class _Bench:
     def _start(self, row):
         options = [
             "--config=groovae_4bar",
-            f"--checkpoint_file={self._newest}",
+            f"--checkpoint_file={self._checkpoint}",
             "--mode=sample",
             "--num_outputs=5",
         ]
@@ -318,7 +304,9 @@ class _Bench:
 
     # What both sides read.
 
-    def _midi_folder(self):
+    @functools.cached_property
+    def _midi(self):
+        """A folder of drum MIDI."""
         if self._input_dir:
             return Path(os.path.expanduser(self._input_dir))
         if GROOVE.is_dir():
@@ -332,10 +320,18 @@ class _Bench:
             write_midi(sequence, folder / f"{number}.mid")
         return folder
 
+    @functools.cached_property
+    def _examples(self):
+        """Its NoteSequences."""
+        path = self._folder / "notesequences.tfrecord"
+        self._run_ours("convert_dir_to_note_sequences", *self._conversion(path))
+        return path
+
     def _conversion(self, output):
         return [f"--input_dir={self._midi}", f"--output_file={output}", "--recursive"]
 
-    def _as_melodies(self):
+    @functools.cached_property
+    def _melodies(self):
         """The same notes on a piano, so that there are melodies in them."""
         from music_vae_tf.data.records import read_note_sequences, records_writer
 
@@ -347,9 +343,15 @@ class _Bench:
                 write(sequence.SerializeToString())
         return path
 
-    @property
-    def _newest(self):
-        return self._checkpoint / "model.ckpt-0"
+    @functools.cached_property
+    def _checkpoint(self):
+        """Of groovae_4bar, untrained."""
+        folder = self._folder / "model"
+        folder.mkdir()
+        options = {"config": "groovae_4bar", "directory": str(folder)}
+        with self._worker("ours", "untrained", **options) as worker:
+            worker.heard()
+        return folder / "model.ckpt-0"
 
 
 class _Worker:
