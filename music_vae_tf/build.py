@@ -223,6 +223,7 @@ def _clef_lstm_of(config: Config, windows) -> ClefLSTM:
         *(StaffSizes(*sizes) for sizes in windows.staff_sizes),
         lstm_sizes=section.lstm_sizes,
         keep_probability=section.dropout_keep_prob,
+        outer_keep_probability=section.outer_keep_prob,
         dense_size=section.dense_size,
         note_input=section.note_input,
         composed_scores=section.composed_scores,

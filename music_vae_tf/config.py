@@ -187,6 +187,7 @@ class ClefLSTMConfig:
 
     lstm_sizes: Sizes  # units per layer, of either network
     dropout_keep_prob: PositiveRate  # between LSTMs
+    outer_keep_prob: PositiveRate  # before the first and after the last
     dense_size: Count  # before the two heads
     note_input: Literal["multi_hot", "label", "number"]  # how a chord is read
     composed_scores: bool  # a chord's score is made of its notes' as well

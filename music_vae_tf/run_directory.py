@@ -25,7 +25,7 @@ HEAD = "# Trained by music_vae_tf {version}: config {name}, seed {seed}\n"
 # What makes another model, and what of that does not. All else may change from one
 # start of a training to the next.
 BOUND_SECTIONS = ("converter", "model")
-FREE_KEYS = ("dropout_keep_prob", "conditional", "use_cudnn")
+FREE_KEYS = ("dropout_keep_prob", "outer_keep_prob", "conditional", "use_cudnn")
 
 
 class RunDirectoryError(ValueError):

@@ -74,9 +74,10 @@ class Lookup(keras.Layer):
 class StaffNetwork(keras.Layer):
     """Input, LSTM, dropout, LSTM, dropout, LSTM, dense, and the heads.
 
-    There may be more or fewer LSTMs; dropout is between them. With `composed_scores`
-    the score of a chord in the softmax is its own plus those of its parts, so that what
-    is learnt of one chord holds for others with the same notes.
+    There may be more or fewer LSTMs. Dropout is between them, and with an
+    `outer_keep_probability` below 1 also before the first and after the last. With
+    `composed_scores` the score of a chord in the softmax is its own plus those of its
+    parts, so that what is learnt of one chord holds for others with the same notes.
     """
 
     def __init__(
@@ -84,6 +85,7 @@ class StaffNetwork(keras.Layer):
         sizes: StaffSizes,
         lstm_sizes,
         keep_probability,
+        outer_keep_probability,
         dense_size,
         note_input,
         composed_scores,
@@ -92,7 +94,11 @@ class StaffNetwork(keras.Layer):
     ):
         super().__init__(**kwargs)
         self.sizes = sizes
-        self.keep_probability = keep_probability
+        between = len(lstm_sizes) - 1
+        self.keep_probabilities = [
+            *(outer_keep_probability, *[keep_probability] * between),
+            outer_keep_probability,
+        ]
         self.note_input = note_input
         self.shared_clock = shared_clock
         self.is_accompaniment = shared_clock and sizes.is_accompaniment
@@ -167,13 +173,18 @@ class StaffNetwork(keras.Layer):
         """What comes next after each of the events [B, T, ...]."""
         outputs = tf.transpose(self.inputs(step), [1, 0, 2])
         for i, lstm in enumerate(self.lstms):
-            noise = dropout and dropout.fold(lstm.name)
-            factors = dropout_factors(tf.shape(outputs), self.keep_probability, noise)
-            if i and factors is not None:
-                outputs = outputs * factors
+            outputs = self._dropped(outputs, i, dropout)
             state = lstm.zero_state(tf.shape(outputs)[1])
             outputs, _ = lstm.sequence([outputs], state)
+        outputs = self._dropped(outputs, len(self.lstms), dropout)
         return self._logits(tf.transpose(outputs, [1, 0, 2]))
+
+    def _dropped(self, outputs, place, dropout):
+        """What goes into the LSTM of this number, or behind the last one."""
+        noise = dropout and dropout.fold(place)
+        keep = self.keep_probabilities[place]
+        factors = dropout_factors(tf.shape(outputs), keep, noise)
+        return outputs if factors is None else outputs * factors
 
     def step(self, step: Step, states: list[State]) -> tuple[Logits, list[State]]:
         """What comes next after one more event [B, ...], and the new states."""

@@ -317,6 +317,7 @@ def svg_pages(xml: bytes) -> list[str]:
             "scale": 100,
             "header": "auto",
             "footer": "none",
+            "spacingStaff": 16,  # hands reach far below and above their staves
             **dict.fromkeys(("pageMarginLeft", "pageMarginRight"), MARGIN_MM * 10),
             **dict.fromkeys(("pageMarginTop", "pageMarginBottom"), MARGIN_MM * 10),
             "breaks": "auto",

@@ -15,6 +15,7 @@ BASS = StaffSizes((2, 2), (1, 1, 1), ((48,), ()), (4, 24, 5, 2, 6, 6), True)
 OPTIONS = {
     "lstm_sizes": (2, 2),
     "keep_probability": 0.7,
+    "outer_keep_probability": 1.0,
     "dense_size": 2,
     "note_input": "multi_hot",
     "composed_scores": True,
@@ -144,6 +145,9 @@ def test_dropout_acts_in_training_between_lstms(batch):
     one_layer = model_of(lstm_sizes=(2,))
     first, second = (one_layer.training_loss(batch, Noise(s), 0)[0] for s in (1, 2))
     assert first == second
+    outer = model_of(lstm_sizes=(2,), outer_keep_probability=0.5)
+    first, second = (outer.training_loss(batch, Noise(s), 0)[0] for s in (1, 2))
+    assert first != second
 
 
 def test_no_event_knows_what_comes_after_it(batch):

@@ -157,11 +157,7 @@ class Windows:
         ]
 
     def _moved(self, piece, staff, rows, semitones):
-        """The rows of a line in another key.
-
-        Notes that are unknown there, and not where they come from, are nothing to be
-        learnt: their class is -1.
-        """
+        """The rows of a line in another key."""
         if not semitones:
             return rows
         classes, clock, around, bits = rows
@@ -170,7 +166,6 @@ class Windows:
             encoding.encode(_label_of(event.pitches, semitones))
             for event in piece.lines[staff]
         ]
-        notes = np.where(np.equal(notes, encoding.unknown), -1, notes)
         return (
             np.stack([notes, classes[:, 1]], 1),
             clock,
