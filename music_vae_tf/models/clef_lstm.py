@@ -190,8 +190,8 @@ class StaffNetwork(keras.Layer):
         """What comes next after one more event [B, ...], and the new states."""
         outputs, news = self.inputs(step), []
         for lstm, state in zip(self.lstms, states):
-            outputs, new = lstm.step(outputs, state)
-            news.append(new)
+            outputs, taken = lstm.step(outputs, state)
+            news.append(taken.state)
         return self._logits(outputs), news
 
     def zero_states(self, batch_size) -> list[State]:
