@@ -76,6 +76,12 @@ def test_a_file_imports_only_from_rooms_that_its_own_may_enter(file):
     assert rooms_imported_by(file) <= MAY_IMPORT.get(room, set())
 
 
+def test_test_files_have_names_of_their_own():
+    """pytest imports them by their names alone."""
+    names = [file.name for file in (REPOSITORY / "tests").rglob("test_*.py")]
+    assert len(names) == len(set(names))
+
+
 def test_every_room_is_in_the_table():
     rooms = {place(file)[0] for file in source_files() if place(file)}
     assert rooms - ANYTHING - {"configs"} <= set(MAY_IMPORT)
