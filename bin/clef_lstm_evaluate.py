@@ -18,6 +18,8 @@ from music_vae_tf.bin.command import LARGEST_SEED, Command, UserError
 from music_vae_tf.bin.progress import progress
 from music_vae_tf.bin.quiet import import_tensorflow
 
+PREDICTORS = ("unigram", "bigram", "clef_lstm")
+
 command = Command("clef_lstm_evaluate", __doc__)
 command.string(
     "run_dir", None, "Where clef_lstm_train has trained a model.", required=True
@@ -63,15 +65,18 @@ def main(flags):
 
 
 def _prediction(model, pieces, split) -> dict:
-    """{staff: {head: {model: {'accuracy', 'nats'}}}}."""
+    """{staff or 'both': {head: {model: {'accuracy', 'nats'}}}}."""
+    from music_vae_tf.analysis.clef_pieces import Prediction
+
     with progress(len(pieces[split]), "Predicting", unit="pieces") as bar:
         expected = []
         for piece in pieces[split]:
             expected.append(model.log_probabilities(piece))
             bar.advance()
-    return {
-        staff: {
-            head: _beside_baselines(
+    results = {staff: {} for staff in (*model.labels, "both")}
+    for head in ("notes", "durations"):
+        by_staff = {
+            staff: _beside_baselines(
                 {
                     name: [model.classes(piece, staff, head) for piece in some]
                     for name, some in pieces.items()
@@ -80,13 +85,20 @@ def _prediction(model, pieces, split) -> dict:
                 split,
                 getattr(model.labels[staff], head).size,
             )
-            for head in ("notes", "durations")
+            for staff in model.labels
         }
-        for staff in model.labels
-    }
+        both = zip(*(found.values() for found in by_staff.values()))
+        by_staff["both"] = dict(zip(PREDICTORS, map(Prediction.joined, both)))
+        for staff, found in by_staff.items():
+            results[staff][head] = {
+                name: {"accuracy": its.accuracy, "nats": its.mean_nats}
+                for name, its in found.items()
+            }
+    return results
 
 
 def _beside_baselines(classes, expected, split, num_classes) -> dict:
+    """A `Prediction` of each of the `PREDICTORS`."""
     from music_vae_tf.analysis.clef_pieces import (
         Bigram,
         Prediction,
@@ -97,15 +109,12 @@ def _beside_baselines(classes, expected, split, num_classes) -> dict:
     test = classes[split]
     unigram = Unigram(classes["train"], num_classes)
     bigram = Bigram.tuned(classes["train"], num_classes, classes["validation"])
-    found = {
-        "unigram": Prediction.joined(map(unigram.predict, test)),
-        "bigram": Prediction.joined(map(bigram.predict, test)),
-        "clef_lstm": Prediction.joined(map(predicted, expected, test)),
-    }
-    return {
-        name: {"accuracy": its.accuracy, "nats": its.mean_nats}
-        for name, its in found.items()
-    }
+    predictions = (
+        map(unigram.predict, test),
+        map(bigram.predict, test),
+        map(predicted, expected, test),
+    )
+    return dict(zip(PREDICTORS, map(Prediction.joined, predictions)))
 
 
 def _prediction_table(results) -> str:
@@ -117,7 +126,7 @@ def _prediction_table(results) -> str:
         for head, found in heads.items():
             cells = "".join(
                 f"{found[name]['accuracy']:>10.1%} {found[name]['nats']:>7.3f}"
-                for name in ("unigram", "bigram", "clef_lstm")
+                for name in PREDICTORS
             )
             lines.append(f"{staff + ' ' + head:<18}{cells}")
     return "\n".join(lines)

@@ -231,6 +231,12 @@ def test_an_evaluation_shows_the_model_beside_its_baselines(
     for words in ("unigram", "bigram", "treble notes", "bass durations", "copied"):
         assert words in said
     numbers = json.loads(output.read_text())
-    bigram = numbers["prediction"]["treble"]["notes"]["bigram"]
-    assert 0 <= bigram["accuracy"] <= 1 and bigram["nats"] > 0
+    treble, bass, both = (
+        numbers["prediction"][staff]["notes"]["bigram"]
+        for staff in ("treble", "bass", "both")
+    )
+    assert 0 <= treble["accuracy"] <= 1 and treble["nats"] > 0
+    for figure in ("accuracy", "nats"):
+        of_staves = sorted([treble[figure], bass[figure]])
+        assert of_staves[0] <= both[figure] <= of_staves[1]
     assert 0 <= numbers["generation"]["made up"]["consonant intervals"] <= 1
