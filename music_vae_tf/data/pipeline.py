@@ -228,10 +228,11 @@ def training_batches(
     Args:
         rows: of each batch, those to make: a worker among several makes its share.
     """
+    num_examples = len(store)
     return _batches(
         store,
         tf.data.Dataset.range(first_step, MAX_STEP),
-        lambda step: _shuffled(_places(step, batch_size)[rows], len(store), seed),
+        lambda step: _shuffled(_places(step, batch_size)[rows], num_examples, seed),
     )
 
 
@@ -279,9 +280,10 @@ def _shuffled(places, num_examples, seed):
 
 
 def _batches(store, steps: tf.data.Dataset, examples_of: Callable) -> tf.data.Dataset:
-    gather = _gatherer(store)
+    # No function that the data set keeps may know the store: TensorFlow has its arrays.
+    gather, layouts = _gatherer(store), store.layouts
     return steps.map(
-        _as_it_is(lambda step: _unfold(store.layouts, *gather(examples_of(step)))),
+        _as_it_is(lambda step: _unfold(layouts, *gather(examples_of(step)))),
         num_parallel_calls=tf.data.AUTOTUNE,
         deterministic=True,
     ).prefetch(tf.data.AUTOTUNE)
@@ -293,7 +295,7 @@ def _gatherer(store: ExampleStore) -> Callable:
         arrays = {name: tf.constant(array) for name, array in store.arrays.items()}
         starts, ends = tf.constant(store.starts[:-1]), tf.constant(store.starts[1:])
         lengths = tf.constant(store.lengths)
-    steps = np.unique(np.diff(store.starts))
+    steps, layouts = np.unique(np.diff(store.starts)), store.layouts
 
     def gather(examples):
         first, end = tf.gather(starts, examples), tf.gather(ends, examples)
@@ -302,7 +304,7 @@ def _gatherer(store: ExampleStore) -> Callable:
         rows = first[:, None] + tf.range(longest, dtype=tf.int64)
         padded = {
             name: _rows_before(end, rows, arrays[name], layout.padding)
-            for name, layout in store.layouts.items()
+            for name, layout in layouts.items()
         }
         return padded, tf.gather(lengths, examples)
 
