@@ -27,7 +27,7 @@ from music_vae_tf.losses import step_mask
 from music_vae_tf.models.composed import Composed
 from music_vae_tf.models.encoders import time_major
 from music_vae_tf.models.lanes import in_lanes, lanes
-from music_vae_tf.models.lstm import BidirectionalStack, LSTMStack, Recording, sizes
+from music_vae_tf.models.lstm import BidirectionalStack, LSTMStack, Recording
 from music_vae_tf.models.noise import Noise
 from music_vae_tf.models.tally import merge_tallies
 
@@ -239,7 +239,7 @@ class LstmDecoder(Composed, Decoder):
         The samples carry no gradient: it is that of teacher forcing on them.
         """
         previous, controls = time_major(previous), time_major(controls)
-        num_steps, batch_size, _ = sizes(previous)
+        num_steps, batch_size = tf.unstack(tf.shape(previous)[:2])
         factors = self.stack.dropout_factors(num_steps, batch_size, dropout)
         take_step = self._dropping_step(z, controls, factors)
         draws = noise.fold("choice").uniform([num_steps, batch_size, 1], batch_axis=1)

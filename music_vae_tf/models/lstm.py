@@ -106,7 +106,12 @@ def lstm_sequence(
         input_kernel, recurrent_kernel = tf.split(
             kernel, [inputs.shape[-1], c.shape[-1]]
         )
-        recorded = recording or _forward(inputs, constant_gates, State(c, h), kernel)
+        recorded = recording or _forward(
+            tf.tensordot(inputs, input_kernel, 1),
+            constant_gates,
+            State(c, h),
+            recurrent_kernel,
+        )
         outputs = recorded.outputs.stack()
 
         def gradient(d_outputs, d_c, d_h):
@@ -153,12 +158,16 @@ def last_output(inputs, lengths, constant_gates, kernel, dtype=tf.float32):
     return state.h
 
 
-def _forward(inputs, constant_gates, initial, kernel) -> Recording:
-    steps, units = tf.shape(inputs)[0], initial.h.shape[-1]
-    product_of = _step_products(inputs, kernel, units)
+def _forward(input_gates, constant_gates, initial, recurrent_kernel) -> Recording:
+    steps = tf.shape(input_gates)[0]
+    dtype = recurrent_kernel.dtype
+    inputs = _unstack(input_gates)
 
     def step(t, state, recording):
-        products = product_of(t, tf.cast(state.h, kernel.dtype))
+        products = [
+            inputs.read(t),
+            tf.matmul(tf.cast(state.h, dtype), recurrent_kernel),
+        ]
         gates = tf.add_n([constant_gates, *(tf.cast(p, tf.float32) for p in products)])
         taken = lstm_step(gates, state)
         return t + 1, taken.state, recording.with_step(t, taken)
@@ -169,21 +178,6 @@ def _forward(inputs, constant_gates, initial, kernel) -> Recording:
         (tf.constant(0), initial, Recording.starting(steps, initial)),
     )
     return recording
-
-
-def _step_products(inputs, kernel, units):
-    """A function of (t, h): products [B, 4 U] that add up to [x, h] times the kernel.
-
-    The product of all inputs is one before the loop; but where inputs are narrow, its
-    result, four times as wide as the units, takes longer to write and to read again
-    than the inputs take as more columns of the product with h.
-    """
-    if 2 * inputs.shape[-1] <= units:
-        narrow = _unstack(inputs)
-        return lambda t, h: [tf.concat([narrow.read(t), h], axis=-1) @ kernel]
-    input_kernel, recurrent_kernel = tf.split(kernel, [inputs.shape[-1], units])
-    products = _unstack(tf.tensordot(inputs, input_kernel, 1))
-    return lambda t, h: [products.read(t), h @ recurrent_kernel]
 
 
 def _backward(d_outputs, d_final, recording, recurrent_kernel):
@@ -263,15 +257,6 @@ def side_by_side(parts):
         for part in parts
     ]
     return tf.concat(repeated, axis=-1)
-
-
-def sizes(tensor) -> list:
-    """Of all axes: numbers where they are known, so that whoever draws for them meets
-    others who draw the same; tensors otherwise."""
-    return [
-        static or dynamic
-        for static, dynamic in zip(tensor.shape, tf.unstack(tf.shape(tensor)))
-    ]
 
 
 def dropout_factors(shape, keep_probability, noise: Noise | None):
@@ -476,7 +461,7 @@ class LSTMStack(keras.Layer):
 
         recordings: one of each layer, where these steps have been taken.
         """
-        steps, batch_size, _ = sizes(parts[0])
+        steps, batch_size = tf.unstack(tf.shape(parts[0])[:2])
         factors = self.dropout_factors(steps, batch_size, dropout)
         recordings = recordings or [None] * len(self.layers)
         finals = []
@@ -578,7 +563,7 @@ class LSTMPair(keras.Layer):
 
     def _run(self, layer, inputs, lengths, dropout):
         factors = dropout_factors(
-            sizes(inputs),
+            tf.shape(inputs),
             self.keep_probability,
             dropout and dropout.fold(layer.name),
         )

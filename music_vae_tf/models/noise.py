@@ -66,7 +66,7 @@ class Noise:
         if self._parts == 1:
             return draw(shape, self._seed, alg=ALGORITHM)
         # All of the batch is drawn, and one part of it kept.
-        shape = [*shape] if isinstance(shape, list) else tf.unstack(shape)
+        shape = tf.unstack(tf.convert_to_tensor(shape))
         size = shape[batch_axis]
         shape[batch_axis] = size * self._parts
         first = tf.cast(self._part, tf.int32) * size
