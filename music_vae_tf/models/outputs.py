@@ -134,8 +134,26 @@ class Bernoulli(Output):
         return noise.bernoulli(tf.sigmoid(logits))
 
 
+class GrooveColumns(Output):
+    """Hits, velocities and offsets side by side, each with a loss of its own."""
+
+    @abc.abstractmethod
+    def _terms(self, parameters, targets):
+        """The losses of hits, velocities and offsets: [..., P], [..., D] -> [...]."""
+
+    def loss(self, parameters, targets):
+        return tf.add_n(self._terms(parameters, targets))
+
+    def tallies(self, parameters, targets, weights):
+        names = ("hits_loss", "velocities_loss", "offsets_loss")
+        return {
+            f"metrics/{name}": Tally.of_steps(losses, weights)
+            for name, losses in zip(names, self._terms(parameters, targets))
+        }
+
+
 @keras.saving.register_keras_serializable("music_vae_tf")
-class Groove(Output):
+class Groove(GrooveColumns):
     """Drum hits with velocities in [0, 1] and offsets in [-1, 1], a third of D each.
 
     Gillick et al. 2019, "Learning to Groove with Inverse Sequence Transformations".
@@ -164,16 +182,6 @@ class Groove(Output):
             )
         ]
 
-    def loss(self, parameters, targets):
-        return tf.add_n(self._terms(parameters, targets))
-
-    def tallies(self, parameters, targets, weights):
-        names = ("hits_loss", "velocities_loss", "offsets_loss")
-        return {
-            f"metrics/{name}": Tally.of_steps(losses, weights)
-            for name, losses in zip(names, self._terms(parameters, targets))
-        }
-
     def sample(self, parameters, temperature, noise):
         hits, velocities, offsets = tf.split(parameters, 3, axis=-1)
         # The temperature touches the hits alone; the others are emitted with or without
@@ -190,7 +198,7 @@ class Groove(Output):
 
 
 @keras.saving.register_keras_serializable("music_vae_tf")
-class GrooveAsChances(Output):
+class GrooveAsChances(GrooveColumns):
     """The columns of `Groove`, all of them taken for chances: a loss to compare with.
 
     A velocity v, and an offset o as (o + 1) / 2, are truths t between 0 and 1, and a
@@ -217,16 +225,6 @@ class GrooveAsChances(Output):
             )
             for truth, logits in zip(truths, tf.split(parameters, 3, axis=-1))
         ]
-
-    def loss(self, parameters, targets):
-        return tf.add_n(self._terms(parameters, targets))
-
-    def tallies(self, parameters, targets, weights):
-        names = ("hits_loss", "velocities_loss", "offsets_loss")
-        return {
-            f"metrics/{name}": Tally.of_steps(losses, weights)
-            for name, losses in zip(names, self._terms(parameters, targets))
-        }
 
     def sample(self, parameters, temperature, noise):
         hits, velocities, offsets = tf.split(parameters, 3, axis=-1)
