@@ -282,11 +282,15 @@ def _shuffled(places, num_examples, seed):
 def _batches(store, steps: tf.data.Dataset, examples_of: Callable) -> tf.data.Dataset:
     # No function that the data set keeps may know the store: TensorFlow has its arrays.
     gather, layouts = _gatherer(store), store.layouts
-    return steps.map(
+    options = tf.data.Options()
+    # To rewrite a data set of two stages, tf.data would copy all examples once more.
+    options.experimental_optimization.apply_default_optimizations = False
+    batches = steps.map(
         _as_it_is(lambda step: _unfold(layouts, *gather(examples_of(step)))),
         num_parallel_calls=tf.data.AUTOTUNE,
         deterministic=True,
-    ).prefetch(tf.data.AUTOTUNE)
+    )
+    return batches.prefetch(tf.data.AUTOTUNE).with_options(options)
 
 
 def _gatherer(store: ExampleStore) -> Callable:
