@@ -10,6 +10,7 @@ import os
 import sys
 import tempfile
 
+from music_vae_tf.bin import quiet
 from music_vae_tf.bin.benchmark_magenta import measure, say
 
 
@@ -169,5 +170,6 @@ def encode(config, number, batch_size, length, checkpoint):
 
 
 if __name__ == "__main__":
+    quiet.import_tensorflow()  # as all commands do
     workload, options = sys.argv[1:]
     globals()[workload](**json.loads(options))
