@@ -15,8 +15,9 @@ import numpy as np
 import tensorflow as tf
 
 from music_vae_tf.batch import Batch
-from music_vae_tf.models.lstm import LSTMLayer, State, dropout_factors
+from music_vae_tf.models.lstm import LSTMLayer, dropout_factors
 from music_vae_tf.models.noise import Noise
+from music_vae_tf.models.recurrence import State
 from music_vae_tf.models.tally import Tally
 from music_vae_tf.models.trainable import Trainable
 

@@ -27,8 +27,9 @@ from music_vae_tf.losses import step_mask
 from music_vae_tf.models.composed import Composed
 from music_vae_tf.models.encoders import time_major
 from music_vae_tf.models.lanes import in_lanes, lanes
-from music_vae_tf.models.lstm import BidirectionalStack, LSTMStack, Recording
+from music_vae_tf.models.lstm import BidirectionalStack, LSTMStack
 from music_vae_tf.models.noise import Noise
+from music_vae_tf.models.recurrence import Recording
 from music_vae_tf.models.tally import merge_tallies
 
 
@@ -130,7 +131,7 @@ class LstmDecoder(Composed, Decoder):
         outputs, states = self.stack.sequence(
             parts, self.stack.states_from(z), dropout, recordings
         )
-        parameters = self.projection(time_major(outputs))
+        parameters = time_major(self.projection(outputs))
         mask = step_mask(lengths, tf.shape(targets)[1])
         return Reconstruction(
             self.output_.loss(parameters, targets) * mask,
@@ -251,7 +252,7 @@ class LstmDecoder(Composed, Decoder):
             sample = self.output_.sample(self.projection(output), None, noise.fold(t))
             return (
                 *(t + 1, sample, [taken.state for taken in steps], rows.write(t, row)),
-                [r.with_step(t, taken) for r, taken in zip(recordings, steps)],
+                [r.with_step(taken) for r, taken in zip(recordings, steps)],
             )
 
         states = self.stack.states_from(z)

@@ -1,245 +1,26 @@
-"""The recurrent core: one LSTM step, its gradient over a sequence, layers and stacks.
+"""LSTM layers and stacks.
 
-Sequences are time-major, [T, B, D], in this file. Weights lie as Magenta keeps them:
-one kernel for `[x, h]`, gates in the order i, g, f, o (g is the candidate, which others
-call c or j), and 1 added to the forget gate at run time.
+Sequences are time-major, [T, B, D], in this file. Weights lie as Magenta keeps them
+(see `recurrence`), and 1 is added to the forget gate at run time.
 """
 
 from __future__ import annotations
-
-from typing import NamedTuple
 
 import keras
 import tensorflow as tf
 
 from music_vae_tf.models.noise import Noise
+from music_vae_tf.models.recurrence import (
+    Recording,
+    State,
+    Step,
+    last_output,
+    lstm_sequence,
+    lstm_step,
+    matrix_product,
+)
 
 FORGET_BIAS = 1.0
-
-
-class State(NamedTuple):
-    """What one LSTM layer remembers: cell and output, [B, U] each."""
-
-    c: tf.Tensor
-    h: tf.Tensor
-
-
-class Step(NamedTuple):
-    """One step of an LSTM layer: activated gates, the state after it; [B, U] each."""
-
-    i: tf.Tensor
-    g: tf.Tensor
-    f: tf.Tensor
-    o: tf.Tensor
-    state: State
-
-
-def lstm_step(gates, state: State) -> Step:
-    """One step of an LSTM (Hochreiter and Schmidhuber 1997; Gers et al. 2000).
-
-        [i, g, f, o] = x W + b + h U
-        c' = sigmoid(f) * c + sigmoid(i) * tanh(g)
-        h' = sigmoid(o) * tanh(c')
-
-    gates: x W + b + h U with the forget bias in it, [B, 4 U].
-    """
-    i, g, f, o = tf.split(gates, 4, axis=-1)
-    i, g, f, o = tf.sigmoid(i), tf.tanh(g), tf.sigmoid(f), tf.sigmoid(o)
-    c = f * state.c + i * g
-    return Step(i, g, f, o, State(c, o * tf.tanh(c)))
-
-
-class Recording(NamedTuple):
-    """All steps of a layer, as the way back needs them: TensorArrays of T times [B, U],
-    and of T + 1 cells, the first of them before the first step."""
-
-    i: tf.TensorArray
-    g: tf.TensorArray
-    f: tf.TensorArray
-    o: tf.TensorArray
-    cells: tf.TensorArray
-    outputs: tf.TensorArray
-
-    @classmethod
-    def starting(cls, num_steps, initial: State) -> Recording:
-        """An empty one of a layer that starts from a state."""
-        arrays = {name: _array(num_steps, initial.c) for name in cls._fields}
-        arrays["cells"] = _array(num_steps + 1, initial.c).write(0, initial.c)
-        return cls(**arrays)
-
-    def with_step(self, t, step: Step) -> Recording:
-        """The recording with step number t."""
-        return Recording(
-            self.i.write(t, step.i),
-            self.g.write(t, step.g),
-            self.f.write(t, step.f),
-            self.o.write(t, step.o),
-            self.cells.write(t + 1, step.state.c),
-            self.outputs.write(t, step.state.h),
-        )
-
-
-def lstm_sequence(
-    inputs,
-    constant_gates,
-    initial: State,
-    kernel,
-    dtype=tf.float32,
-    recording: Recording | None = None,
-):
-    """All steps of an LSTM over inputs [T, B, D].
-
-    constant_gates: [B, 4 U], what every step adds to its gates: bias, forget bias, and
-    the product of inputs that do not change over time. kernel: [D + U, 4 U]. dtype: of
-    the matrix products; all else is float32. recording: of these same steps, where they
-    have been taken already. Returns the outputs [T, B, U] and the final state.
-
-    The gradient is written out: the loop back through time yields only the gradients of
-    the gates, and that of the kernel, a sum over all steps, is one matrix product after
-    it.
-    """
-
-    @tf.custom_gradient
-    def run(inputs, constant_gates, c, h, kernel):
-        steps = tf.shape(inputs)[0]
-        inputs, kernel = tf.cast(inputs, dtype), tf.cast(kernel, dtype)
-        input_kernel, recurrent_kernel = tf.split(
-            kernel, [inputs.shape[-1], c.shape[-1]]
-        )
-        recorded = recording or _forward(
-            tf.tensordot(inputs, input_kernel, 1),
-            constant_gates,
-            State(c, h),
-            recurrent_kernel,
-        )
-        outputs = recorded.outputs.stack()
-
-        def gradient(d_outputs, d_c, d_h):
-            d_gates, d_constant, d_initial = _backward(
-                d_outputs, State(d_c, d_h), recorded, recurrent_kernel
-            )
-            before = tf.concat([h[None], outputs[:-1]], axis=0)
-            read = tf.concat([inputs, tf.cast(before, dtype)], axis=-1)
-            d_kernel = tf.matmul(_flat(read), _flat(d_gates), transpose_a=True)
-            d_inputs = tf.tensordot(d_gates, input_kernel, [[2], [1]])
-            return (
-                tf.cast(d_inputs, tf.float32),
-                d_constant,
-                *d_initial,
-                tf.cast(d_kernel, tf.float32),
-            )
-
-        return (outputs, recorded.cells.read(steps), outputs[-1]), gradient
-
-    outputs, c, h = run(inputs, constant_gates, *initial, kernel)
-    return outputs, State(c, h)
-
-
-def last_output(inputs, lengths, constant_gates, kernel, dtype=tf.float32):
-    """The output of an LSTM's last step, [B, U], of inputs [T, B, D] of the given
-    lengths [B]; zeros for an example of length 0.
-
-    Records nothing on the way, so it is quicker than `lstm_sequence`, and TensorFlow's
-    own gradient of it slower.
-    """
-    steps, batch_size = tf.unstack(tf.shape(inputs)[:2])
-    kernel = tf.cast(kernel, dtype)
-    zeros = tf.zeros([batch_size, kernel.shape[1] // 4])
-
-    def step(t, state):
-        read = tf.concat([inputs[t], state.h], axis=-1)
-        new = lstm_step(matrix_product(read, kernel, dtype) + constant_gates, state)
-        counts = (t < lengths)[:, None]
-        return t + 1, State(*(tf.where(counts, *c) for c in zip(new.state, state)))
-
-    _, state = tf.while_loop(
-        lambda t, _: t < steps, step, (tf.constant(0), State(zeros, zeros))
-    )
-    return state.h
-
-
-def _forward(input_gates, constant_gates, initial, recurrent_kernel) -> Recording:
-    steps = tf.shape(input_gates)[0]
-    dtype = recurrent_kernel.dtype
-    inputs = _unstack(input_gates)
-
-    def step(t, state, recording):
-        products = [
-            inputs.read(t),
-            tf.matmul(tf.cast(state.h, dtype), recurrent_kernel),
-        ]
-        gates = tf.add_n([constant_gates, *(tf.cast(p, tf.float32) for p in products)])
-        taken = lstm_step(gates, state)
-        return t + 1, taken.state, recording.with_step(t, taken)
-
-    *_, recording = tf.while_loop(
-        lambda t, *_: t < steps,
-        step,
-        (tf.constant(0), initial, Recording.starting(steps, initial)),
-    )
-    return recording
-
-
-def _backward(d_outputs, d_final, recording, recurrent_kernel):
-    """Gradients of the gates before activation [T, B, 4 U], in the kernel's type; of
-    the constant gates, their sum over time [B, 4 U]; and of the initial state."""
-    steps = tf.shape(d_outputs)[0]
-    dtype = recurrent_kernel.dtype
-    d_outputs = _unstack(d_outputs)
-    # Transposed once: a product that is asked to do it does it anew at every step.
-    transposed = tf.transpose(recurrent_kernel)
-    sigmoid_gradient, tanh_gradient = tf.raw_ops.SigmoidGrad, tf.raw_ops.TanhGrad
-
-    def step(t, d_c, d_h, d_constant, d_gates_array):
-        i, g, f, o = (array.read(t) for array in recording[:4])
-        tanh_c = tf.tanh(recording.cells.read(t + 1))
-        d_h += d_outputs.read(t)
-        d_c += tanh_gradient(y=tanh_c, dy=d_h * o)
-        d_gates = tf.concat(
-            [
-                sigmoid_gradient(y=i, dy=d_c * g),
-                tanh_gradient(y=g, dy=d_c * i),
-                sigmoid_gradient(y=f, dy=d_c * recording.cells.read(t)),
-                sigmoid_gradient(y=o, dy=d_h * tanh_c),
-            ],
-            axis=-1,
-        )
-        factor = tf.cast(d_gates, dtype)
-        d_h = tf.cast(tf.matmul(factor, transposed), tf.float32)
-        d_gates_array = d_gates_array.write(t, factor)
-        return t - 1, d_c * f, d_h, d_constant + d_gates, d_gates_array
-
-    d_constant = tf.repeat(tf.zeros_like(d_final.c), 4, axis=-1)
-    _, d_c, d_h, d_constant, d_gates = tf.while_loop(
-        lambda t, *_: t >= 0,
-        step,
-        (
-            *(steps - 1, *d_final, d_constant),
-            _array(steps, tf.cast(d_constant, dtype)),
-        ),
-    )
-    return d_gates.stack(), d_constant, State(d_c, d_h)
-
-
-def _array(num_steps, like):
-    return tf.TensorArray(
-        like.dtype, num_steps, element_shape=like.shape, clear_after_read=False
-    )
-
-
-def _unstack(tensor):
-    return _array(tf.shape(tensor)[0], tensor[0]).unstack(tensor)
-
-
-def _flat(sequence):
-    """[T, B, D] -> [T * B, D]."""
-    return tf.reshape(sequence, [-1, sequence.shape[-1]])
-
-
-def matrix_product(tensor, matrix, dtype):
-    """[..., D] times [D, E] in `dtype`, as float32 [..., E]."""
-    product = tf.tensordot(tf.cast(tensor, dtype), tf.cast(matrix, dtype), 1)
-    return tf.cast(product, tf.float32)
 
 
 def step_mask(lengths, steps):
@@ -371,7 +152,7 @@ class LSTMLayer(keras.Layer):
                 varying_rows.append(part_rows)
         return lstm_sequence(
             varying[0] if len(varying) == 1 else tf.concat(varying, axis=-1),
-            tf.broadcast_to(gates, [tf.shape(varying[0])[1], 4 * self.units]),
+            gates,
             initial,
             tf.concat([*varying_rows, recurrent_rows], axis=0),
             self.compute_dtype,
@@ -388,7 +169,7 @@ class LSTMLayer(keras.Layer):
     def step_from_gates(self, input_gates, state: State):
         """One step from `input_gates` [B, 4 U], of a layer that is not residual."""
         recurrence = matrix_product(state.h, self.recurrent_kernel, self.compute_dtype)
-        taken = lstm_step(input_gates + recurrence, state)
+        taken = lstm_step(tf.split(input_gates + recurrence, 4, axis=-1), state)
         return taken.state.h, taken
 
     def _carried(self, inputs):

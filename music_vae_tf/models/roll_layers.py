@@ -14,7 +14,7 @@ from typing import NamedTuple
 import keras
 import tensorflow as tf
 
-from music_vae_tf.models.lstm import State, lstm_step
+from music_vae_tf.models.recurrence import State, lstm_step
 
 KERNEL, STRIDE, PADDING = 3, 2, 1
 SILENCE_LOGIT = 5.0
@@ -189,7 +189,8 @@ class TwoBiasLstm(RollLayer):
         state = State(zeros, zeros)
         for step in range(self.steps):  # a few
             recurrence = state.h @ self.recurrent_kernel
-            state = lstm_step(gates[:, step] + recurrence, state).state
+            of_step = tf.split(gates[:, step] + recurrence, 4, axis=-1)
+            state = lstm_step(of_step, state).state
         return state.h
 
     def row(self):

@@ -4,13 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from music_vae_tf.models.lstm import (
-    BidirectionalStack,
-    LSTMStack,
-    State,
-    lstm_sequence,
-)
+from music_vae_tf.models.lstm import BidirectionalStack, LSTMStack
 from music_vae_tf.models.noise import Noise
+from music_vae_tf.models.recurrence import State, lstm_sequence
 
 T, B, D, U = 5, 3, 4, 2
 

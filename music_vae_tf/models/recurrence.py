@@ -1,0 +1,345 @@
+"""The recurrent core: one LSTM step, and its gradient over a sequence.
+
+Sequences are time-major, [T, B, D]. Weights lie as Magenta keeps them: one kernel for
+`[x, h]`, gates in the order i, g, f, o (g is the candidate, which others call c or j).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+
+class State(NamedTuple):
+    """What one LSTM layer remembers: cell and output, [B, U] each."""
+
+    c: tf.Tensor
+    h: tf.Tensor
+
+
+class Step(NamedTuple):
+    """One step of an LSTM layer: activated gates, the state after it; [B, U] each."""
+
+    i: tf.Tensor
+    g: tf.Tensor
+    f: tf.Tensor
+    o: tf.Tensor
+    state: State
+
+
+def lstm_step(gates, state: State) -> Step:
+    """One step of an LSTM (Hochreiter and Schmidhuber 1997; Gers et al. 2000).
+
+        [i, g, f, o] = x W + b + h U
+        c' = sigmoid(f) * c + sigmoid(i) * tanh(g)
+        h' = sigmoid(o) * tanh(c')
+
+    gates: x W + b + h U with the forget bias in it, as four tensors [B, U].
+    """
+    i, g, f, o = gates
+    i, g, f, o = tf.sigmoid(i), tf.tanh(g), tf.sigmoid(f), tf.sigmoid(o)
+    c = f * state.c + i * g
+    return Step(i, g, f, o, State(c, o * tf.tanh(c)))
+
+
+class Recording(NamedTuple):
+    """All steps of a layer, as the way back needs them.
+
+    Handles of TensorFlow's lists: T tensors [B, U], of cells T + 1, the first of them
+    before the first step. On the way back each is taken off its list when it is needed,
+    and its memory is free again.
+    """
+
+    i: tf.Tensor
+    g: tf.Tensor
+    f: tf.Tensor
+    o: tf.Tensor
+    cells: tf.Tensor
+    outputs: tf.Tensor
+
+    @classmethod
+    def starting(cls, num_steps, initial: State) -> Recording:
+        """An empty one of a layer that starts from a state."""
+        lists = {name: _empty(num_steps, initial.c) for name in cls._fields}
+        lists["cells"] = _pushed(_empty(num_steps + 1, initial.c), initial.c)
+        return cls(**lists)
+
+    def with_step(self, step: Step) -> Recording:
+        """The recording with one more step."""
+        return Recording(
+            _pushed(self.i, step.i),
+            _pushed(self.g, step.g),
+            _pushed(self.f, step.f),
+            _pushed(self.o, step.o),
+            _pushed(self.cells, step.state.c),
+            _pushed(self.outputs, step.state.h),
+        )
+
+    def without_step(self, like) -> tuple[Recording, list]:
+        """The recording without its last step, of which only the cell is left; gates of
+        that step, and the cell before it."""
+        *gates, cells, outputs = self
+        (*gates, cells), tensors = zip(
+            *(_popped(handle, like) for handle in (*gates, cells))
+        )
+        *taken, before = tensors
+        return Recording(*gates, cells, outputs), [*taken, before]
+
+
+def lstm_sequence(
+    inputs,
+    constant_gates,
+    initial: State,
+    kernel,
+    dtype=tf.float32,
+    recording: Recording | None = None,
+):
+    """All steps of an LSTM over inputs [T, B, D].
+
+    constant_gates: [4 U] or [B, 4 U], what every step adds to its gates: bias, forget
+    bias, and the product of inputs that do not change over time. kernel: [D + U, 4 U].
+    dtype: of the matrix products; all else is float32. recording: of these same steps,
+    where they have been taken already. Returns the outputs [T, B, U] and the final
+    state.
+
+    The gradient is written out: the loop back through time yields only the gradients of
+    the gates, and that of the kernel, a sum over all steps, is one matrix product after
+    each half of it. (While one core is at that of the later half, the loop goes on; and
+    only half of the gates' gradients are there at once.)
+    """
+
+    @tf.custom_gradient
+    def run(inputs, constant_gates, c, h, kernel):
+        gates = _Gates(inputs, constant_gates, kernel, dtype)
+        if recording is None:
+            recorded, reads = _forward(gates, State(c, h))
+            outputs = _stacked(recorded.outputs, h)
+        else:
+            recorded = recording
+            outputs = _stacked(recorded.outputs, h)
+            reads = gates.all_read(tf.concat([h[None], outputs[:-1]], axis=0))
+        steps = tf.shape(inputs)[0]
+
+        def gradient(d_outputs, d_c, d_h):
+            middle, left = steps // 2, recorded
+            d_initial, halves = State(d_c, d_h), []
+            for half in (slice(middle, None), slice(None, middle)):
+                d_gates, d_initial, left = _backward(
+                    d_outputs[half], d_initial, left, gates.recurrent_kernel
+                )
+                halves.append(gates.gradients(reads[half], d_gates))
+            later, earlier = halves
+            return (
+                tf.concat([earlier.inputs, later.inputs], axis=0),
+                earlier.constant_gates + later.constant_gates,
+                *d_initial,
+                earlier.kernel + later.kernel,
+            )
+
+        return (outputs, _at(recorded.cells, steps, c), outputs[-1]), gradient
+
+    outputs, c, h = run(inputs, constant_gates, *initial, kernel)
+    return outputs, State(c, h)
+
+
+def last_output(inputs, lengths, constant_gates, kernel, dtype=tf.float32):
+    """The output of an LSTM's last step, [B, U], of inputs [T, B, D] of the given
+    lengths [B]; zeros for an example of length 0. It starts from zeros.
+
+    Records nothing on the way, so it is quicker than `lstm_sequence`, and TensorFlow's
+    own gradient of it slower.
+    """
+    steps, batch_size = tf.unstack(tf.shape(inputs)[:2])
+    gates = _Gates(inputs, constant_gates, kernel, dtype)
+    zeros = tf.zeros([batch_size, gates.recurrent_kernel.shape[0]])
+
+    def step(t, state, last):
+        state = lstm_step(gates.at(gates.read(t, state.h)), state).state
+        is_last = (t == lengths - 1)[:, None]
+        return t + 1, state, tf.where(is_last, state.h, last)
+
+    *_, last = tf.while_loop(
+        lambda t, *_: t < steps, step, (tf.constant(0), State(zeros, zeros), zeros)
+    )
+    return last
+
+
+class _Gates:
+    """The gates of all steps of `lstm_sequence`, before activation.
+
+    A step reads `[x, 1, h]`: constant gates that all examples have in common are the
+    kernel's row for the 1. Where each example has its own, it reads `[x, h]`, and they
+    are added.
+    """
+
+    def __init__(self, inputs, constant_gates, kernel, dtype):
+        self._inputs, kernel = tf.cast(inputs, dtype), tf.cast(kernel, dtype)
+        self._dtype = dtype
+        self._size = kernel.shape[1] // 4
+        self._input_kernel, self.recurrent_kernel = tf.split(
+            kernel, [inputs.shape[-1], self._size]
+        )
+        self._is_shared = constant_gates.shape.rank == 1
+        self._ones = tf.ones(
+            [*tf.unstack(tf.shape(inputs)[:2]), self._is_shared], dtype
+        )
+        if not self._is_shared:
+            self._kernel, self._added = _by_gate(kernel), _by_gate(constant_gates)
+            return
+        row, self._added = constant_gates[None], None
+        if dtype != tf.float32:  # in which too little would be left of a bias
+            row, self._added = tf.zeros_like(row, dtype), _by_gate(row)
+        self._kernel = _by_gate(
+            tf.concat([self._input_kernel, row, self.recurrent_kernel], axis=0)
+        )
+
+    @property
+    def num_steps(self):
+        return tf.shape(self._inputs)[0]
+
+    def read(self, t, h):
+        """What step t reads, [B, D + 1 + U], after a step with the output h."""
+        h = tf.cast(h, self._dtype)
+        return tf.concat([self._inputs[t], self._ones[t], h], axis=-1)
+
+    def all_read(self, before):
+        """What all steps read, [T, B, D + 1 + U]; before: the outputs before each."""
+        before = tf.cast(before, self._dtype)
+        return tf.concat([self._inputs, self._ones, before], axis=-1)
+
+    def at(self, read):
+        """i, g, f, o of a step, [B, U] each."""
+        # One after the other, [4, B, U]: so each is there without being copied.
+        gates = tf.cast(tf.matmul(read[None], self._kernel), tf.float32)
+        # Never a sum of three: TensorFlow adds those up in the order in which they are
+        # ready, and the last bit would be another every time.
+        return tf.unstack(gates if self._added is None else gates + self._added)
+
+    def gradients(self, reads, d_gates) -> _Gradients:
+        """Those of some steps; d_gates: in the products' type, [T, B, 4 U]."""
+        d_rows = tf.matmul(_flat(reads), _flat(d_gates), transpose_a=True)
+        d_inputs = tf.tensordot(d_gates, self._input_kernel, [[2], [1]])
+        of_inputs, of_ones, of_state = tf.split(
+            tf.cast(d_rows, tf.float32),
+            [self._inputs.shape[-1], self._is_shared, self._size],
+        )
+        return _Gradients(
+            tf.cast(d_inputs, tf.float32),
+            of_ones[0]
+            if self._is_shared
+            else tf.reduce_sum(tf.cast(d_gates, tf.float32), axis=0),
+            tf.concat([of_inputs, of_state], axis=0),
+        )
+
+
+class _Gradients(NamedTuple):
+    """Of what `lstm_sequence` is given, by some of its steps."""
+
+    inputs: tf.Tensor  # of these steps alone
+    constant_gates: tf.Tensor
+    kernel: tf.Tensor
+
+
+def _forward(gates: _Gates, initial: State):
+    """All steps: a recording, and what they read, [T, B, D + 1 + U]."""
+
+    def step(t, state, recording, reads):
+        read = gates.read(t, state.h)
+        taken = lstm_step(gates.at(read), state)
+        return t + 1, taken.state, recording.with_step(taken), _pushed(reads, read)
+
+    steps, first = gates.num_steps, gates.read(0, initial.h)
+    start = Recording.starting(steps, initial), _empty(steps, first)
+    *_, recording, reads = tf.while_loop(
+        lambda t, *_: t < steps, step, (tf.constant(0), initial, *start)
+    )
+    return recording, _stacked(reads, first)
+
+
+def _backward(d_outputs, d_final, recording, recurrent_kernel):
+    """Back over as many steps as d_outputs [T, B, U] has, the last of the recording.
+
+    Returns gradients of the gates before activation [T, B, 4 U], in the kernel's type;
+    of the state before these steps; and the recording without them.
+    """
+    steps, dtype = tf.shape(d_outputs)[0], recurrent_kernel.dtype
+    # Transposed once: a product that is asked to do it does it anew at every step.
+    transposed = tf.transpose(recurrent_kernel)
+    sigmoid_gradient, tanh_gradient = tf.raw_ops.SigmoidGrad, tf.raw_ops.TanhGrad
+
+    def step(t, d_c, d_h, c, recording, d_gates_array):
+        recording, (i, g, f, o, before) = recording.without_step(c)
+        tanh_c = tf.tanh(c)
+        d_h += d_outputs[t]
+        d_c += tanh_gradient(y=tanh_c, dy=d_h * o)
+        d_gates = [
+            sigmoid_gradient(y=i, dy=d_c * g),
+            tanh_gradient(y=g, dy=d_c * i),
+            sigmoid_gradient(y=f, dy=d_c * before),
+            sigmoid_gradient(y=o, dy=d_h * tanh_c),
+        ]
+        d_gates = tf.concat([tf.cast(gate, dtype) for gate in d_gates], axis=-1)
+        d_h = tf.cast(tf.matmul(d_gates, transposed), tf.float32)
+        d_gates_array = d_gates_array.write(t, d_gates)
+        return t - 1, d_c * f, d_h, before, recording, d_gates_array
+
+    cells, c = _popped(recording.cells, d_final.c)
+    d_gates_array = tf.TensorArray(
+        dtype, steps, element_shape=[d_final.c.shape[0], transposed.shape[0]]
+    )
+    _, d_c, d_h, c, left, d_gates_array = tf.while_loop(
+        lambda t, *_: t >= 0,
+        step,
+        (steps - 1, *d_final, c, recording._replace(cells=cells), d_gates_array),
+    )
+    left = left._replace(cells=_pushed(left.cells, c))
+    return d_gates_array.stack(), State(d_c, d_h), left
+
+
+def matrix_product(tensor, matrix, dtype):
+    """[..., D] times [D, E] in `dtype`, as float32 [..., E]."""
+    product = tf.tensordot(tf.cast(tensor, dtype), tf.cast(matrix, dtype), 1)
+    return tf.cast(product, tf.float32)
+
+
+def _by_gate(columns):
+    """[D, 4 U] -> [4, D, U]."""
+    return tf.stack(tf.split(columns, 4, axis=1))
+
+
+def _flat(sequence):
+    """[T, B, D] -> [T * B, D]."""
+    return tf.reshape(sequence, [-1, sequence.shape[-1]])
+
+
+# TensorFlow's lists of tensors that are like each other. (A TensorArray is one, but
+# keeps what was read until the loop is over.)
+
+
+def _kind(like):
+    shape = [-1 if size is None else size for size in like.shape]
+    return {"element_shape": shape, "element_dtype": like.dtype}
+
+
+def _empty(most, like):
+    return tf.raw_ops.EmptyTensorList(max_num_elements=most, **_kind(like))
+
+
+def _pushed(handle, tensor):
+    return tf.raw_ops.TensorListPushBack(input_handle=handle, tensor=tensor)
+
+
+def _popped(handle, like):
+    """The list without its last tensor, and this."""
+    handle, tensor = tf.raw_ops.TensorListPopBack(input_handle=handle, **_kind(like))
+    return handle, tf.ensure_shape(tensor, like.shape)
+
+
+def _at(handle, index, like):
+    return tf.raw_ops.TensorListGetItem(input_handle=handle, index=index, **_kind(like))
+
+
+def _stacked(handle, like):
+    stacked = tf.raw_ops.TensorListStack(input_handle=handle, **_kind(like))
+    return tf.ensure_shape(stacked, [None, *like.shape])
