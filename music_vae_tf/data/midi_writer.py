@@ -133,7 +133,8 @@ def _parts(sequence):
 def _track(events):
     track, tick = mido.MidiTrack(), 0
     for event in sorted(events, key=lambda event: (event.tick, event.rank)):
-        track.append(event.message.copy(time=event.tick - tick))
+        event.message.time = event.tick - tick
+        track.append(event.message)
         tick = event.tick
     return track
 
