@@ -48,8 +48,7 @@ def dropout_factors(shape, keep_probability, noise: Noise | None):
     """
     if noise is None or keep_probability == 1.0:
         return None
-    draws = noise.uniform(shape, batch_axis=1)
-    return tf.floor(keep_probability + draws) / keep_probability
+    return noise.kept(shape, keep_probability, batch_axis=1) * (1 / keep_probability)
 
 
 @keras.saving.register_keras_serializable("music_vae_tf")

@@ -62,6 +62,16 @@ class Noise:
             self.uniform(tf.shape(probabilities)) < probabilities, tf.float32
         )
 
+    def kept(self, shape, probability: float, batch_axis=0):
+        """1.0 with the given probability, else 0.0.
+
+        The probability is met to within 1/65536: two draws are made of each random word
+        of 32 bits, which is half the work.
+        """
+        drawn = self._drawn(_words_of_16_bits, shape, batch_axis)
+        limit = tf.constant(round(probability * 2**16), tf.uint16)
+        return tf.cast(drawn < limit, tf.float32)
+
     def _drawn(self, draw, shape, batch_axis):
         if self._parts == 1:
             return draw(shape, self._seed, alg=ALGORITHM)
@@ -72,3 +82,12 @@ class Noise:
         first = tf.cast(self._part, tf.int32) * size
         whole = draw(shape, self._seed, alg=ALGORITHM)
         return tf.gather(whole, first + tf.range(size), axis=batch_axis)
+
+
+def _words_of_16_bits(shape, seed, alg):
+    size = tf.reduce_prod(shape)
+    words = tf.random.stateless_uniform(
+        [(size + 1) // 2], seed, minval=None, maxval=None, dtype=tf.uint32, alg=alg
+    )
+    halves = tf.reshape(tf.bitcast(words, tf.uint16), [-1])
+    return tf.reshape(halves[:size], shape)
