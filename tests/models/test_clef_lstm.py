@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from xla import assert_xla_agrees
 
 from music_vae_tf import build
 from music_vae_tf.batch import Batch
@@ -134,6 +135,10 @@ def test_the_last_event_alone_may_be_predicted(batch):
                 [log[b, t - 1, targets[b, t, 2 * i + j]] for b, t in enumerate(last)]
             )
     np.testing.assert_allclose(loss, expected, rtol=1e-5)
+
+
+def test_xla_takes_the_same_step(batch):
+    assert_xla_agrees(model_of(), batch)
 
 
 def test_dropout_acts_in_training_between_lstms(batch):

@@ -88,20 +88,22 @@ def gradients_of(function, arguments, weights):
     return tape.gradient(loss, arguments)
 
 
-def test_the_written_out_gradient_is_that_of_autodiff():
+@pytest.mark.parametrize("steps", [T, 1])
+@pytest.mark.parametrize("constant_gates", [(B, 4 * U), (4 * U,)])
+def test_the_written_out_gradient_is_that_of_autodiff(steps, constant_gates):
     arguments = [
-        random(T, B, D),
-        random(B, 4 * U),
+        random(steps, B, D),
+        random(*constant_gates),
         random(B, U),
         random(B, U) * 0.5,
         random(D + U, 4 * U),
     ]
     arguments = [tf.constant(a) for a in arguments]
-    weights = random(T, B, U), random(B, U), random(B, U)
+    weights = random(steps, B, U), random(B, U), random(B, U)
 
     def plain(inputs, constant, c, h, kernel):
         outputs = []
-        for t in range(T):
+        for t in range(steps):
             gates = tf.concat([inputs[t], h], axis=-1) @ kernel + constant
             i, g, f, o = tf.split(gates, 4, axis=-1)
             c = tf.sigmoid(f) * c + tf.sigmoid(i) * tf.tanh(g)
@@ -240,6 +242,7 @@ def test_parts_of_a_batch_draw_what_the_whole_draws():
         lambda noise, rows: noise.uniform([rows, 5]),
         lambda noise, rows: tf.transpose(noise.uniform([5, rows], batch_axis=1)),
         lambda noise, rows: noise.fold("z").normal([rows, 5]),
+        lambda noise, rows: tf.transpose(noise.kept([5, rows], 0.5, batch_axis=1)),
     ):
         drawn = np.concatenate([draw(part, 3) for part in parts])
         np.testing.assert_array_equal(drawn, draw(whole, 6))
@@ -247,6 +250,14 @@ def test_parts_of_a_batch_draw_what_the_whole_draws():
     np.testing.assert_array_equal(np.concatenate(classes), whole.classes(logits))
     quarter = parts[1].of_part(0, 3)
     np.testing.assert_array_equal(quarter.normal([1, 5]), whole.normal([6, 5])[3:4])
+
+
+def test_as_many_are_kept_as_are_to_be():
+    for probability, shape in ((0.3, [300, 333]), (0.0, [7]), (0.9999, [3, 3])):
+        kept = Noise(3).kept(shape, probability).numpy()
+        assert kept.shape == tuple(shape)
+        assert set(np.unique(kept)) <= {0.0, 1.0}
+        assert abs(kept.mean() - probability) < 0.01
 
 
 def test_classes_are_drawn_as_a_softmax_has_them():

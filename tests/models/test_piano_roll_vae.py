@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from xla import assert_xla_agrees
 
 from music_vae_tf.batch import Batch
 from music_vae_tf.models.noise import Noise
@@ -247,3 +248,7 @@ def test_models_are_saved_and_loaded_by_keras(tmp_path):
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras", compile=False)
     np.testing.assert_array_equal(loaded(batch()), model(batch()))
+
+
+def test_xla_takes_the_same_step():
+    assert_xla_agrees(tiny_cvae(), batch())
