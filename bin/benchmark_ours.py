@@ -81,10 +81,10 @@ def _batches(config, converter, examples_path, shape):
 
 
 def products(config, hparams, shape):
-    """Says the floating point operations of a training step's matrix products.
+    """Says the floating point operations of the recurrent layers' matrix products: of
+    a training step, forward and twice as many back, and of the encoder alone, forward.
 
-    Those of the recurrent layers, forward and twice as many back; what is projected
-    once a sequence, as z is, is left out.
+    What is projected once a sequence, as z is where nothing is dropped, is left out.
     """
     from music_vae_tf import build
     from music_vae_tf.models.lstm import LSTMLayer
@@ -93,15 +93,33 @@ def products(config, hparams, shape):
     model = build.model(config, build.converter(config))
     batch, steps, _ = shape
     segments = getattr(model.decoder, "num_segments", 1)
-    total = 0
+    z_once = config.model.z_size if config.model.dropout_keep_prob == 1 else 0
+    training, encoding = 0, 0
     for layer in model._flatten_layers():
         if isinstance(layer, LSTMLayer):
-            conducts = "level_" in layer.path and "decoder" in layer.path
+            is_encoder = "decoder" not in layer.path
+            conducts = "level_" in layer.path and not is_encoder
             rows, columns = layer.kernel.shape
             reads_z = layer.path.endswith("decoder/stack/layer_0")
-            rows -= config.model.z_size if reads_z else 0
-            total += 6 * batch * (segments if conducts else steps) * rows * columns
-    say(total)
+            rows -= z_once if reads_z else 0
+            forward = 2 * batch * (segments if conducts else steps) * rows * columns
+            training += 3 * forward
+            encoding += forward * is_encoder
+    say({"training": training, "encoding": encoding})
+
+
+def before_training(config, hparams, examples_path, shape):
+    """Says the peak of resident bytes, once all is there for the first step."""
+    import resource
+
+    from music_vae_tf import build, training
+
+    config = _config(config, hparams)
+    converter = build.converter(config)
+    model = training.compiled_model(config, converter, seed=0)
+    batches = _batches(config, converter, examples_path, shape)
+    assert model and next(iter(batches))
+    say(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
 
 
 def peak(dtype):

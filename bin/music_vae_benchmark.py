@@ -169,16 +169,18 @@ class _Bench:
             "train", options, {"mixed_precision": row.mixed}, row.name
         )
         dtype = "bfloat16" if row.mixed else "float32"
-        steps_at_peak = self._peak(dtype) / self._products(options)
-        more = {"unit": "steps/s", "share_of_peak": ours / steps_at_peak}
-        return ours, magenta, steps_at_peak / magenta if magenta else None, more
+        at_peak = self._peak(dtype) / self._products(options)["training"]
+        return ours, magenta, *_beside_peak(ours, magenta, at_peak, "steps/s")
 
     def _memory(self, row):
         """Of the workers that train, which have been measured already or are now."""
         if "train" not in self._peak_memory:
             self._train(ROWS[0])
         ours, magenta = self._peak_memory["train"]
-        return ours, magenta, None, {"unit": "bytes"}
+        options = {**row.options, "examples_path": str(self._examples)}
+        with self._worker("ours", "before_training", **options) as worker:
+            least = worker.heard()
+        return ours, magenta, magenta and magenta / least, {"unit": "bytes"}
 
     def _extract(self, row):
         files = {
@@ -195,7 +197,11 @@ class _Bench:
 
     def _encode(self, row):
         options = {"config": "groovae_4bar", "checkpoint": str(self._checkpoint)}
-        return self._corpora_per_s("encode", {**options, **row.options}, row)
+        ours, magenta = self._paces("encode", {**options, **row.options}, {}, row.name)
+        shape = row.options["number"], row.options["length"], None
+        model = {"config": "groovae_4bar", "hparams": "", "shape": shape}
+        at_peak = self._peak("float32") / self._products(model)["encoding"]
+        return ours, magenta, *_beside_peak(ours, magenta, at_peak, "times/s")
 
     def _corpora_per_s(self, workload, options, row):
         ours, magenta = self._paces(workload, options, {}, row.name)
@@ -260,7 +266,11 @@ class _Bench:
             "--num_outputs=5",
         ]
         fresh = lambda: [*options, f"--output_dir={tempfile.mkdtemp(dir=self._folder)}"]
-        return self._durations("music_vae_generate", fresh)
+        ours, magenta, *_ = self._durations("music_vae_generate", fresh)
+        lines = "from music_vae_tf.bin import quiet; quiet.import_tensorflow()"
+        importing = [self._run([sys.executable, "-c", lines]) for _ in range(3)]
+        least = statistics.median(importing)
+        return ours, magenta, magenta and magenta / least, {"unit": "s"}
 
     def _first_step(self, row):
         """Until the checkpoint of the first step is there."""
@@ -395,6 +405,13 @@ class _Worker:
         self._process.stdin.write(f"{number}\n")
         self._process.stdin.flush()
         return self.heard()
+
+
+def _beside_peak(ours, magenta, at_peak, unit):
+    """The limit of the ratio, and what else the row says; at_peak: the pace that ours
+    would have if all time went into matrix products at the machine's pace in them."""
+    more = {"unit": unit, "share_of_peak": ours / at_peak}
+    return (at_peak / magenta if magenta else None), more
 
 
 def _environment():

@@ -29,12 +29,13 @@ class FakeWorker:
 
     turns: list = []
 
-    def __init__(self, side):
+    def __init__(self, side, workload):
+        self.says = 75 if workload == "before_training" else "ready"
         self.side, self.seconds_per_unit = side, {"ours": 0.5, "magenta": 2.0}[side]
         self.peak_memory_bytes = {"ours": 100, "magenta": 150}[side]
 
     def heard(self):
-        return "ready"
+        return self.says
 
     def seconds(self, number):
         self.turns.append((self.side, number))
@@ -47,11 +48,15 @@ def fake(monkeypatch):
     monkeypatch.setattr(
         music_vae_benchmark._Bench,
         "_worker",
-        lambda self, side, *_, **__: contextlib.nullcontext(FakeWorker(side)),
+        lambda self, *names, **_: contextlib.nullcontext(FakeWorker(*names)),
     )
     monkeypatch.setattr(music_vae_benchmark._Bench, "_examples", "examples")
     monkeypatch.setattr(music_vae_benchmark._Bench, "_peak", lambda *_: 8e9)
-    monkeypatch.setattr(music_vae_benchmark._Bench, "_products", lambda *_: 2e9)
+    monkeypatch.setattr(
+        music_vae_benchmark._Bench,
+        "_products",
+        lambda *_: {"training": 2e9, "encoding": 1e9},
+    )
 
 
 def test_both_take_turns_and_ratios_say_how_much_better(
@@ -65,7 +70,7 @@ def test_both_take_turns_and_ratios_say_how_much_better(
         **{"row": "train", "ours": 2.0, "magenta": 0.5, "ratio": 4.0, "goal": 2.0},
         **{"limit": 8.0, "unit": "steps/s", "share_of_peak": 0.5},
     }
-    assert memory["ratio"] == 1.5
+    assert (memory["ratio"], memory["limit"]) == (1.5, 2.0)
     measured = FakeWorker.turns[2:]  # after one unit of each, to know how long it takes
     assert measured == 2 * [("ours", 8), ("magenta", 2)]
     table = capsys.readouterr().out.splitlines()
@@ -105,7 +110,15 @@ def test_the_products_of_a_step_are_counted(capsys):
     benchmark_ours.products(**TINY)
     encoder = 2 * (90 + 2) * 8  # both directions, [x, h] to four gates of two units
     decoder = (90 + 2) * 8  # z is projected once
-    assert json.loads(capsys.readouterr().out) == 6 * 2 * 32 * (encoder + decoder)
+    assert json.loads(capsys.readouterr().out) == {
+        "training": 6 * 2 * 32 * (encoder + decoder),
+        "encoding": 2 * 2 * 32 * encoder,
+    }
+
+
+def test_the_bytes_before_a_training_are_measured(capsys):
+    benchmark_ours.before_training(**TINY, examples_path=None)
+    assert json.loads(capsys.readouterr().out) > 2**28  # TensorFlow alone has more
 
 
 @pytest.mark.parametrize(
