@@ -181,9 +181,7 @@ class _Gates:
             kernel, [inputs.shape[-1], self._size]
         )
         self._is_shared = constant_gates.shape.rank == 1
-        self._ones = tf.ones(
-            [*tf.unstack(tf.shape(inputs)[:2]), self._is_shared], dtype
-        )
+        self._ones = tf.ones([tf.shape(inputs)[1], self._is_shared], dtype)
         if not self._is_shared:
             self._kernel, self._added = _by_gate(kernel), _by_gate(constant_gates)
             return
@@ -198,15 +196,23 @@ class _Gates:
     def num_steps(self):
         return tf.shape(self._inputs)[0]
 
+    @property
+    def reads(self):
+        """The kind of what a step reads."""
+        return tf.TensorSpec(
+            [self._inputs.shape[1], self._kernel.shape[1]], self._dtype
+        )
+
     def read(self, t, h):
         """What step t reads, [B, D + 1 + U], after a step with the output h."""
         h = tf.cast(h, self._dtype)
-        return tf.concat([self._inputs[t], self._ones[t], h], axis=-1)
+        return tf.concat([self._inputs[t], self._ones, h], axis=-1)
 
     def all_read(self, before):
         """What all steps read, [T, B, D + 1 + U]; before: the outputs before each."""
         before = tf.cast(before, self._dtype)
-        return tf.concat([self._inputs, self._ones, before], axis=-1)
+        ones = tf.repeat(self._ones[None], self.num_steps, axis=0)
+        return tf.concat([self._inputs, ones, before], axis=-1)
 
     def at(self, read):
         """i, g, f, o of a step, [B, U] each."""
@@ -249,12 +255,12 @@ def _forward(gates: _Gates, initial: State):
         taken = lstm_step(gates.at(read), state)
         return t + 1, taken.state, recording.with_step(taken), _pushed(reads, read)
 
-    steps, first = gates.num_steps, gates.read(0, initial.h)
-    start = Recording.starting(steps, initial), _empty(steps, first)
+    steps = gates.num_steps
+    start = Recording.starting(steps, initial), _empty(steps, gates.reads)
     *_, recording, reads = tf.while_loop(
         lambda t, *_: t < steps, step, (tf.constant(0), initial, *start)
     )
-    return recording, _stacked(reads, first)
+    return recording, _stacked(reads, gates.reads)
 
 
 def _backward(d_outputs, d_final, recording, recurrent_kernel):
@@ -333,7 +339,8 @@ def _pushed(handle, tensor):
 def _popped(handle, like):
     """The list without its last tensor, and this."""
     handle, tensor = tf.raw_ops.TensorListPopBack(input_handle=handle, **_kind(like))
-    return handle, tf.ensure_shape(tensor, like.shape)
+    tensor.set_shape(like.shape)
+    return handle, tensor
 
 
 def _at(handle, index, like):
@@ -342,4 +349,5 @@ def _at(handle, index, like):
 
 def _stacked(handle, like):
     stacked = tf.raw_ops.TensorListStack(input_handle=handle, **_kind(like))
-    return tf.ensure_shape(stacked, [None, *like.shape])
+    stacked.set_shape([None, *like.shape])
+    return stacked
