@@ -23,9 +23,10 @@ def train(config, hparams, examples_path, shape, mixed_precision=False):
     import time
 
     from music_vae_tf import build, training
-    from music_vae_tf.models.lanes import one_core_each
+    from music_vae_tf.models import lanes
 
-    one_core_each()
+    lanes.one_core_each()
+    lanes.compile_quickly()
     config = _config(config, hparams)
     converter = build.converter(config)
     model = training.compiled_model(

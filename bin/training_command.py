@@ -184,7 +184,7 @@ def _seed(flags, record) -> int:
 
 
 def _use_devices(tf):
-    """Says which there are, and gives operations the cores of a CPU."""
+    """Says which there are, and sets TensorFlow up for a CPU's cores if that is all."""
     gpus = tf.config.list_physical_devices("GPU")
     names = [
         tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name)
@@ -192,9 +192,10 @@ def _use_devices(tf):
     ]
     logging.info("Devices: %s", ", ".join(names) or f"CPU, {os.cpu_count()} cores")
     if not gpus:
-        from music_vae_tf.models.lanes import one_core_each
+        from music_vae_tf.models import lanes
 
-        one_core_each()
+        lanes.one_core_each()
+        lanes.compile_quickly()
 
 
 # Training.

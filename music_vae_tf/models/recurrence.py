@@ -181,7 +181,7 @@ class _Gates:
             kernel, [inputs.shape[-1], self._size]
         )
         self._is_shared = constant_gates.shape.rank == 1
-        self._ones = tf.ones([tf.shape(inputs)[1], self._is_shared], dtype)
+        self._ones = tf.ones([tf.shape(inputs)[1], int(self._is_shared)], dtype)
         if not self._is_shared:
             self._kernel, self._added = _by_gate(kernel), _by_gate(constant_gates)
             return
@@ -228,7 +228,7 @@ class _Gates:
         d_inputs = tf.tensordot(d_gates, self._input_kernel, [[2], [1]])
         of_inputs, of_ones, of_state = tf.split(
             tf.cast(d_rows, tf.float32),
-            [self._inputs.shape[-1], self._is_shared, self._size],
+            [self._inputs.shape[-1], self._ones.shape[-1], self._size],
         )
         return _Gradients(
             tf.cast(d_inputs, tf.float32),
