@@ -25,8 +25,7 @@ def train(config, hparams, examples_path, shape, mixed_precision=False):
     from music_vae_tf import build, training
     from music_vae_tf.models import lanes
 
-    lanes.one_core_each()
-    lanes.compile_quickly()
+    lanes.set_up_training()
     config = _config(config, hparams)
     converter = build.converter(config)
     model = training.compiled_model(

@@ -268,7 +268,9 @@ class _Bench:
         fresh = lambda: [*options, f"--output_dir={tempfile.mkdtemp(dir=self._folder)}"]
         ours, magenta, *_ = self._durations("music_vae_generate", fresh)
         lines = "from music_vae_tf.bin import quiet; quiet.import_tensorflow()"
-        importing = [self._run([sys.executable, "-c", lines]) for _ in range(3)]
+        importing = [
+            self._run([sys.executable, "-c", lines]) for _ in range(self._repeats)
+        ]
         least = statistics.median(importing)
         return ours, magenta, magenta and magenta / least, {"unit": "s"}
 

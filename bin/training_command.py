@@ -194,8 +194,7 @@ def _use_devices(tf):
     if not gpus:
         from music_vae_tf.models import lanes
 
-        lanes.one_core_each()
-        lanes.compile_quickly()
+        lanes.set_up_training()
 
 
 # Training.

@@ -38,6 +38,12 @@ def one_core_each() -> None:
         tf.config.threading.set_inter_op_parallelism_threads(_cores())
 
 
+def set_up_training() -> None:
+    """TensorFlow as a training on a CPU wants it."""
+    one_core_each()
+    compile_quickly()
+
+
 def compile_quickly() -> None:
     """Leaves out `IDLE_REWRITERS`: they would look for a third of a second, a tenth of
     the time to the first step."""

@@ -17,10 +17,15 @@ from music_vae_tf.models.recurrence import (
     last_output,
     lstm_sequence,
     lstm_step,
-    matrix_product,
 )
 
 FORGET_BIAS = 1.0
+
+
+def matrix_product(tensor, matrix, dtype):
+    """[..., D] times [D, E] in `dtype`, as float32 [..., E]."""
+    product = tf.tensordot(tf.cast(tensor, dtype), tf.cast(matrix, dtype), 1)
+    return tf.cast(product, tf.float32)
 
 
 def step_mask(lengths, steps):

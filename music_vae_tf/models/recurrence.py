@@ -77,8 +77,8 @@ class Recording(NamedTuple):
         )
 
     def without_step(self, like) -> tuple[Recording, list]:
-        """The recording without its last step, of which only the cell is left; gates of
-        that step, and the cell before it."""
+        """The recording without its last step, whose cell has been taken off before;
+        gates of that step, and the cell before it."""
         *gates, cells, outputs = self
         (*gates, cells), tensors = zip(
             *(_popped(handle, like) for handle in (*gates, cells))
@@ -112,21 +112,21 @@ def lstm_sequence(
     @tf.custom_gradient
     def run(inputs, constant_gates, c, h, kernel):
         gates = _Gates(inputs, constant_gates, kernel, dtype)
-        if recording is None:
+        recorded, reads = recording, None
+        if recorded is None:
             recorded, reads = _forward(gates, State(c, h))
-            outputs = _stacked(recorded.outputs, h)
-        else:
-            recorded = recording
-            outputs = _stacked(recorded.outputs, h)
+        outputs = _stacked(recorded.outputs, h)
+        if reads is None:
             reads = gates.all_read(tf.concat([h[None], outputs[:-1]], axis=0))
         steps = tf.shape(inputs)[0]
 
         def gradient(d_outputs, d_c, d_h):
-            middle, left = steps // 2, recorded
-            d_initial, halves = State(d_c, d_h), []
+            middle, d_initial, halves = steps // 2, State(d_c, d_h), []
+            cells, c = _popped(recorded.cells, d_c)
+            left = recorded._replace(cells=cells)
             for half in (slice(middle, None), slice(None, middle)):
-                d_gates, d_initial, left = _backward(
-                    d_outputs[half], d_initial, left, gates.recurrent_kernel
+                d_gates, d_initial, c, left = _backward(
+                    d_outputs[half], d_initial, c, left, gates.recurrent_kernel
                 )
                 halves.append(gates.gradients(reads[half], d_gates))
             later, earlier = halves
@@ -263,11 +263,12 @@ def _forward(gates: _Gates, initial: State):
     return recording, _stacked(reads, gates.reads)
 
 
-def _backward(d_outputs, d_final, recording, recurrent_kernel):
+def _backward(d_outputs, d_final, c, recording, recurrent_kernel):
     """Back over as many steps as d_outputs [T, B, U] has, the last of the recording.
 
-    Returns gradients of the gates before activation [T, B, 4 U], in the kernel's type;
-    of the state before these steps; and the recording without them.
+    c: the cell after them, [B, U], which is off the recording. Returns gradients of the
+    gates before activation [T, B, 4 U], in the kernel's type; of the state before these
+    steps; the cell before them; and the recording without both.
     """
     steps, dtype = tf.shape(d_outputs)[0], recurrent_kernel.dtype
     # Transposed once: a product that is asked to do it does it anew at every step.
@@ -290,23 +291,13 @@ def _backward(d_outputs, d_final, recording, recurrent_kernel):
         d_gates_array = d_gates_array.write(t, d_gates)
         return t - 1, d_c * f, d_h, before, recording, d_gates_array
 
-    cells, c = _popped(recording.cells, d_final.c)
     d_gates_array = tf.TensorArray(
         dtype, steps, element_shape=[d_final.c.shape[0], transposed.shape[0]]
     )
     _, d_c, d_h, c, left, d_gates_array = tf.while_loop(
-        lambda t, *_: t >= 0,
-        step,
-        (steps - 1, *d_final, c, recording._replace(cells=cells), d_gates_array),
+        lambda t, *_: t >= 0, step, (steps - 1, *d_final, c, recording, d_gates_array)
     )
-    left = left._replace(cells=_pushed(left.cells, c))
-    return d_gates_array.stack(), State(d_c, d_h), left
-
-
-def matrix_product(tensor, matrix, dtype):
-    """[..., D] times [D, E] in `dtype`, as float32 [..., E]."""
-    product = tf.tensordot(tf.cast(tensor, dtype), tf.cast(matrix, dtype), 1)
-    return tf.cast(product, tf.float32)
+    return d_gates_array.stack(), State(d_c, d_h), c, left
 
 
 def _by_gate(columns):
