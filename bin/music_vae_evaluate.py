@@ -111,7 +111,7 @@ def _restored(config, converter, path):
 
     if converter.token_vocabulary is not None:
         checkpoint.check_vocabulary(path, converter.token_vocabulary)
-    model = build.model(config, converter)
+    model = build.blank_model(config, converter)
     found = checkpoint.find(path)
     checkpoint.restore(model.named_variables, found)
     logging.info("Evaluating %s", found)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import importlib.machinery
+import importlib.util
 import os
 import sys
 import tempfile
@@ -11,6 +13,9 @@ import tempfile
 # Keras imports these where they are installed, each with all that it brings, for
 # features that no command uses; it does without where they are not.
 UNUSED_BY_KERAS = ("IPython", "PIL", "h5py", "matplotlib", "pandas", "scipy", "sklearn")
+# Modules that only give what others define the names of TensorFlow's interface, in four
+# versions. Most are never asked for, and they and what they import take a tenth of all.
+NAMES_ONLY = "tensorflow._api"
 
 
 def import_tensorflow():
@@ -20,12 +25,18 @@ def import_tensorflow():
     GPU for TensorFlow: then its lines tell which library is missing.
 
     In this process Keras has none of `UNUSED_BY_KERAS`; other modules may import them.
+    Modules of `NAMES_ONLY` are read when they are first asked for a name.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with _held_back() as said:
-        with _as_if_missing(UNUSED_BY_KERAS), _without_collecting_garbage():
+        with (
+            _as_if_missing(UNUSED_BY_KERAS),
+            _on_demand(NAMES_ONLY),
+            _without_collecting_garbage(),
+        ):
             import tensorflow as tf
 
+            tf.train.Checkpoint  # noqa: B018 (all commands need it, and never Keras 2's)
         gpus = tf.config.list_physical_devices("GPU")
         explanation = said()
     if not gpus and os.path.exists("/proc/driver/nvidia"):
@@ -43,6 +54,39 @@ def _as_if_missing(names):
     finally:
         for name in names:
             del sys.modules[name]
+
+
+@contextlib.contextmanager
+def _on_demand(package):
+    """While it lasts, modules of this package are imported without being read; each is
+    when an attribute of it is first asked for."""
+    finder = _OnDemand(f"{package}.")
+    sys.meta_path.insert(0, finder)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(finder)
+
+
+class _OnDemand:
+    """Finds modules whose names have a prefix, to be read on demand."""
+
+    def __init__(self, prefix):
+        self._prefix = prefix
+
+    def find_spec(self, name, path=None, target=None):
+        if not name.startswith(self._prefix):
+            return None
+        # The names in `tensorflow.distribute` are those of `_api.v2.distribute`, until
+        # someone imports the package of that name; the names have to come later.
+        root, _, _, part, *_ = (*name.split("."), "", "")
+        folder = os.path.dirname(sys.modules[root].__file__)
+        if part and os.path.isdir(os.path.join(folder, part)):
+            return None
+        spec = importlib.machinery.PathFinder.find_spec(name, path, target)
+        if spec is not None:
+            spec.loader = importlib.util.LazyLoader(spec.loader)
+        return spec
 
 
 @contextlib.contextmanager

@@ -154,6 +154,6 @@ def restored_model(config, converter, run_dir: str):
     checkpoint."""
     from music_vae_tf import build, checkpoint
 
-    model = build.model(config, converter)
+    model = build.blank_model(config, converter)
     checkpoint.restore(model.named_variables, os.path.expanduser(run_dir))
     return model

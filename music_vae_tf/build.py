@@ -28,6 +28,7 @@ from music_vae_tf.config import (
 )
 from music_vae_tf.data.converters.base import Converter
 from music_vae_tf.models import decoders, encoders, hierarchical, outputs
+from music_vae_tf.models.blank import weights_undrawn
 from music_vae_tf.models.clef_lstm import ClefLSTM, StaffSizes
 from music_vae_tf.models.music_vae import MusicVAE
 from music_vae_tf.models.piano_roll_vae import ClstmDecoder, ConvCvae
@@ -68,6 +69,12 @@ def augmenter(config: Config):
 def model(config: Config, converter: Converter) -> Trainable:
     """The untrained model of a config, as wide as the converter's rows."""
     return _MODELS[config.kind].model(config, converter)
+
+
+def blank_model(config: Config, converter: Converter) -> Trainable:
+    """The same, with nothing in its weights yet, for a checkpoint to fill."""
+    with weights_undrawn():
+        return model(config, converter)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import mido
-import pretty_midi
 from note_seq import constants
 from note_seq.protobuf import music_pb2
 
@@ -104,6 +103,8 @@ class _Part(NamedTuple):
     def default_name(self):
         if self.is_drum:
             return "Drums"
+        import pretty_midi  # which looks for FluidSynth, and takes its time over that
+
         return pretty_midi.program_to_instrument_name(self.program)
 
 
@@ -168,7 +169,7 @@ def _part_events(name, program, channel, events, clock) -> Iterator[_Event]:
     for start, end, pitch, velocity in _playable(notes, clock):
         begin = message("note_on", note=pitch, velocity=velocity)
         yield _Event(start, NOTE_BEGIN, begin)
-        yield _Event(end, NOTE_END, begin.copy(velocity=0))
+        yield _Event(end, NOTE_END, begin.copy(skip_checks=True, velocity=0))
     for bend in bends:
         tick = clock.tick(bend.time)
         yield _Event(tick, CONTROL, message("pitchwheel", pitch=bend.bend))

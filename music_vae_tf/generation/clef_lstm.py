@@ -58,7 +58,7 @@ class TrainedClefLSTM:
         """
         self.config, self.labels = config, labels
         self.windows = build.converter(config).windows(labels)
-        self.model = build.model(config, self.windows)
+        self.model = build.blank_model(config, self.windows)
         checkpoint.restore(self.model.named_variables, checkpoint_dir_or_path)
         self._predict = tf.function(self.model, autograph=False)
         self._steps = {

@@ -119,10 +119,12 @@ class TrainedModel:
         self.config = config
         self.batch_size = batch_size
         self.converter = build.converter(self.config).for_inference()
-        self.model = build.model(self.config, self.converter)
+        is_trained = checkpoint_dir_or_path is not None
+        make = build.blank_model if is_trained else build.model
+        self.model = make(self.config, self.converter)
         self.end_token = end_token
         self._grammar = self.converter.grammar if grammar else None
-        if checkpoint_dir_or_path is not None:
+        if is_trained:
             if self.converter.token_vocabulary is not None:
                 checkpoint.check_vocabulary(
                     checkpoint_dir_or_path, self.converter.token_vocabulary
