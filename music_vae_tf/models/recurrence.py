@@ -38,7 +38,11 @@ def lstm_step(gates, state: State) -> Step:
     gates: x W + b + h U with the forget bias in it, as four tensors [B, U].
     """
     i, g, f, o = gates
-    i, g, f, o = tf.sigmoid(i), tf.tanh(g), tf.sigmoid(f), tf.sigmoid(o)
+    return _step(tf.sigmoid(i), tf.tanh(g), tf.sigmoid(f), tf.sigmoid(o), state)
+
+
+def _step(i, g, f, o, state):
+    """With gates that are activated."""
     c = f * state.c + i * g
     return Step(i, g, f, o, State(c, o * tf.tanh(c)))
 
@@ -155,7 +159,7 @@ def last_output(inputs, lengths, constant_gates, kernel, dtype=tf.float32):
     zeros = tf.zeros([batch_size, gates.recurrent_kernel.shape[0]])
 
     def step(t, state, last):
-        state = lstm_step(gates.at(gates.read(t, state.h)), state).state
+        state = gates.step(gates.read(t, state.h), state).state
         is_last = (t == lengths - 1)[:, None]
         return t + 1, state, tf.where(is_last, state.h, last)
 
@@ -183,12 +187,12 @@ class _Gates:
         self._is_shared = constant_gates.shape.rank == 1
         self._ones = tf.ones([tf.shape(inputs)[1], int(self._is_shared)], dtype)
         if not self._is_shared:
-            self._kernel, self._added = _by_gate(kernel), _by_gate(constant_gates)
+            self._kernel, self._added = _sorted(kernel), _sorted(constant_gates)
             return
         row, self._added = constant_gates[None], None
         if dtype != tf.float32:  # in which too little would be left of a bias
-            row, self._added = tf.zeros_like(row, dtype), _by_gate(row)
-        self._kernel = _by_gate(
+            row, self._added = tf.zeros_like(row, dtype), _sorted(row)
+        self._kernel = _sorted(
             tf.concat([self._input_kernel, row, self.recurrent_kernel], axis=0)
         )
 
@@ -200,7 +204,7 @@ class _Gates:
     def reads(self):
         """The kind of what a step reads."""
         return tf.TensorSpec(
-            [self._inputs.shape[1], self._kernel.shape[1]], self._dtype
+            [self._inputs.shape[1], self._kernel[1].shape[0]], self._dtype
         )
 
     def read(self, t, h):
@@ -214,13 +218,18 @@ class _Gates:
         ones = tf.repeat(self._ones[None], self.num_steps, axis=0)
         return tf.concat([self._inputs, ones, before], axis=-1)
 
-    def at(self, read):
-        """i, g, f, o of a step, [B, U] each."""
-        # One after the other, [4, B, U]: so each is there without being copied.
-        gates = tf.cast(tf.matmul(read[None], self._kernel), tf.float32)
+    def step(self, read, state):
+        """The step that reads this."""
+        # i, f, o one after the other, [3, B, U]: they are activated where they lie, and
+        # each is there without being copied.
+        products = tf.matmul(read[None], self._kernel[0]), tf.matmul(read, self._kernel[1])
+        gates = [tf.cast(product, tf.float32) for product in products]
         # Never a sum of three: TensorFlow adds those up in the order in which they are
         # ready, and the last bit would be another every time.
-        return tf.unstack(gates if self._added is None else gates + self._added)
+        if self._added is not None:
+            gates = [gate + added for gate, added in zip(gates, self._added)]
+        i, f, o = tf.unstack(tf.sigmoid(gates[0]))
+        return _step(i, tf.tanh(gates[1]), f, o, state)
 
     def gradients(self, reads, d_gates) -> _Gradients:
         """Those of some steps; d_gates: in the products' type, [T, B, 4 U]."""
@@ -252,7 +261,7 @@ def _forward(gates: _Gates, initial: State):
 
     def step(t, state, recording, reads):
         read = gates.read(t, state.h)
-        taken = lstm_step(gates.at(read), state)
+        taken = gates.step(read, state)
         return t + 1, taken.state, recording.with_step(taken), _pushed(reads, read)
 
     steps = gates.num_steps
@@ -300,9 +309,10 @@ def _backward(d_outputs, d_final, c, recording, recurrent_kernel):
     return d_gates_array.stack(), State(d_c, d_h), c, left
 
 
-def _by_gate(columns):
-    """[D, 4 U] -> [4, D, U]."""
-    return tf.stack(tf.split(columns, 4, axis=1))
+def _sorted(columns):
+    """[D, 4 U] -> those of i, f, o [3, D, U], and of g [D, U]."""
+    i, g, f, o = tf.split(columns, 4, axis=1)
+    return tf.stack([i, f, o]), g
 
 
 def _flat(sequence):
