@@ -321,7 +321,7 @@ class ControlPreprocessingDecoder(Composed, Decoder):
         self.core.build(z_size, 2 * self.controls.sizes[-1])
 
     def reconstruct(self, targets, lengths, z, controls, *, dropout=None, **options):
-        heard, _ = self.controls.sequence(
+        heard = self.controls.sequence(
             time_major(controls), lengths, dropout and dropout.fold("controls")
         )
         return self.core.reconstruct(
@@ -338,7 +338,7 @@ class ControlPreprocessingDecoder(Composed, Decoder):
         steps = tf.shape(controls)[0]
         # All of the controls are heard, up to the length asked for.
         lengths = tf.reshape(tf.minimum(length, steps), [1])
-        heard, _ = self.controls.sequence(controls[:, None], lengths)
+        heard = self.controls.sequence(controls[:, None], lengths)
         return self.core.sample(z, length, heard[:, 0], temperature, noise, **options)
 
 

@@ -77,10 +77,8 @@ class BidirectionalLstmEncoder(Encoder):
         number = lanes(inputs.shape[0], cores_taken=2)
 
         def embed_part(i, inputs, lengths):
-            if not differentiable:
-                return self.stack.ends(time_major(inputs), lengths)
             noise = dropout and dropout.of_part(i, number)
-            return self.stack.sequence(time_major(inputs), lengths, noise)[1]
+            return self.stack.ends(time_major(inputs), lengths, noise, differentiable)
 
         return in_lanes(number, embed_part, inputs, lengths)
 

@@ -119,26 +119,23 @@ class LSTMLayer(keras.Layer):
         return outputs + parts[0] if self.residual else outputs, final
 
     def padded_sequence(self, inputs, lengths):
-        """[T, B, D] of the given lengths [B] -> outputs [T, B, U], last h [B, U].
+        """[T, B, D] of the given lengths [B] -> outputs [T, B, U], zeros in padding.
 
-        Outputs in padding are zero; the last h is that of the last step that counts,
-        or zeros for an example of length 0.
+        (It comes last: what is read there changes nothing that counts.)
+        """
+        outputs, _ = self.sequence([inputs], self.zero_state(tf.shape(inputs)[1]))
+        return outputs * step_mask(lengths, tf.shape(inputs)[0])
+
+    def last_h(self, inputs, lengths, differentiable=True):
+        """[T, B, D] of the given lengths [B] -> h [B, U] after the last step of each
+        example, zeros for one of length 0.
+
+        Quicker where it need not be differentiable.
         """
         inputs = self._carried(inputs) if self.residual else inputs
-        batch_size = tf.shape(inputs)[1]
-        h, _ = self._recurrence([inputs], self.zero_state(batch_size))
-        # Padding comes last: what is read there changes nothing that counts.
-        last = tf.stack([tf.maximum(lengths - 1, 0), tf.range(batch_size)], axis=1)
-        is_there = tf.cast(lengths > 0, tf.float32)[:, None]
-        outputs = h + inputs if self.residual else h
-        outputs *= step_mask(lengths, tf.shape(inputs)[0])
-        return outputs, tf.gather_nd(h, last) * is_there
-
-    def last_output(self, inputs, lengths):
-        """The last h [B, U] of `padded_sequence`, where no gradient is wanted."""
-        inputs = self._carried(inputs) if self.residual else inputs
         return last_output(
-            inputs, lengths, self.biases(), self.kernel, self.compute_dtype
+            *(inputs, lengths, self.biases(), self.kernel, self.compute_dtype),
+            differentiable,
         )
 
     def _recurrence(self, parts, initial, recording=None):
@@ -299,22 +296,23 @@ class BidirectionalStack(keras.Layer):
             pair.build(size)
 
     def sequence(self, inputs, lengths, dropout: Noise | None = None):
-        """[T, B, D] of the given lengths [B] -> outputs [T, B, 2 U], final h [B, 2 U].
-
-        Both finals are of the last layer: forward at the end of each example, backward
-        at its beginning. An example of length 0 has zeros.
-        """
+        """[T, B, D] of the given lengths [B] -> outputs [T, B, 2 U], zeros in
+        padding."""
         for pair in self.pairs:
-            noise = dropout and dropout.fold(pair.name)
-            inputs, final = pair.sequence(inputs, lengths, noise)
-        return inputs, final
+            inputs = pair.sequence(inputs, lengths, dropout and dropout.fold(pair.name))
+        return inputs
 
-    def ends(self, inputs, lengths):
-        """The final h [B, 2 U] of `sequence`, where no gradient is wanted."""
+    def ends(self, inputs, lengths, dropout: Noise | None = None, differentiable=True):
+        """[T, B, D] of the given lengths [B] -> both final h of the top, [B, 2 U].
+
+        Forward at the end of each example, backward at its beginning; an example of
+        length 0 has zeros. Quicker where they need not be differentiable.
+        """
         *below, top = self.pairs
         for pair in below:
-            inputs, _ = pair.sequence(inputs, lengths)
-        return top.ends(inputs, lengths)
+            inputs = pair.sequence(inputs, lengths, dropout and dropout.fold(pair.name))
+        dropout = dropout and dropout.fold(top.name)
+        return top.ends(inputs, lengths, dropout, differentiable)
 
 
 @keras.saving.register_keras_serializable("music_vae_tf")
@@ -333,27 +331,36 @@ class LSTMPair(keras.Layer):
         self.backward.build(input_size)
 
     def sequence(self, inputs, lengths, dropout: Noise | None = None):
-        """[T, B, D] -> outputs [T, B, 2 U], final h [B, 2 U]."""
-        along, end = self._run(self.forward, inputs, lengths, dropout)
-        reversed_inputs = _reverse(inputs, lengths)
-        against, start = self._run(self.backward, reversed_inputs, lengths, dropout)
-        outputs = tf.concat([along, _reverse(against, lengths)], axis=-1)
-        return outputs, tf.concat([end, start], axis=-1)
+        """[T, B, D] -> outputs [T, B, 2 U]."""
+        along, against = self._both_ways(inputs, lengths, dropout)
+        outputs = self.forward.padded_sequence(along, lengths)
+        reversed_outputs = self.backward.padded_sequence(against, lengths)
+        return tf.concat([outputs, _reverse(reversed_outputs, lengths)], axis=-1)
 
-    def ends(self, inputs, lengths):
-        """The final h [B, 2 U] of `sequence`, where no gradient is wanted."""
-        end = self.forward.last_output(inputs, lengths)
-        start = self.backward.last_output(_reverse(inputs, lengths), lengths)
+    def ends(self, inputs, lengths, dropout: Noise | None = None, differentiable=True):
+        """[T, B, D] -> final h [B, 2 U]."""
+        along, against = self._both_ways(inputs, lengths, dropout)
+        end = self.forward.last_h(along, lengths, differentiable)
+        start = self.backward.last_h(against, lengths, differentiable)
         return tf.concat([end, start], axis=-1)
 
-    def _run(self, layer, inputs, lengths, dropout):
+    def _both_ways(self, inputs, lengths, dropout):
+        """What each layer reads: the inputs along and against, with its dropout."""
+        return [
+            self._dropped(layer, rows, dropout)
+            for layer, rows in (
+                (self.forward, inputs),
+                (self.backward, _reverse(inputs, lengths)),
+            )
+        ]
+
+    def _dropped(self, layer, inputs, dropout):
         factors = dropout_factors(
             tf.shape(inputs),
             self.keep_probability,
             dropout and dropout.fold(layer.name),
         )
-        inputs = inputs if factors is None else inputs * factors
-        return layer.padded_sequence(inputs, lengths)
+        return inputs if factors is None else inputs * factors
 
 
 def _reverse(sequence, lengths):

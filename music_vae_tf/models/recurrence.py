@@ -47,8 +47,8 @@ def _step(i, g, f, o, state):
     return Step(i, g, f, o, State(c, o * tf.tanh(c)))
 
 
-class Recording(NamedTuple):
-    """All steps of a layer, as the way back needs them.
+class WayBack(NamedTuple):
+    """What the way back needs of all steps of a layer.
 
     Handles of TensorFlow's lists: T tensors [B, U], of cells T + 1, the first of them
     before the first step. On the way back each is taken off its list when it is needed,
@@ -60,35 +60,39 @@ class Recording(NamedTuple):
     f: tf.Tensor
     o: tf.Tensor
     cells: tf.Tensor
-    outputs: tf.Tensor
 
     @classmethod
-    def starting(cls, num_steps, initial: State) -> Recording:
-        """An empty one of a layer that starts from a state."""
-        lists = {name: _empty(num_steps, initial.c) for name in cls._fields}
-        lists["cells"] = _pushed(_empty(num_steps + 1, initial.c), initial.c)
-        return cls(**lists)
+    def starting(cls, num_steps, c) -> WayBack:
+        """An empty one of a layer that starts from a cell."""
+        gates = (_empty(num_steps, c) for _ in range(4))
+        return cls(*gates, cells=_pushed(_empty(num_steps + 1, c), c))
 
-    def with_step(self, step: Step) -> Recording:
-        """The recording with one more step."""
-        return Recording(
+    def with_step(self, step: Step) -> WayBack:
+        return WayBack(
             _pushed(self.i, step.i),
             _pushed(self.g, step.g),
             _pushed(self.f, step.f),
             _pushed(self.o, step.o),
             _pushed(self.cells, step.state.c),
-            _pushed(self.outputs, step.state.h),
         )
 
-    def without_step(self, like) -> tuple[Recording, list]:
-        """The recording without its last step, whose cell has been taken off before;
-        gates of that step, and the cell before it."""
-        *gates, cells, outputs = self
-        (*gates, cells), tensors = zip(
-            *(_popped(handle, like) for handle in (*gates, cells))
-        )
-        *taken, before = tensors
-        return Recording(*gates, cells, outputs), [*taken, before]
+
+class Recording(NamedTuple):
+    """All steps of a layer: the way back, and a list of the outputs."""
+
+    way_back: WayBack
+    outputs: tf.Tensor
+
+    @classmethod
+    def starting(cls, num_steps, initial: State) -> Recording:
+        """An empty one of a layer that starts from a state."""
+        way_back = WayBack.starting(num_steps, initial.c)
+        return cls(way_back, _empty(num_steps, initial.h))
+
+    def with_step(self, step: Step) -> Recording:
+        """The recording with one more step."""
+        outputs = _pushed(self.outputs, step.state.h)
+        return Recording(self.way_back.with_step(step), outputs)
 
 
 def lstm_sequence(
@@ -107,66 +111,68 @@ def lstm_sequence(
     where they have been taken already. Returns the outputs [T, B, U] and the final
     state.
 
-    The gradient is written out: the loop back through time yields only the gradients of
-    the gates, and that of the kernel, a sum over all steps, is one matrix product after
-    each half of it. (While one core is at that of the later half, the loop goes on; and
-    only half of the gates' gradients are there at once.)
+    The gradient is written out (see `_gradients`).
     """
 
     @tf.custom_gradient
     def run(inputs, constant_gates, c, h, kernel):
         gates = _Gates(inputs, constant_gates, kernel, dtype)
-        recorded, reads = recording, None
-        if recorded is None:
-            recorded, reads = _forward(gates, State(c, h))
-        outputs = _stacked(recorded.outputs, h)
-        if reads is None:
+        if recording is None:
+            start = _empty(gates.num_steps, h)
+            way_back, reads, outputs = _forward(
+                gates, State(c, h), start, lambda t, h, outputs: _pushed(outputs, h)
+            )
+        else:
+            way_back, outputs = recording
+        outputs = _stacked(outputs, h)
+        if recording is not None:
             reads = gates.all_read(tf.concat([h[None], outputs[:-1]], axis=0))
-        steps = tf.shape(inputs)[0]
 
         def gradient(d_outputs, d_c, d_h):
-            middle, d_initial, halves = steps // 2, State(d_c, d_h), []
-            cells, c = _popped(recorded.cells, d_c)
-            left = recorded._replace(cells=cells)
-            for half in (slice(middle, None), slice(None, middle)):
-                d_gates, d_initial, c, left = _backward(
-                    d_outputs[half], d_initial, c, left, gates.recurrent_kernel
-                )
-                halves.append(gates.gradients(reads[half], d_gates))
-            later, earlier = halves
-            return (
-                tf.concat([earlier.inputs, later.inputs], axis=0),
-                earlier.constant_gates + later.constant_gates,
-                *d_initial,
-                earlier.kernel + later.kernel,
+            arriving = lambda t: d_outputs[t]
+            inputs, constant_gates, initial, kernel = _gradients(
+                gates, way_back, reads, arriving, State(d_c, d_h)
             )
+            return inputs, constant_gates, *initial, kernel
 
-        return (outputs, _at(recorded.cells, steps, c), outputs[-1]), gradient
+        return (outputs, _at(way_back.cells, gates.num_steps, c), outputs[-1]), gradient
 
     outputs, c, h = run(inputs, constant_gates, *initial, kernel)
     return outputs, State(c, h)
 
 
-def last_output(inputs, lengths, constant_gates, kernel, dtype=tf.float32):
+def last_output(
+    inputs, lengths, constant_gates, kernel, dtype=tf.float32, differentiable=True
+):
     """The output of an LSTM's last step, [B, U], of inputs [T, B, D] of the given
     lengths [B]; zeros for an example of length 0. It starts from zeros.
 
-    Records nothing on the way, so it is quicker than `lstm_sequence`, and TensorFlow's
-    own gradient of it slower.
+    Quicker where it need not be differentiable; the rest is as in `lstm_sequence`.
     """
-    steps, batch_size = tf.unstack(tf.shape(inputs)[:2])
-    gates = _Gates(inputs, constant_gates, kernel, dtype)
-    zeros = tf.zeros([batch_size, gates.recurrent_kernel.shape[0]])
 
-    def step(t, state, last):
-        state = gates.step(gates.read(t, state.h), state).state
-        is_last = (t == lengths - 1)[:, None]
-        return t + 1, state, tf.where(is_last, state.h, last)
+    def is_last(t):
+        return (t == lengths - 1)[:, None]
 
-    *_, last = tf.while_loop(
-        lambda t, *_: t < steps, step, (tf.constant(0), State(zeros, zeros), zeros)
-    )
-    return last
+    def run(inputs, constant_gates, kernel):
+        gates = _Gates(inputs, constant_gates, kernel, dtype)
+        zeros = tf.zeros([tf.shape(inputs)[1], gates.recurrent_kernel.shape[0]])
+        way_back, reads, last = _forward(
+            *(gates, State(zeros, zeros), zeros),
+            lambda t, h, last: tf.where(is_last(t), h, last),
+            recorded=differentiable,
+        )
+
+        def gradient(d_last):
+            arriving = lambda t: tf.where(is_last(t), d_last, 0.0)
+            inputs, constant_gates, _, kernel = _gradients(
+                gates, way_back, reads, arriving, State(zeros, zeros)
+            )
+            return inputs, constant_gates, kernel
+
+        return last, gradient
+
+    arguments = inputs, constant_gates, tf.convert_to_tensor(kernel)
+    return tf.custom_gradient(run)(*arguments) if differentiable else run(*arguments)[0]
 
 
 class _Gates:
@@ -222,7 +228,10 @@ class _Gates:
         """The step that reads this."""
         # i, f, o one after the other, [3, B, U]: they are activated where they lie, and
         # each is there without being copied.
-        products = tf.matmul(read[None], self._kernel[0]), tf.matmul(read, self._kernel[1])
+        products = (
+            tf.matmul(read[None], self._kernel[0]),
+            tf.matmul(read, self._kernel[1]),
+        )
         gates = [tf.cast(product, tf.float32) for product in products]
         # Never a sum of three: TensorFlow adds those up in the order in which they are
         # ready, and the last bit would be another every time.
@@ -256,38 +265,78 @@ class _Gradients(NamedTuple):
     kernel: tf.Tensor
 
 
-def _forward(gates: _Gates, initial: State):
-    """All steps: a recording, and what they read, [T, B, D + 1 + U]."""
+def _forward(gates: _Gates, initial: State, kept, keep, recorded=True):
+    """All steps: the way back, what they read, [T, B, D + 1 + U], and what was kept.
 
-    def step(t, state, recording, reads):
+    keep: (t, h, kept) -> kept, after each step. Without being recorded, neither of the
+    first two is there.
+    """
+
+    def step(t, state, kept, *record):
         read = gates.read(t, state.h)
         taken = gates.step(read, state)
-        return t + 1, taken.state, recording.with_step(taken), _pushed(reads, read)
+        if record:
+            way_back, reads = record
+            record = way_back.with_step(taken), _pushed(reads, read)
+        return t + 1, taken.state, keep(t, taken.state.h, kept), *record
 
-    steps = gates.num_steps
-    start = Recording.starting(steps, initial), _empty(steps, gates.reads)
-    *_, recording, reads = tf.while_loop(
-        lambda t, *_: t < steps, step, (tf.constant(0), initial, *start)
+    steps, record = gates.num_steps, ()
+    if recorded:
+        record = WayBack.starting(steps, initial.c), _empty(steps, gates.reads)
+    _, _, kept, *record = tf.while_loop(
+        lambda t, *_: t < steps, step, (tf.constant(0), initial, kept, *record)
     )
-    return recording, _stacked(reads, gates.reads)
+    if not recorded:
+        return None, None, kept
+    way_back, reads = record
+    return way_back, _stacked(reads, gates.reads), kept
 
 
-def _backward(d_outputs, d_final, c, recording, recurrent_kernel):
-    """Back over as many steps as d_outputs [T, B, U] has, the last of the recording.
+def _gradients(gates: _Gates, way_back: WayBack, reads, arriving, d_final: State):
+    """Those of the inputs, of the constant gates, of the initial state and of the
+    kernel.
 
-    c: the cell after them, [B, U], which is off the recording. Returns gradients of the
-    gates before activation [T, B, 4 U], in the kernel's type; of the state before these
-    steps; the cell before them; and the recording without both.
+    arriving: t -> gradient of the output of step t; d_final: of the final state.
+
+    The loop back through time yields only the gradients of the gates, and that of the
+    kernel, a sum over all steps, is one matrix product after each half of it. (While
+    one core is at that of the later half, the loop goes on; and only half of the gates'
+    gradients are there at once.)
     """
-    steps, dtype = tf.shape(d_outputs)[0], recurrent_kernel.dtype
+    steps = gates.num_steps
+    middle, halves = steps // 2, []
+    cells, c = _popped(way_back.cells, d_final.c)
+    way_back = way_back._replace(cells=cells)
+    for begin, end in ((middle, steps), (0, middle)):
+        d_gates, d_final, c, way_back = _backward(
+            begin, end, arriving, d_final, c, way_back, gates.recurrent_kernel
+        )
+        halves.append(gates.gradients(reads[begin:end], d_gates))
+    later, earlier = halves
+    return (
+        tf.concat([earlier.inputs, later.inputs], axis=0),
+        earlier.constant_gates + later.constant_gates,
+        d_final,
+        earlier.kernel + later.kernel,
+    )
+
+
+def _backward(begin, end, arriving, d_final, c, way_back, recurrent_kernel):
+    """From step `end - 1` back to step `begin`, the last that the way back has.
+
+    c: the cell after them, [B, U], which is off the way back. Returns gradients of the
+    gates before activation [T, B, 4 U], in the kernel's type; of the state before these
+    steps; the cell before them; and the way back without both.
+    """
+    dtype = recurrent_kernel.dtype
     # Transposed once: a product that is asked to do it does it anew at every step.
     transposed = tf.transpose(recurrent_kernel)
     sigmoid_gradient, tanh_gradient = tf.raw_ops.SigmoidGrad, tf.raw_ops.TanhGrad
 
-    def step(t, d_c, d_h, c, recording, d_gates_array):
-        recording, (i, g, f, o, before) = recording.without_step(c)
+    def step(t, d_c, d_h, c, way_back, d_gates_array):
+        way_back, (i, g, f, o, before) = zip(*(_popped(each, c) for each in way_back))
         tanh_c = tf.tanh(c)
-        d_h += d_outputs[t]
+        d_h += arriving(t)
         d_c += tanh_gradient(y=tanh_c, dy=d_h * o)
         d_gates = [
             sigmoid_gradient(y=i, dy=d_c * g),
@@ -297,16 +346,18 @@ def _backward(d_outputs, d_final, c, recording, recurrent_kernel):
         ]
         d_gates = tf.concat([tf.cast(gate, dtype) for gate in d_gates], axis=-1)
         d_h = tf.cast(tf.matmul(d_gates, transposed), tf.float32)
-        d_gates_array = d_gates_array.write(t, d_gates)
-        return t - 1, d_c * f, d_h, before, recording, d_gates_array
+        d_gates_array = d_gates_array.write(t - begin, d_gates)
+        return t - 1, d_c * f, d_h, before, WayBack(*way_back), d_gates_array
 
     d_gates_array = tf.TensorArray(
-        dtype, steps, element_shape=[d_final.c.shape[0], transposed.shape[0]]
+        dtype, end - begin, element_shape=[d_final.c.shape[0], transposed.shape[0]]
     )
-    _, d_c, d_h, c, left, d_gates_array = tf.while_loop(
-        lambda t, *_: t >= 0, step, (steps - 1, *d_final, c, recording, d_gates_array)
+    _, d_c, d_h, c, way_back, d_gates_array = tf.while_loop(
+        lambda t, *_: t >= begin,
+        step,
+        (end - 1, *d_final, c, way_back, d_gates_array),
     )
-    return d_gates_array.stack(), State(d_c, d_h), c, left
+    return d_gates_array.stack(), State(d_c, d_h), c, way_back
 
 
 def _sorted(columns):

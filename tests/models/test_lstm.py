@@ -127,7 +127,7 @@ def test_no_gradient_comes_out_of_padding():
     stack = built(BidirectionalStack([U]), D)
     x, lengths = tf.constant(random(T, B, D)), tf.constant([5, 2, 0])
     weights = random(T, B, 2 * U), random(B, 2 * U)
-    run = lambda x: stack.sequence(x, lengths)
+    run = lambda x: (stack.sequence(x, lengths), stack.ends(x, lengths))
     (gradient,) = gradients_of(run, [x], weights)
     for b, length in enumerate(lengths):
         assert np.all(gradient[length:, b] == 0)
@@ -166,7 +166,10 @@ def test_products_of_bfloat16_are_near_those_of_float32():
 def test_a_bidirectional_stack_reads_each_example_to_its_own_end():
     stack = built(BidirectionalStack([U, 3]), D)
     x, lengths = random(T, B, D), [5, 3, 0]
-    outputs, final = stack.sequence(tf.constant(x), tf.constant(lengths))
+    outputs, final = (
+        reading(tf.constant(x), tf.constant(lengths))
+        for reading in (stack.sequence, stack.ends)
+    )
     below = x
     for pair in stack.pairs:
         zeros = np.zeros([B, pair.forward.units])
