@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import importlib
 import importlib.machinery
 import importlib.util
 import os
@@ -13,9 +14,10 @@ import tempfile
 # Keras imports these where they are installed, each with all that it brings, for
 # features that no command uses; it does without where they are not.
 UNUSED_BY_KERAS = ("IPython", "PIL", "h5py", "matplotlib", "pandas", "scipy", "sklearn")
-# Modules that only give what others define the names of TensorFlow's interface, in four
-# versions. Most are never asked for, and they and what they import take a tenth of all.
-NAMES_ONLY = "tensorflow._api"
+# TensorFlow imports these, and hardly anything is ever asked for of them. Those of the
+# first only give names, in four versions of its interface, to what others define; they
+# and what they import take a quarter of its time. The second speaks to web servers.
+ON_DEMAND = ("tensorflow._api", "requests")
 
 
 def import_tensorflow():
@@ -25,18 +27,18 @@ def import_tensorflow():
     GPU for TensorFlow: then its lines tell which library is missing.
 
     In this process Keras has none of `UNUSED_BY_KERAS`; other modules may import them.
-    Modules of `NAMES_ONLY` are read when they are first asked for a name.
+    Modules `ON_DEMAND` are read when they are first asked for something.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with _held_back() as said:
         with (
             _as_if_missing(UNUSED_BY_KERAS),
-            _on_demand(NAMES_ONLY),
+            _on_demand(ON_DEMAND),
             _without_collecting_garbage(),
         ):
             import tensorflow as tf
 
-            tf.train.Checkpoint  # noqa: B018 (all commands need it, and never Keras 2's)
+            tf.train.Checkpoint  # noqa: B018 (brings Keras 2: without the same modules)
         gpus = tf.config.list_physical_devices("GPU")
         explanation = said()
     if not gpus and os.path.exists("/proc/driver/nvidia"):
@@ -57,10 +59,10 @@ def _as_if_missing(names):
 
 
 @contextlib.contextmanager
-def _on_demand(package):
-    """While it lasts, modules of this package are imported without being read; each is
-    when an attribute of it is first asked for."""
-    finder = _OnDemand(f"{package}.")
+def _on_demand(packages):
+    """While it lasts, modules of these packages are imported without being read; each
+    is when an attribute of it is first asked for."""
+    finder = _OnDemand(packages)
     sys.meta_path.insert(0, finder)
     try:
         yield
@@ -69,22 +71,23 @@ def _on_demand(package):
 
 
 class _OnDemand:
-    """Finds modules whose names have a prefix, to be read on demand."""
+    """Finds modules of some packages, to be read on demand."""
 
-    def __init__(self, prefix):
-        self._prefix = prefix
+    def __init__(self, packages):
+        self._packages = packages
 
     def find_spec(self, name, path=None, target=None):
-        if not name.startswith(self._prefix):
+        if not any(f"{name}.".startswith(f"{package}.") for package in self._packages):
             return None
-        # The names in `tensorflow.distribute` are those of `_api.v2.distribute`, until
-        # someone imports the package of that name; the names have to come later.
-        root, _, _, part, *_ = (*name.split("."), "", "")
-        folder = os.path.dirname(sys.modules[root].__file__)
-        if part and os.path.isdir(os.path.join(folder, part)):
+        # Parts of TensorFlow's interface that have a package of the same name beside
+        # it. The package would take the name when it is imported, so it has to be
+        # first; and the first part imports modules of its package by that name.
+        if name.startswith("tensorflow._api.v2.distribute"):
             return None
+        if name == "tensorflow._api.v2.lite":
+            importlib.import_module("tensorflow.lite")
         spec = importlib.machinery.PathFinder.find_spec(name, path, target)
-        if spec is not None:
+        if spec is not None and name != "tensorflow._api":
             spec.loader = importlib.util.LazyLoader(spec.loader)
         return spec
 
