@@ -7,6 +7,7 @@ Sequences are time-major, [T, B, D], in this file. Weights lie as Magenta keeps 
 from __future__ import annotations
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from music_vae_tf.models.noise import Noise
@@ -23,9 +24,14 @@ FORGET_BIAS = 1.0
 
 
 def matrix_product(tensor, matrix, dtype):
-    """[..., D] times [D, E] in `dtype`, as float32 [..., E]."""
-    product = tf.tensordot(tf.cast(tensor, dtype), tf.cast(matrix, dtype), 1)
-    return tf.cast(product, tf.float32)
+    """[B, D] or [T, B, D] times [D, E] in `dtype`, as float32 [..., E]."""
+    tensor, (depth, columns) = tf.cast(tensor, dtype), matrix.shape
+    rows = tf.reshape(tensor, [-1, depth])
+    product = tf.cast(tf.matmul(rows, tf.cast(matrix, dtype)), tf.float32)
+    if tensor.shape.rank == 2:
+        return product
+    steps, batch_size = tf.unstack(tf.shape(tensor)[:2])
+    return tf.reshape(product, [steps, batch_size, columns])
 
 
 def step_mask(lengths, steps):
@@ -95,7 +101,8 @@ class LSTMLayer(keras.Layer):
 
     def biases(self):
         """b with the forget bias in it, [4 U]."""
-        return self.bias + tf.repeat([0.0, 0.0, FORGET_BIAS, 0.0], self.units)
+        forget = np.repeat(np.float32([0, 0, FORGET_BIAS, 0]), self.units)
+        return self.bias + forget
 
     def input_gates(self, parts, first_row=0):
         """x W + b with the forget bias in it, for the parts [..., D] of x in kernel

@@ -242,8 +242,11 @@ class _Gates:
 
     def gradients(self, reads, d_gates) -> _Gradients:
         """Those of some steps; d_gates: in the products' type, [T, B, 4 U]."""
-        d_rows = tf.matmul(_flat(reads), _flat(d_gates), transpose_a=True)
-        d_inputs = tf.tensordot(d_gates, self._input_kernel, [[2], [1]])
+        flat = _flat(d_gates)
+        d_rows = tf.matmul(_flat(reads), flat, transpose_a=True)
+        d_inputs = tf.matmul(flat, self._input_kernel, transpose_b=True)
+        steps, batch_size = tf.unstack(tf.shape(d_gates)[:2])
+        d_inputs = tf.reshape(d_inputs, [steps, batch_size, self._inputs.shape[-1]])
         of_inputs, of_ones, of_state = tf.split(
             tf.cast(d_rows, tf.float32),
             [self._inputs.shape[-1], self._ones.shape[-1], self._size],
