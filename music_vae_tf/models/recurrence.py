@@ -332,8 +332,10 @@ def _backward(begin, end, arriving, d_final, c, way_back, recurrent_kernel):
     steps; the cell before them; and the way back without both.
     """
     dtype = recurrent_kernel.dtype
-    # Transposed once: a product that is asked to do it does it anew at every step.
-    transposed = tf.transpose(recurrent_kernel)
+    # Transposed once: a product that is asked to do it does it anew at every step. And
+    # not before it is needed, as TensorFlow would: it lies there all the way.
+    with tf.control_dependencies([arriving(end - 1)]):
+        transposed = tf.transpose(recurrent_kernel)
     sigmoid_gradient, tanh_gradient = tf.raw_ops.SigmoidGrad, tf.raw_ops.TanhGrad
 
     def step(t, d_c, d_h, c, way_back, d_gates_array):
