@@ -147,24 +147,22 @@ class LSTMLayer(keras.Layer):
 
     def _recurrence(self, parts, initial, recording=None):
         parts = [tf.convert_to_tensor(part) for part in parts if part.shape[-1]]
-        *rows, recurrent_rows = tf.split(
-            self.kernel, [*(part.shape[-1] for part in parts), self.units]
-        )
-        gates = self.biases()
-        varying, varying_rows = [], []
-        for part, part_rows in zip(parts, rows):
-            if part.shape.rank == 2:
-                gates += matrix_product(part, part_rows, self.compute_dtype)
-            else:
-                varying.append(part)
-                varying_rows.append(part_rows)
+        kernel, gates = tf.convert_to_tensor(self.kernel), self.biases()
+        varying = [part for part in parts if part.shape.rank == 3]
+        if len(varying) < len(parts):
+            *rows, recurrent_rows = tf.split(
+                kernel, [*(part.shape[-1] for part in parts), self.units]
+            )
+            varying_rows = []
+            for part, part_rows in zip(parts, rows):
+                if part.shape.rank == 2:
+                    gates += matrix_product(part, part_rows, self.compute_dtype)
+                else:
+                    varying_rows.append(part_rows)
+            kernel = tf.concat([*varying_rows, recurrent_rows], axis=0)
+        inputs = varying[0] if len(varying) == 1 else tf.concat(varying, axis=-1)
         return lstm_sequence(
-            varying[0] if len(varying) == 1 else tf.concat(varying, axis=-1),
-            gates,
-            initial,
-            tf.concat([*varying_rows, recurrent_rows], axis=0),
-            self.compute_dtype,
-            recording,
+            *(inputs, gates, initial, kernel, self.compute_dtype), recording
         )
 
     def step(self, inputs, state: State):
