@@ -31,11 +31,8 @@ def import_tensorflow():
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with _held_back() as said:
-        with (
-            _as_if_missing(UNUSED_BY_KERAS),
-            _on_demand(ON_DEMAND),
-            _without_collecting_garbage(),
-        ):
+        sys.meta_path.insert(0, _OnDemand(ON_DEMAND))
+        with _as_if_missing(UNUSED_BY_KERAS), _without_collecting_garbage():
             import tensorflow as tf
 
             tf.train.Checkpoint  # noqa: B018 (brings Keras 2: without the same modules)
@@ -58,20 +55,9 @@ def _as_if_missing(names):
             del sys.modules[name]
 
 
-@contextlib.contextmanager
-def _on_demand(packages):
-    """While it lasts, modules of these packages are imported without being read; each
-    is when an attribute of it is first asked for."""
-    finder = _OnDemand(packages)
-    sys.meta_path.insert(0, finder)
-    try:
-        yield
-    finally:
-        sys.meta_path.remove(finder)
-
-
 class _OnDemand:
-    """Finds modules of some packages, to be read on demand."""
+    """Finds modules of some packages; each is read when an attribute of it is first
+    asked for."""
 
     def __init__(self, packages):
         self._packages = packages
@@ -87,9 +73,21 @@ class _OnDemand:
         if name == "tensorflow._api.v2.lite":
             importlib.import_module("tensorflow.lite")
         spec = importlib.machinery.PathFinder.find_spec(name, path, target)
-        if spec is not None and name != "tensorflow._api":
-            spec.loader = importlib.util.LazyLoader(spec.loader)
+        if spec is not None and spec.origin is not None:
+            loader = _InItsPlace(name, spec.origin)
+            spec.loader = importlib.util.LazyLoader(loader)
         return spec
+
+
+class _InItsPlace(importlib.machinery.SourceFileLoader):
+    """Leaves a module where it is.
+
+    Those of `tf.compat.v1` would put another there that warns of what is deprecated.
+    """
+
+    def exec_module(self, module):
+        super().exec_module(module)
+        sys.modules[module.__name__] = module
 
 
 @contextlib.contextmanager
