@@ -48,7 +48,7 @@ def _step(i, g, f, o, state):
 
 
 class WayBack(NamedTuple):
-    """What the way back needs of all steps of a layer.
+    """What the way back through time needs of all steps of a layer.
 
     Handles of TensorFlow's lists: T tensors [B, U], of cells T + 1, the first of them
     before the first step. On the way back each is taken off its list when it is needed,
@@ -118,14 +118,13 @@ def lstm_sequence(
     def run(inputs, constant_gates, c, h, kernel):
         gates = _Gates(inputs, constant_gates, kernel, dtype)
         if recording is None:
-            start = _empty(gates.num_steps, h)
+            keep = lambda t, h, outputs: _pushed(outputs, h)
             way_back, reads, outputs = _forward(
-                gates, State(c, h), start, lambda t, h, outputs: _pushed(outputs, h)
+                gates, State(c, h), _empty(gates.num_steps, h), keep
             )
+            outputs = _stacked(outputs, h)
         else:
-            way_back, outputs = recording
-        outputs = _stacked(outputs, h)
-        if recording is not None:
+            way_back, outputs = recording.way_back, _stacked(recording.outputs, h)
             reads = gates.all_read(tf.concat([h[None], outputs[:-1]], axis=0))
 
         def gradient(d_outputs, d_c, d_h):
@@ -156,10 +155,9 @@ def last_output(
     def run(inputs, constant_gates, kernel):
         gates = _Gates(inputs, constant_gates, kernel, dtype)
         zeros = tf.zeros([tf.shape(inputs)[1], gates.recurrent_kernel.shape[0]])
+        keep = lambda t, h, last: tf.where(is_last(t), h, last)
         way_back, reads, last = _forward(
-            *(gates, State(zeros, zeros), zeros),
-            lambda t, h, last: tf.where(is_last(t), h, last),
-            recorded=differentiable,
+            gates, State(zeros, zeros), zeros, keep, recorded=differentiable
         )
 
         def gradient(d_last):
@@ -176,7 +174,7 @@ def last_output(
 
 
 class _Gates:
-    """The gates of all steps of `lstm_sequence`, before activation.
+    """The gates of a layer at all its steps.
 
     A step reads `[x, 1, h]`: constant gates that all examples have in common are the
     kernel's row for the 1. Where each example has its own, it reads `[x, h]`, and they

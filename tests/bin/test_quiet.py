@@ -18,6 +18,31 @@ layer = sys.modules["keras"].layers.Dense(2)
 print(layer(tf.ones([1, 3])).shape)
 """
 
+READ_ON_DEMAND = """
+import sys
+from music_vae_tf.bin import quiet
+
+tf = quiet.import_tensorflow()
+unread = "tensorflow.lite.python.lite", "requests.sessions"
+print([name for name in unread if name in sys.modules])
+for _ in range(2):  # for its first answer a module is read
+    tf.distribute.has_strategy, tf.distribute.experimental.rpc.Server
+    tf.lite.TFLiteConverter, tf.compat.v1.lite.TFLiteConverter
+    tf.compat.v1.nn.static_rnn, tf.compat.v2.compat.v1.nn, tf.summary.scalar
+import requests
+
+requests.get, requests.exceptions.ConnectionError
+print([name for name in unread if name not in sys.modules])
+print(tf.compat.v1.nn.relu is tf.nn.relu)
+"""
+
+
+def test_what_is_read_on_demand_is_there():
+    done = subprocess.run(
+        [sys.executable, "-c", READ_ON_DEMAND], capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout) == (0, "[]\n[]\nTrue\n"), done.stderr
+
 
 def test_keras_works_without_what_others_may_import_later():
     done = subprocess.run(
