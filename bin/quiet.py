@@ -14,11 +14,10 @@ import tempfile
 # Keras imports these where they are installed, each with all that it brings, for
 # features that no command uses; it does without where they are not.
 UNUSED_BY_KERAS = ("IPython", "PIL", "h5py", "matplotlib", "pandas", "scipy", "sklearn")
-# TensorFlow imports these, and hardly anything is ever asked for of them. Modules of the
-# first only give names, in four versions of its interface, to what others define; they
-# and what they import take a sixth of its time, and 45 MiB. The second speaks to web
-# servers.
-ON_DEMAND = ("tensorflow._api", "requests")
+# Modules that only give names, in four versions of TensorFlow's interface, to what others
+# define. Most are never asked for any; and they and what they import take a sixth of
+# TensorFlow's time, and 45 MiB.
+NAMES_ONLY = "tensorflow._api"
 
 
 def import_tensorflow():
@@ -28,11 +27,11 @@ def import_tensorflow():
     GPU for TensorFlow: then its lines tell which library is missing.
 
     In this process Keras has none of `UNUSED_BY_KERAS`; other modules may import them.
-    Modules `ON_DEMAND` are read when they are first asked for something.
+    Modules of `NAMES_ONLY` are read when they are first asked for a name.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if "tensorflow" not in sys.modules:
-        sys.meta_path.insert(0, _OnDemand(ON_DEMAND))
+        sys.meta_path.insert(0, _OnDemand(NAMES_ONLY))
     with _held_back() as said:
         with _as_if_missing(UNUSED_BY_KERAS), _without_collecting_garbage():
             import tensorflow as tf
@@ -59,14 +58,14 @@ def _as_if_missing(names):
 
 
 class _OnDemand:
-    """Finds modules of some packages; each is read when an attribute of it is first
-    asked for."""
+    """Finds modules of a package of TensorFlow's; each is read when an attribute of it
+    is first asked for."""
 
-    def __init__(self, packages):
-        self._packages = packages
+    def __init__(self, package):
+        self._prefix = f"{package}."
 
     def find_spec(self, name, path=None, target=None):
-        if not any(f"{name}.".startswith(f"{package}.") for package in self._packages):
+        if not name.startswith(self._prefix):
             return None
         # Parts of TensorFlow's interface that have a package of the same name beside
         # it. The package would take the name when it is imported, so it has to be

@@ -23,15 +23,13 @@ import sys
 from music_vae_tf.bin import quiet
 
 tf = quiet.import_tensorflow()
-unread = "tensorflow.lite.python.lite", "requests.sessions"
+unread = "tensorflow.lite.python.lite", "tensorflow.python.ops.gen_audio_ops"
 print([name for name in unread if name in sys.modules])
 for _ in range(2):  # for its first answer a module is read
     tf.distribute.has_strategy, tf.distribute.experimental.rpc.Server
     tf.lite.TFLiteConverter, tf.compat.v1.lite.TFLiteConverter
     tf.compat.v1.nn.static_rnn, tf.compat.v2.compat.v1.nn, tf.summary.scalar
-import requests
-
-requests.get, requests.exceptions.ConnectionError
+    tf.audio.decode_wav
 print([name for name in unread if name not in sys.modules])
 print(tf.compat.v1.nn.relu is tf.nn.relu)
 """
