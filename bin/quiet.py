@@ -14,9 +14,9 @@ import tempfile
 # Keras imports these where they are installed, each with all that it brings, for
 # features that no command uses; it does without where they are not.
 UNUSED_BY_KERAS = ("IPython", "PIL", "h5py", "matplotlib", "pandas", "scipy", "sklearn")
-# Modules that only give names, in four versions of TensorFlow's interface, to what others
-# define. Most are never asked for any; and they and what they import take a sixth of
-# TensorFlow's time, and 45 MiB.
+# Modules that only give what others define the names of TensorFlow's interface, in four
+# versions. Most are never asked for any; and they and what they import take a sixth of
+# its time, and 45 MiB.
 NAMES_ONLY = "tensorflow._api"
 
 
