@@ -150,18 +150,19 @@ def last_output(
     """
 
     def is_last(t):
-        return (t == lengths - 1)[:, None]
+        """1.0 for examples that end with step t; a choice takes three times as long."""
+        return tf.cast(t == lengths - 1, tf.float32)[:, None]
 
     def run(inputs, constant_gates, kernel):
         gates = _Gates(inputs, constant_gates, kernel, dtype)
         zeros = tf.zeros([tf.shape(inputs)[1], gates.recurrent_kernel.shape[0]])
-        keep = lambda t, h, last: tf.where(is_last(t), h, last)
+        keep = lambda t, h, last: last + h * is_last(t)
         way_back, reads, last = _forward(
             gates, State(zeros, zeros), zeros, keep, recorded=differentiable
         )
 
         def gradient(d_last):
-            arriving = lambda t: tf.where(is_last(t), d_last, 0.0)
+            arriving = lambda t: d_last * is_last(t)
             inputs, constant_gates, _, kernel = _gradients(
                 gates, way_back, reads, arriving, State(zeros, zeros)
             )
