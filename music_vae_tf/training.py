@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import math
 import time
@@ -17,7 +16,6 @@ import tensorflow as tf
 from music_vae_tf import build, checkpoint, strategies
 from music_vae_tf.config import Config
 from music_vae_tf.config import hparams as hparams_of
-from music_vae_tf.models.allocator import giving_back
 from music_vae_tf.models.tally import Tally
 from music_vae_tf.models.trainable import Trainable
 
@@ -189,11 +187,9 @@ def _take_steps(model, batches, num_steps, saver, writer, on_step, strategy):
     scalars = _TrainingScalars(writer, first=done + 1, last=num_steps)
     since_save = _Clock()
     for step, batch in zip(steps, batches):
-        with giving_back() if step == done + 1 else contextlib.nullcontext():
-            replica_logs = take_step(batch)
         # All replicas say the same.
         logs = tf.nest.map_structure(
-            lambda log: strategy.experimental_local_results(log)[0], replica_logs
+            lambda log: strategy.experimental_local_results(log)[0], take_step(batch)
         )
         loss = float(logs["loss"])
         _check_finite(loss, step, saver)
