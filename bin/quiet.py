@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import importlib
 import importlib.machinery
 import importlib.util
 import os
@@ -17,7 +16,7 @@ UNUSED_BY_KERAS = ("IPython", "PIL", "h5py", "matplotlib", "pandas", "scipy", "s
 # Modules that only give what others define the names of TensorFlow's interface, in four
 # versions. Most are never asked for any; and they and what they import take a sixth of
 # its time, and 45 MiB.
-NAMES_ONLY = "tensorflow._api"
+NAMES_ONLY = "tensorflow._api."
 
 
 def import_tensorflow():
@@ -27,11 +26,11 @@ def import_tensorflow():
     GPU for TensorFlow: then its lines tell which library is missing.
 
     In this process Keras has none of `UNUSED_BY_KERAS`; other modules may import them.
-    Modules of `NAMES_ONLY` are read when they are first asked for a name.
+    Modules below `NAMES_ONLY` are read when they are first asked for a name.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if "tensorflow" not in sys.modules:
-        sys.meta_path.insert(0, _OnDemand(NAMES_ONLY))
+        sys.meta_path.insert(0, _OnDemand)
     with _held_back() as said:
         with _as_if_missing(UNUSED_BY_KERAS), _without_collecting_garbage():
             import tensorflow as tf
@@ -58,14 +57,12 @@ def _as_if_missing(names):
 
 
 class _OnDemand:
-    """Finds modules of a package of TensorFlow's; each is read when an attribute of it
-    is first asked for."""
+    """Finds modules below `NAMES_ONLY`; each is read when an attribute of it is first
+    asked for."""
 
-    def __init__(self, package):
-        self._prefix = f"{package}."
-
-    def find_spec(self, name, path=None, target=None):
-        if not name.startswith(self._prefix):
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if not name.startswith(NAMES_ONLY):
             return None
         # Parts of TensorFlow's interface that have a package of the same name beside
         # it. The package would take the name when it is imported, so it has to be
