@@ -303,9 +303,7 @@ class BidirectionalStack(keras.Layer):
     def sequence(self, inputs, lengths, dropout: Noise | None = None):
         """[T, B, D] of the given lengths [B] -> outputs [T, B, 2 U], zeros in
         padding."""
-        for pair in self.pairs:
-            inputs = pair.sequence(inputs, lengths, dropout and dropout.fold(pair.name))
-        return inputs
+        return _through(self.pairs, inputs, lengths, dropout)
 
     def ends(self, inputs, lengths, dropout: Noise | None = None, differentiable=True):
         """[T, B, D] of the given lengths [B] -> both final h of the top, [B, 2 U].
@@ -314,10 +312,16 @@ class BidirectionalStack(keras.Layer):
         length 0 has zeros. Quicker where they need not be differentiable.
         """
         *below, top = self.pairs
-        for pair in below:
-            inputs = pair.sequence(inputs, lengths, dropout and dropout.fold(pair.name))
+        inputs = _through(below, inputs, lengths, dropout)
         dropout = dropout and dropout.fold(top.name)
         return top.ends(inputs, lengths, dropout, differentiable)
+
+
+def _through(pairs, inputs, lengths, dropout):
+    """What comes out of pairs on top of each other, [T, B, 2 U]."""
+    for pair in pairs:
+        inputs = pair.sequence(inputs, lengths, dropout and dropout.fold(pair.name))
+    return inputs
 
 
 @keras.saving.register_keras_serializable("music_vae_tf")
