@@ -163,6 +163,18 @@ def test_products_of_bfloat16_are_near_those_of_float32():
     np.testing.assert_allclose(near, exact, atol=0.05)
 
 
+def test_products_of_bfloat16_see_of_a_bias_more_than_their_8_bits():
+    bias = tf.repeat([1.003, 20.0, 0.0, 0.0], U)  # g is 1, so c is sigmoid(i)
+    kernel = random(D + U, 4 * U) * np.repeat(np.float32([1, 0, 0, 0]), U)
+    x, zeros = random(1, 4000, D), tf.zeros([4000, U])
+    cells = [
+        lstm_sequence(x, bias, State(zeros, zeros), kernel, dtype)[1].c
+        for dtype in (tf.float32, tf.bfloat16)
+    ]
+    exact, near = (np.mean(c) for c in cells)
+    np.testing.assert_allclose(near, exact, atol=1e-4)  # in 8 bits: 5e-4
+
+
 def test_a_bidirectional_stack_reads_each_example_to_its_own_end():
     stack = built(BidirectionalStack([U, 3]), D)
     x, lengths = random(T, B, D), [5, 3, 0]
