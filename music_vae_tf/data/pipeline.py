@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import tensorflow as tf
 
-from music_vae_tf.batch import Batch, Example, Layout
+from music_vae_tf.batch import Batch, Example
 from music_vae_tf.data.converters.base import Converter, Extraction
+from music_vae_tf.data.example_store import ExampleStore, StoreBuilder, layouts_of
 
 REASONS_LISTED = 20
 MAX_STEP = np.iinfo(np.int64).max
@@ -103,7 +104,7 @@ def extract_examples(
         seed: of augmentation, and of the choice among too many examples; None takes
             the first ones, as in evaluation.
     """
-    builder, report = _StoreBuilder(converter), Report()
+    builder, report = StoreBuilder(converter), Report()
     for extraction in _extractions(sequences, converter, augmenter, seed):
         builder.add(extraction.examples)
         report = report.after(extraction)
@@ -125,88 +126,6 @@ def _rng(seed, *place):
 def _words(seed: int) -> tuple[int, int]:
     """A whole number as two of 32 bits."""
     return seed & 0xFFFFFFFF, seed >> 32 & 0xFFFFFFFF
-
-
-# Examples in memory.
-
-
-def _layouts(converter) -> dict[str, Layout]:
-    """The arrays that the converter's examples have, by their name in Example."""
-    layouts = {"targets": converter.targets}
-    if not converter.inputs_are_targets:
-        layouts["inputs"] = converter.inputs
-    if converter.controls is not None:
-        layouts["controls"] = converter.controls
-    return layouts
-
-
-def _unfold(layouts, arrays, lengths) -> Batch:
-    """Padded compact arrays `[B, T, width]` -> Batch."""
-    dense = {
-        name: layout.unpack_tensor(arrays[name]) for name, layout in layouts.items()
-    }
-    targets = dense["targets"]
-    return Batch(
-        inputs=dense.get("inputs", targets),
-        targets=targets,
-        controls=dense.get("controls", targets[..., :0]),
-        lengths=lengths,
-    )
-
-
-@dataclass(frozen=True, eq=False)
-class ExampleStore:
-    """Compact examples in memory, the rows of all of them end to end."""
-
-    layouts: dict[str, Layout]  # of each array that the examples have
-    arrays: dict[str, np.ndarray]  # rows `[steps of all N examples, width]`
-    starts: np.ndarray  # int64 [N + 1], the first row of each example, and the end
-    lengths: np.ndarray  # int32 [N] or [N, S]
-
-    def __len__(self) -> int:
-        return len(self.lengths)
-
-    def __getitem__(self, index: int) -> Example:
-        rows = slice(*self.starts[index : index + 2])
-        arrays = {name: array[rows] for name, array in self.arrays.items()}
-        return Example(length=self.lengths[index], **arrays)
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of all examples together."""
-        arrays = [*self.arrays.values(), self.starts, self.lengths]
-        return sum(array.nbytes for array in arrays)
-
-
-class _StoreBuilder:
-    """Collects examples, sequence by sequence."""
-
-    def __init__(self, converter):
-        self._layouts = _layouts(converter)
-        self._arrays = {
-            name: [np.zeros([0, layout.width], layout.dtype)]
-            for name, layout in self._layouts.items()
-        }
-        self._steps = [0]
-        self._lengths = []
-        self._length_shape = converter.length_shape
-
-    def add(self, examples: list[Example]):
-        if not examples:
-            return
-        # One array for all of a sequence: each weighs a hundred bytes beside its rows.
-        for name, arrays in self._arrays.items():
-            arrays.append(np.concatenate([getattr(e, name) for e in examples]))
-        self._steps += [len(example.targets) for example in examples]
-        self._lengths += [example.length for example in examples]
-
-    def build(self) -> ExampleStore:
-        return ExampleStore(
-            self._layouts,
-            {name: np.concatenate(arrays) for name, arrays in self._arrays.items()},
-            np.cumsum(self._steps, dtype=np.int64),
-            np.array(self._lengths, np.int32).reshape(-1, *self._length_shape),
-        )
 
 
 # Batches from memory.
@@ -281,7 +200,7 @@ def _shuffled(places, num_examples, seed):
 
 def _batches(store, steps: tf.data.Dataset, examples_of: Callable) -> tf.data.Dataset:
     # No function that the data set keeps may know the store: TensorFlow has its arrays.
-    gather, layouts = _gatherer(store), store.layouts
+    gather, layouts = store.gatherer(), store.layouts
     options = tf.data.Options()
     # To rewrite a data set of two stages, tf.data would copy all examples once more.
     options.experimental_optimization.apply_default_optimizations = False
@@ -293,33 +212,18 @@ def _batches(store, steps: tf.data.Dataset, examples_of: Callable) -> tf.data.Da
     return batches.prefetch(tf.data.AUTOTUNE).with_options(options)
 
 
-def _gatherer(store: ExampleStore) -> Callable:
-    """-> function: numbers of examples `[B]` -> padded compact arrays, lengths."""
-    with tf.device("CPU"):  # where the pipeline runs
-        arrays = {name: tf.constant(array) for name, array in store.arrays.items()}
-        starts, ends = tf.constant(store.starts[:-1]), tf.constant(store.starts[1:])
-        lengths = tf.constant(store.lengths)
-    steps, layouts = np.unique(np.diff(store.starts)), store.layouts
-
-    def gather(examples):
-        first, end = tf.gather(starts, examples), tf.gather(ends, examples)
-        # Where all examples are equally long, T is known to those who compile.
-        longest = steps[0] if len(steps) == 1 else tf.reduce_max(end - first)
-        rows = first[:, None] + tf.range(longest, dtype=tf.int64)
-        padded = {
-            name: _rows_before(end, rows, arrays[name], layout.padding)
-            for name, layout in layouts.items()
-        }
-        return padded, tf.gather(lengths, examples)
-
-    return gather
-
-
-def _rows_before(end, rows, array, padding):
-    """`array[rows]`, and padding for the rows from `end` on: `[B, T, width]`."""
-    is_there = rows < end[:, None]
-    gathered = tf.gather(array, tf.where(is_there, rows, 0))
-    return tf.where(is_there[..., None], gathered, tf.constant(padding, array.dtype))
+def _unfold(layouts, arrays, lengths) -> Batch:
+    """Padded compact arrays `[B, T, width]` -> Batch."""
+    dense = {
+        name: layout.unpack_tensor(arrays[name]) for name, layout in layouts.items()
+    }
+    targets = dense["targets"]
+    return Batch(
+        inputs=dense.get("inputs", targets),
+        targets=targets,
+        controls=dense.get("controls", targets[..., :0]),
+        lengths=lengths,
+    )
 
 
 # Batches from a stream.
@@ -347,7 +251,7 @@ def streaming_batches(
         TooFewExamples: the whole stream does not fill one batch.
     """
     _survey(read, converter, batch_size).require(batch_size)
-    layouts = _layouts(converter)
+    layouts = layouts_of(converter)
 
     def batches():
         stream = _endless(read, converter, augmenter, seed)

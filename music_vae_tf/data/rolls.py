@@ -13,16 +13,14 @@ from __future__ import annotations
 import zipfile
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from music_vae_tf.batch import Batch, Quarters
 from music_vae_tf.data.converters.piano_roll import PITCHES, PianoRollConverter
+from music_vae_tf.data.example_store import ExampleStore
 from music_vae_tf.data.whole_file import whole_file
-
-if TYPE_CHECKING:
-    from music_vae_tf.data.pipeline import ExampleStore
 
 LAYOUT = Quarters(PITCHES)
 MAKE_ONE = "piano_roll_vae_prepare makes one of a folder of MIDI"
@@ -109,8 +107,6 @@ def _check(rolls: Rolls, path, num_steps: int):
 
 def store(rolls: Rolls) -> ExampleStore:
     """The rolls as examples in memory."""
-    from music_vae_tf.data.pipeline import ExampleStore
-
     count, num_steps, width = rolls.cells.shape
     return ExampleStore(
         {"targets": LAYOUT},
