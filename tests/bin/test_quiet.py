@@ -18,6 +18,22 @@ layer = sys.modules["keras"].layers.Dense(2)
 print(layer(tf.ones([1, 3])).shape)
 """
 
+PUT_OFF = """
+import sys
+from music_vae_tf.bin import quiet
+
+quiet.import_tensorflow()
+name = quiet.PUT_OFF
+assert name not in sys.modules
+from tensorflow.python.distribute.failure_handling import failure_handling_util
+
+theirs = failure_handling_util.requests.get
+assert theirs is sys.modules[name].get
+import requests
+
+assert theirs is requests.get
+"""
+
 READ_ON_DEMAND = """
 import sys
 from music_vae_tf.bin import quiet
@@ -40,6 +56,13 @@ def test_what_is_read_on_demand_is_there():
         [sys.executable, "-c", READ_ON_DEMAND], capture_output=True, text=True
     )
     assert (done.returncode, done.stdout) == (0, "[]\n[]\nTrue\n"), done.stderr
+
+
+def test_what_is_put_off_comes_when_tensorflow_asks_for_it():
+    done = subprocess.run(
+        [sys.executable, "-c", PUT_OFF], capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_keras_works_without_what_others_may_import_later():
