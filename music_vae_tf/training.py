@@ -43,11 +43,30 @@ class _LearningRate(keras.optimizers.schedules.LearningRateSchedule):
 
 
 class Adam(keras.optimizers.Adam):
-    """Adam for gradients that all replicas have agreed on: Keras would add up those of
-    the replicas once more."""
+    """Adam in one operation a variable, which is TensorFlow 1's and so Magenta's; with
+    Keras's arithmetic it would be forty.
 
-    def _all_reduce_sum_gradients(self, grads_and_vars):
-        return grads_and_vars
+    For gradients that all replicas have agreed on: each updates what it has.
+    """
+
+    def apply(self, grads, trainable_variables):
+        """Takes a step: gradients, and their variables, among those it was built on."""
+        step = tf.cast(self.iterations + 1, tf.float32)
+        of_all = {
+            "lr": self.learning_rate,
+            "beta1": self.beta_1,
+            "beta2": self.beta_2,
+            "beta1_power": tf.pow(self.beta_1, step),
+            "beta2_power": tf.pow(self.beta_2, step),
+            "epsilon": self.epsilon,
+        }
+        of_all = {name: tf.convert_to_tensor(value) for name, value in of_all.items()}
+        for gradient, variable in zip(grads, trainable_variables):
+            place = self._get_variable_index(variable)
+            moments = self._momentums[place], self._velocities[place]
+            var, m, v = (each.value.handle for each in (variable, *moments))
+            tf.raw_ops.ResourceApplyAdam(var=var, m=m, v=v, grad=gradient, **of_all)
+        self.iterations.assign_add(1)
 
 
 def compiled_model(

@@ -139,7 +139,9 @@ class Trainable(keras.Model, abc.ABC):
         if descent.clip_mode == "value":
             limit = descent.grad_clip
             return [tf.clip_by_value(g, -limit, limit) for g in gradients], global_norm
-        clipped, _ = tf.clip_by_global_norm(gradients, descent.grad_clip, global_norm)
+        limit = tf.constant(descent.grad_clip)
+        factor = limit * tf.minimum(1 / global_norm, 1 / limit)
         # Too long, or not a number: the step is taken with zeros, and Adam's momentum.
         usable = global_norm < descent.grad_norm_clip_to_zero
-        return [tf.where(usable, g, tf.zeros_like(g)) for g in clipped], global_norm
+        factor = tf.where(usable, factor, 0.0)
+        return [tf.math.multiply_no_nan(g, factor) for g in gradients], global_norm
