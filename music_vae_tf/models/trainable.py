@@ -139,7 +139,7 @@ class Trainable(keras.Model, abc.ABC):
         if descent.clip_mode == "value":
             limit = descent.grad_clip
             return [tf.clip_by_value(g, -limit, limit) for g in gradients], global_norm
-        limit = tf.constant(descent.grad_clip)
+        limit = tf.constant(descent.grad_clip, tf.float32)
         factor = limit * tf.minimum(1 / global_norm, 1 / limit)
         # Too long, or not a number: the step is taken with zeros, and Adam's momentum.
         usable = global_norm < descent.grad_norm_clip_to_zero
