@@ -60,6 +60,7 @@ class Adam(keras.optimizers.Adam):
             "beta2_power": tf.pow(self.beta_2, step),
             "epsilon": self.epsilon,
         }
+        # Else each variable would have constants of its own.
         of_all = {name: tf.convert_to_tensor(value) for name, value in of_all.items()}
         for gradient, variable in zip(grads, trainable_variables):
             place = self._get_variable_index(variable)

@@ -72,16 +72,15 @@ class SparseRows:
 
         def read(rows):
             flat = tf.reshape(rows, [-1])
+            count = tf.size(flat, tf.int64)
             begin, end = tf.gather(starts, flat), tf.gather(starts, flat + 1)
             there = tf.raw_ops.RaggedRange(
                 starts=begin, limits=end, deltas=np.int64(1), Tsplits=tf.int64
             ).rt_dense_values
-            of_rows = tf.repeat(tf.range(tf.size(flat, tf.int64)), end - begin)
+            of_rows = tf.repeat(tf.range(count), end - begin)
             places = of_rows * width + tf.cast(tf.gather(columns, there), tf.int64)
-            dense = tf.scatter_nd(
-                *(places[:, None], tf.gather(numbers, there)),
-                [tf.size(flat, tf.int64) * width],
-            )
+            values = tf.gather(numbers, there)
+            dense = tf.scatter_nd(places[:, None], values, [count * width])
             dense = tf.reshape(dense, tf.concat([tf.shape(rows), [width]], axis=0))
             return tf.ensure_shape(dense, [*rows.shape, width])
 

@@ -187,9 +187,11 @@ class _Gates:
         self._input_kernel, self.recurrent_kernel = tf.split(
             kernel, [inputs.shape[-1], self._size]
         )
-        self._is_shared = constant_gates.shape.rank == 1
-        rows = _as_rows(constant_gates, dtype) if self._is_shared else []
-        self._added = None if self._is_shared else _sorted(constant_gates)
+        rows, self._added = [], None
+        if constant_gates.shape.rank == 1:
+            rows = _as_rows(constant_gates, dtype)
+        else:
+            self._added = _sorted(constant_gates)
         self._ones = tf.ones([tf.shape(inputs)[1], len(rows)], dtype)
         self._kernel = _sorted(
             tf.concat([self._input_kernel, *rows, self.recurrent_kernel], axis=0)
@@ -250,7 +252,7 @@ class _Gates:
         return _Gradients(
             tf.cast(d_inputs, tf.float32),
             of_ones[0]
-            if self._is_shared
+            if self._added is None
             else tf.reduce_sum(tf.cast(d_gates, tf.float32), axis=0),
             tf.concat([of_inputs, of_state], axis=0),
         )

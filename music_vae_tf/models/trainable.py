@@ -139,6 +139,7 @@ class Trainable(keras.Model, abc.ABC):
         if descent.clip_mode == "value":
             limit = descent.grad_clip
             return [tf.clip_by_value(g, -limit, limit) for g in gradients], global_norm
+        # As tf.clip_by_global_norm has it, and zeros, in one product a gradient.
         limit = tf.constant(descent.grad_clip, tf.float32)
         factor = limit * tf.minimum(1 / global_norm, 1 / limit)
         # Too long, or not a number: the step is taken with zeros, and Adam's momentum.
