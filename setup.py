@@ -1,9 +1,7 @@
-"""Packaging: `configs/` and `bin/` at the top ship inside the package.
+"""Packaging. The package in the checkout is the package that is installed.
 
-They are installed as `music_vae_tf.configs` and `music_vae_tf.bin`; console scripts
-point at the latter. This works from a wheel, an sdist and an editable install as long
-as both folders have an `__init__.py`, `find_packages` keeps its `include`, and files
-are looked up with `importlib.resources`, never as paths below `music_vae_tf`.
+`configs/` lies at the top of the checkout and is installed as data inside the package;
+`music_vae_tf.config.configs_folder` knows both places.
 """
 
 from pathlib import Path
@@ -68,10 +66,9 @@ setup(
     python_requires=">=3.10,<3.14",
     packages=[
         *find_packages(include=["music_vae_tf", "music_vae_tf.*"]),
-        "music_vae_tf.configs",
-        "music_vae_tf.bin",
+        "music_vae_tf.configs",  # data alone: no Python file is in it
     ],
-    package_dir={"music_vae_tf.configs": "configs", "music_vae_tf.bin": "bin"},
+    package_dir={"music_vae_tf.configs": "configs"},
     package_data={
         "music_vae_tf.configs": ["*.yaml"],
         "music_vae_tf.data": ["grooves.yaml"],
@@ -127,7 +124,9 @@ setup(
         ],
     },
     entry_points={
-        "console_scripts": [f"{name}=music_vae_tf.bin.{name}:run" for name in COMMANDS]
+        "console_scripts": [
+            f"{name}=music_vae_tf.commands.{name}:run" for name in COMMANDS
+        ]
     },
     classifiers=[
         "Intended Audience :: Science/Research",

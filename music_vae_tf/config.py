@@ -16,7 +16,6 @@ import re
 import types
 import typing
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from importlib import resources
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 
@@ -240,14 +239,28 @@ HPARAMS_SECTIONS = ("model", "objective", "training")
 # Files.
 
 
+def configs_folder() -> Path:
+    """The folder with the YAML files of the named configurations.
+
+    An installed package holds it. In a checkout it lies beside the package.
+
+    Raises:
+        ConfigError: neither is there.
+    """
+    package = Path(__file__).parent
+    for folder in (package / "configs", package.parent / "configs"):
+        if (folder / "groovae_4bar.yaml").is_file():
+            return folder
+    raise ConfigError(
+        f"the named configurations are missing: expected them in {package / 'configs'} "
+        "or beside the package; install music_vae_tf again"
+    )
+
+
 def names(*kinds: str) -> list[str]:
     """The named configurations of these kinds of model, by default all there are."""
-    folder = resources.files("music_vae_tf.configs")
-    every = sorted(
-        Path(entry.name).stem
-        for entry in folder.iterdir()
-        if entry.name.endswith(".yaml")
-    )
+    folder = configs_folder()
+    every = sorted(entry.stem for entry in folder.glob("*.yaml"))
     return [name for name in every if not kinds or _kind_in(folder, name) in kinds]
 
 
@@ -293,7 +306,7 @@ def _load(name_or_path, kinds):
             f"no config is called {name_or_path!r}{_nearest(name_or_path, known)}; "
             f"{listed}, and a file of your own is given by its path, ending in .yaml"
         )
-    file = resources.files("music_vae_tf.configs") / f"{name_or_path}.yaml"
+    file = configs_folder() / f"{name_or_path}.yaml"
     return parse(file.read_text(encoding="utf-8"), name_or_path)
 
 

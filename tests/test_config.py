@@ -2,7 +2,6 @@ import dataclasses
 import subprocess
 import sys
 from collections.abc import Sequence
-from importlib import resources
 from typing import Annotated, Literal
 
 import pytest
@@ -46,7 +45,7 @@ def magenta_hparams(name):
 
 
 def text_of(name):
-    return (resources.files("music_vae_tf.configs") / f"{name}.yaml").read_text()
+    return (config.configs_folder() / f"{name}.yaml").read_text()
 
 
 def leaves(value, path=()):

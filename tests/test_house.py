@@ -33,12 +33,12 @@ MAY_IMPORT = {
     },
     "magenta_js": {"config", "checkpoint"},
 }
-ANYTHING = {"bin", "magenta_api"}
+ANYTHING = {"commands", "magenta_api"}
 NO_TENSORFLOW = {"batch", "config", "data/converters", "rendering", "run_directory"}
 
 
 def source_files():
-    for folder in (PACKAGE, "bin", "configs"):
+    for folder in (PACKAGE,):
         yield from sorted((REPOSITORY / folder).rglob("*.py"))
 
 
@@ -71,7 +71,7 @@ def rooms_imported_by(file: Path) -> set[str]:
 def test_a_file_imports_only_from_rooms_that_its_own_may_enter(file):
     room = place(file)[0] if place(file) else "the front door"
     if room in ANYTHING:
-        assert room == "bin" or "bin" not in rooms_imported_by(file)
+        assert room == "commands" or "commands" not in rooms_imported_by(file)
         return
     assert rooms_imported_by(file) <= MAY_IMPORT.get(room, set())
 
@@ -84,7 +84,7 @@ def test_test_files_have_names_of_their_own():
 
 def test_every_room_is_in_the_table():
     rooms = {place(file)[0] for file in source_files() if place(file)}
-    assert rooms - ANYTHING - {"configs"} <= set(MAY_IMPORT)
+    assert rooms - ANYTHING <= set(MAY_IMPORT)
 
 
 @pytest.mark.parametrize("file", source_files(), ids=lambda file: "/".join(place(file)))

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import music_vae_tf
+from music_vae_tf import config
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SETUP = (REPOSITORY / "setup.py").read_text(encoding="utf-8")
@@ -46,7 +47,7 @@ def run_sh(script, *arguments, **environment):
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_command_can_be_imported_and_explains_itself(name, capsys):
-    module = importlib.import_module(f"music_vae_tf.bin.{name}")
+    module = importlib.import_module(f"music_vae_tf.commands.{name}")
     assert module.run(["--help"]) == 0
     assert capsys.readouterr().out.startswith(name)
 
@@ -57,7 +58,7 @@ def test_every_command_explains_itself_at_once():
         "import importlib, sys\n"
         "import music_vae_tf\n"
         f"for name in {COMMANDS}:\n"
-        "    module = importlib.import_module(f'music_vae_tf.bin.{name}')\n"
+        "    module = importlib.import_module(f'music_vae_tf.commands.{name}')\n"
         "    assert module.run(['--help']) == 0\n"
         "heavy = {'tensorflow', 'keras', 'note_seq', 'numpy', 'matplotlib', 'rich'}\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
@@ -66,23 +67,24 @@ def test_every_command_explains_itself_at_once():
 
 
 def test_every_command_is_a_console_script():
-    """Modules of bin that define flags; the demo is started by its shell script."""
+    """Modules that define flags; the demo is started by its shell script."""
     with_flags = {
         file.stem
-        for file in (REPOSITORY / "bin").glob("*.py")
+        for file in (REPOSITORY / "music_vae_tf" / "commands").glob("*.py")
         if "\nrun = command.entry(" in file.read_text()
     }
     assert with_flags == {*COMMANDS, "demo"}
 
 
 def test_several_commands_can_be_imported_in_one_process():
-    modules = [importlib.import_module(f"music_vae_tf.bin.{name}") for name in COMMANDS]
+    modules = [
+        importlib.import_module(f"music_vae_tf.commands.{name}") for name in COMMANDS
+    ]
     assert len({id(module.run) for module in modules}) == len(COMMANDS)
 
 
 def test_configs_and_grooves_are_found_as_resources():
-    configs = importlib.resources.files("music_vae_tf.configs")
-    names = {entry.name for entry in configs.iterdir()}
+    names = {file.name for file in config.configs_folder().iterdir()}
     assert "groovae_4bar.yaml" in names
     assert {f.name for f in (REPOSITORY / "configs").glob("*.yaml")} <= names
     assert (
@@ -94,15 +96,14 @@ def test_configs_and_grooves_are_found_as_resources():
 
 def test_what_is_imported_is_declared():
     imported = set()
-    for folder in ("music_vae_tf", "bin"):
-        for file in (REPOSITORY / folder).rglob("*.py"):
-            if file.name == "benchmark_magenta.py":
-                continue  # the Python of Magenta's own environment runs it
-            for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-                if isinstance(node, ast.Import):
-                    imported |= {alias.name.split(".")[0] for alias in node.names}
-                elif isinstance(node, ast.ImportFrom):
-                    imported.add(node.module.split(".")[0])
+    for file in (REPOSITORY / "music_vae_tf").rglob("*.py"):
+        if file.name == "benchmark_magenta.py":
+            continue  # the Python of Magenta's own environment runs it
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                imported.add(node.module.split(".")[0])
     imported -= sys.stdlib_module_names | {"music_vae_tf"} | BROUGHT_BY_TFDS
     declared = set(re.findall(r'"([\w-]+)(?:\[[\w-]+\])?>=', SETUP))
     assert {PACKAGES.get(name, name) for name in imported} <= declared

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from music_vae_tf import checkpoint, strategies
-from music_vae_tf.bin import music_vae_train
+from music_vae_tf.commands import music_vae_train
 
 TINY = "enc_rnn_size=[2],dec_rnn_size=[2],z_size=2,batch_size=4"
 CONFIG = "groovae_4bar"  # with dropout
@@ -25,7 +25,7 @@ tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0],
     2 * [tf.config.LogicalDeviceConfiguration()],
 )
-from music_vae_tf.bin.music_vae_train import run
+from music_vae_tf.commands.music_vae_train import run
 
 sys.exit(run())
 """
@@ -48,7 +48,9 @@ class Trainings:
             *options,
         ]
 
-    def start(self, flags, program=("-m", "music_vae_tf.bin.music_vae_train"), **env):
+    def start(
+        self, flags, program=("-m", "music_vae_tf.commands.music_vae_train"), **env
+    ):
         process = subprocess.Popen(
             [sys.executable, *program, *flags],
             env={**os.environ, "CUDA_VISIBLE_DEVICES": "-1", **env},

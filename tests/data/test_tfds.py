@@ -8,7 +8,7 @@ import note_seq
 import numpy as np
 import pytest
 
-from music_vae_tf.bin import music_vae_train
+from music_vae_tf.commands import music_vae_train
 from music_vae_tf.data import grooves
 from music_vae_tf.data.midi_writer import write_midi
 from music_vae_tf.data.tfds import NoDataset, read_note_sequences, require

@@ -252,7 +252,7 @@ def test_what_is_played_is_grammatical_and_comes_back_as_it_was():
 
 
 def test_the_groove_data_set_is_grammatical_and_comes_back_as_it_was(shared, tmp_path):
-    from music_vae_tf.bin import music_vae_prepare_groove as prepare
+    from music_vae_tf.commands import music_vae_prepare_groove as prepare
 
     flags = [f"--input_dir={shared}/data/groove", f"--output_dir={tmp_path}"]
     assert prepare.run([*flags, "--splits=validation", "--num_workers=1"]) == 0

@@ -1,1 +1,0 @@
-"""The named configs, one YAML file each."""

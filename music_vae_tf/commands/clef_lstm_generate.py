@@ -1,0 +1,226 @@
+"""New piano pieces from a trained clef-split LSTM: MIDI, sheet music and sound.
+
+    clef_lstm_generate --run_dir=run --key=C --tempo=90 --bars=8 --output_dir=generated
+
+    clef_lstm_generate --run_dir=run --key=Am --tempo=60 --metre=3/4 --bars=16 \\
+        --num_outputs=3 --seed=1 --output_dir=generated
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import time
+
+from absl import logging
+
+from music_vae_tf.commands.command import (
+    LARGEST_SEED,
+    Command,
+    UserError,
+    writable_directory,
+)
+from music_vae_tf.commands.progress import progress
+from music_vae_tf.commands.quiet import import_tensorflow
+
+FORMATS = ("mid", "musicxml", "svg", "png", "pdf", "wav")
+SHEETS = ("musicxml", "svg", "png", "pdf")
+
+command = Command("clef_lstm_generate", __doc__)
+command.string(
+    "run_dir", None, "Where clef_lstm_train has trained a model.", required=True
+)
+command.string(
+    "output_dir", "generated", "Where the files go, all of a piece under one name."
+)
+command.string("key", "C", "Key of the piece: C, Am, F#m, Bb.")
+command.float("tempo", 90.0, "Quarter notes a minute; above 0.")
+command.string("metre", "4/4", "Time signature: 4/4, 3/4, 6/8.")
+command.integer("bars", 8, "Bars of the piece.", at_least=1)
+command.integer("num_outputs", 1, "How many pieces.", at_least=1)
+command.enum(
+    "top_k_sampling",
+    "weighted",
+    ["weighted", "uniform"],
+    "Draw among the likeliest by their probabilities, or as the original does with "
+    "equal chances.",
+)
+command.integer(
+    "top_k_notes", None, "How many notes are drawn from; by default 10.", at_least=1
+)
+command.integer(
+    "top_k_durations", None, "The same of durations; by default 5.", at_least=1
+)
+command.float("temperature", 1.0, "Below 1 what is likely becomes likelier; above 0.")
+command.enum(
+    "key_change",
+    "transpose",
+    ["transpose", "signature"],
+    "Move the notes into the key, or as the original does set its signature alone.",
+)
+command.string(
+    "formats", ",".join(FORMATS), "Which files to write, with commas between."
+)
+command.string("soundfont", None, "SoundFont (.sf2) to play with; by default found.")
+command.integer(
+    "seed",
+    None,
+    "The same seed gives the same pieces; by default random.",
+    at_least=0,
+    at_most=LARGEST_SEED,
+)
+
+
+def main(flags):
+    from music_vae_tf.data.clefs.keys import Key
+
+    key = Key.parse(flags.key)
+    formats = _formats(flags.formats)
+    form = _form(flags)
+    for name in ("tempo", "temperature"):
+        if not flags[name].value > 0:
+            raise UserError(f"--{name}={flags[name].value}: a number above 0 is needed")
+    _require_libraries(formats)
+    output_dir = writable_directory("output_dir", flags.output_dir)
+    pieces = _generate(flags, form, key)
+    soundless = _write(flags, formats, pieces, output_dir)
+    if soundless:
+        raise UserError(f"all is written but the sound: {soundless}")
+
+
+def _formats(text) -> list[str]:
+    formats = [name.strip().lower() for name in text.split(",") if name.strip()]
+    unknown = [name for name in formats if name not in FORMATS]
+    if unknown or not formats:
+        raise UserError(
+            f"--formats={text}: {', '.join(unknown) or 'nothing'} is none of "
+            f"{', '.join(FORMATS)}"
+        )
+    return formats
+
+
+def _form(flags):
+    from music_vae_tf.data.clefs import Form
+
+    match = re.fullmatch(r"(\d{1,2})/(2|4|8|16)", flags.metre.strip())
+    if match is None or not int(match[1]):
+        raise UserError(
+            f"--metre={flags.metre}: expected a time signature, as in 4/4, 3/4 or 6/8"
+        )
+    return Form(flags.bars, int(match[1]), int(match[2]))
+
+
+def _require_libraries(formats):
+    """What the sheet needs is there before anything is made. (Sound is no condition of
+    the rest.)"""
+    from music_vae_tf.data.clefs import require_libraries
+    from music_vae_tf.rendering import score
+
+    require_libraries()
+    libraries = {
+        "musicxml": ["music21"],
+        "svg": ["music21", "verovio"],
+        "png": ["music21", "verovio", "resvg_py"],
+        "pdf": ["music21", "verovio", "svglib"],
+    }
+    for name in formats:
+        score.require(*libraries.get(name, []))
+
+
+def _generate(flags, form, key) -> list:
+    """The pieces as NoteSequences."""
+    import_tensorflow()
+    import numpy as np
+
+    from music_vae_tf.commands.clef_runs import trained_clef_lstm
+    from music_vae_tf.generation.clef_lstm import Sampling, to_sequence
+
+    model = trained_clef_lstm(flags.run_dir)
+    usual = model.usual_sampling
+    sampling = Sampling(
+        flags.top_k_notes or usual.top_k_notes,
+        flags.top_k_durations or usual.top_k_durations,
+        flags.top_k_sampling == "weighted",
+        flags.temperature,
+    )
+    model.check(sampling)
+    rng = np.random.default_rng(flags.seed)
+    transpose = flags.key_change == "transpose"
+    pieces = []
+    with progress(flags.num_outputs, "Generating", unit="pieces") as bar:
+        for _ in range(flags.num_outputs):
+            streams = model.sample(form, key.mode, sampling, rng)
+            pieces.append(
+                to_sequence(streams, form, key, flags.tempo, transpose=transpose)
+            )
+            bar.advance()
+    return pieces
+
+
+def _write(flags, formats, pieces, output_dir) -> str | None:
+    """Writes all files; why there is no sound, if there is none."""
+    from music_vae_tf.data.clefs.keys import Key
+    from music_vae_tf.rendering.audio import NoSound
+
+    key = Key.parse(flags.key)
+    stamp = time.strftime("%Y-%m-%d_%H%M%S")
+    name = f"clef_lstm_{str(key).replace(' ', '_')}_{stamp}-{{}}-of-{len(pieces):03d}"
+    title = f"Piece in {key}"
+    soundless = None
+    with progress(len(pieces), "Writing", unit="pieces") as bar:
+        for number, piece in enumerate(pieces):
+            path = output_dir / name.format(f"{number:03d}")
+            _write_midi_and_sheet(piece, path, title, formats)
+            if "wav" in formats and soundless is None:
+                try:
+                    _write_sound(piece, path, flags.soundfont)
+                except NoSound as error:
+                    soundless = str(error)
+            bar.advance()
+    logging.info("Wrote %d pieces: %s.*", len(pieces), output_dir / name.format("*"))
+    return soundless
+
+
+def _write_midi_and_sheet(piece, path, title, formats):
+    from music_vae_tf.data.midi_writer import write_midi
+    from music_vae_tf.rendering import score
+
+    if "mid" in formats:
+        write_midi(piece, f"{path}.mid")
+    if not set(SHEETS) & set(formats):
+        return
+    xml = score.musicxml(piece, title)
+    if "musicxml" in formats:
+        _write_bytes(f"{path}.musicxml", xml)
+    if not {"svg", "png", "pdf"} & set(formats):
+        return
+    pages = score.svg_pages(xml)
+    for number, page in enumerate(pages, 1):
+        suffix = "" if number == 1 else f"-page{number}"
+        if "svg" in formats:
+            _write_bytes(f"{path}{suffix}.svg", page.encode("utf-8"))
+        if "png" in formats:
+            _write_bytes(f"{path}{suffix}.png", score.png(page))
+    if "pdf" in formats:
+        _write_bytes(f"{path}.pdf", score.pdf(pages))
+
+
+def _write_sound(piece, path, soundfont):
+    from music_vae_tf.rendering import audio
+
+    soundfont = soundfont and os.path.expanduser(soundfont)
+    _write_bytes(f"{path}.wav", audio.wav(piece, soundfont))
+
+
+def _write_bytes(path, data):
+    from music_vae_tf.data.whole_file import whole_file
+
+    with whole_file(path) as file:
+        file.write(data)
+
+
+run = command.entry(main)
+
+if __name__ == "__main__":
+    sys.exit(run())

@@ -1,0 +1,183 @@
+"""The whole main job in a few minutes: drum grooves in, five new drum loops out.
+
+MIDI files become NoteSequences, groovae_4bar learns from them for a short while, and
+invents five loops: a MIDI file and a picture each. The grooves are the project's own;
+--input_dir takes a folder of your drum MIDI instead:
+
+    bin/demo --input_dir ~/my_grooves
+
+Everything goes through the three commands that you would type yourself, and each is
+shown before it runs.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from music_vae_tf.commands.command import Command
+
+CONFIG = "groovae_4bar"
+NUM_GROOVES = 400
+NUM_LOOPS = 5
+# Enough for loops that hold together, in a few minutes on two cores. The config's own
+# batches of 512, small steps and much dropout are for days on a machine with a GPU: of
+# what was tried here, these brought the loss down furthest in the time there is.
+BATCH_SIZE = 8
+NUM_STEPS = 1500
+HURRIED = "learning_rate=0.003,dropout_keep_prob=1"
+
+command = Command("demo", __doc__)
+command.string(
+    "input_dir", None, "Folder of drum MIDI to learn from; subfolders are included."
+)
+command.string("output_dir", "demo", "Where everything is written.")
+
+
+class Stopped(Exception):
+    """A command of the three has failed, and has said why."""
+
+
+def main(flags):
+    output_dir = Path(os.path.expanduser(flags.output_dir))
+    # Each run has a folder of its own: nothing of an earlier one is touched.
+    run_dir = output_dir / time.strftime("run-%Y-%m-%d_%H%M%S")
+    examples = run_dir / "notesequences.tfrecord"
+    try:
+        input_dir = flags.input_dir or _write_grooves(output_dir / "grooves")
+        _convert(input_dir, examples)
+        batch_size = _batch_size(examples)
+        _train(run_dir, examples, batch_size)
+        loops = _generate(run_dir, output_dir)
+    except Stopped:
+        return 1
+    for loop in loops:
+        _draw(loop)
+    print(_conclusion(loops, run_dir, examples, batch_size))
+    return 0
+
+
+def _write_grooves(folder: Path) -> Path:
+    """The project's own grooves as MIDI files."""
+    from music_vae_tf.data import grooves
+    from music_vae_tf.data.midi_writer import write_midi
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, (style, sequence) in enumerate(grooves.performances(NUM_GROOVES)):
+        write_midi(sequence, folder / f"{style.replace(' ', '-')}-{number:03d}.mid")
+    styles = len(grooves.styles())
+    print(f"Played {NUM_GROOVES} grooves in {styles} styles: {_short(folder)}")
+    return folder
+
+
+def _convert(input_dir, examples: Path) -> None:
+    _call(
+        "convert_dir_to_note_sequences",
+        input_dir=input_dir,
+        output_file=examples,
+        recursive="true",
+    )
+
+
+def _train(run_dir: Path, examples: Path, batch_size: int) -> None:
+    _call(
+        "music_vae_train",
+        config=CONFIG,
+        run_dir=run_dir,
+        mode="train",
+        examples_path=examples,
+        num_steps=NUM_STEPS,
+        checkpoints_to_keep=1,
+        hparams=f"batch_size={batch_size},{HURRIED}",
+    )
+
+
+def _generate(run_dir: Path, output_dir: Path) -> list[Path]:
+    """New loops, as MIDI files whose names tell when they were made."""
+    before = set(output_dir.glob("*.mid"))
+    _call(
+        "music_vae_generate",
+        config=CONFIG,
+        run_dir=run_dir,
+        mode="sample",
+        num_outputs=NUM_LOOPS,
+        output_dir=output_dir,
+    )
+    return sorted(set(output_dir.glob("*.mid")) - before)
+
+
+def _call(name: str, **flags) -> None:
+    """Show a command as one would type it, and run it in a process of its own."""
+    arguments = [
+        f"--{flag}={_short(value) if isinstance(value, Path) else value}"
+        for flag, value in flags.items()
+    ]
+    print("\n$ " + " \\\n    ".join([name, *map(shlex.quote, arguments)]), flush=True)
+    module = f"music_vae_tf.commands.{name}"
+    if subprocess.run([sys.executable, "-m", module, *arguments]).returncode:
+        raise Stopped
+
+
+def _batch_size(examples: Path) -> int:
+    """The usual one, or as many examples as there are."""
+    from music_vae_tf import config
+    from music_vae_tf.data.converters.groove import GrooveConverter
+    from music_vae_tf.data.records import read_note_sequences
+
+    converter = GrooveConverter(**config.load(CONFIG).converter.arguments)
+    sequences = read_note_sequences(str(examples))
+    number = sum(len(converter.extract(s).examples) for s in sequences)
+    return min(BATCH_SIZE, max(1, number))
+
+
+def _draw(loop: Path) -> None:
+    from music_vae_tf.data.midi import read_midi
+    from music_vae_tf.rendering import piano_roll
+
+    piano_roll.write(read_midi(loop), loop.with_suffix(".png"), loop.stem)
+
+
+def _conclusion(loops, run_dir: Path, examples: Path, batch_size: int) -> str:
+    made = "\n".join(f"    {_short(loop)}" for loop in loops)
+    first, last, run, data = map(_typed, (loops[0], loops[-1], run_dir, examples))
+    return f"""
+{len(loops)} new drum loops of four bars, with a picture (.png) of each beside it:
+{made}
+
+Drop one on a drum track of your DAW, or play it with any MIDI player. The model is in
+{_short(run_dir)}. What you could try next:
+
+  * Let it learn longer; it goes on where it stopped:
+    music_vae_train --config={CONFIG} --run_dir={run} --mode=train \\
+        --examples_path={data} \\
+        --num_steps={10 * NUM_STEPS} --hparams=batch_size={batch_size},{HURRIED}
+  * Go from one loop to another in seven steps:
+    music_vae_generate --config={CONFIG} --run_dir={run} --mode=interpolate \\
+        --input_midi_1={first} \\
+        --input_midi_2={last} \\
+        --num_outputs=7 --output_dir=generated
+  * Start from drum MIDI of your own, here with `bin/demo --input_dir FOLDER`, or with
+    convert_dir_to_note_sequences --input_dir=FOLDER --recursive \\
+        --output_file=notesequences.tfrecord
+    and then the two commands above.
+
+The commands are in {_short(Path(sys.executable).parent)}."""
+
+
+def _typed(path: Path) -> str:
+    return shlex.quote(str(_short(path)))
+
+
+def _short(path) -> Path:
+    """The path as seen from here, where that is shorter."""
+    return min(Path(path), Path(os.path.relpath(path)), key=lambda p: len(str(p)))
+
+
+run = command.entry(main)
+
+if __name__ == "__main__":
+    sys.exit(run())

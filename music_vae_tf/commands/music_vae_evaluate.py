@@ -1,0 +1,222 @@
+"""How well trained models say back what they hear, on examples of your choice.
+
+    music_vae_evaluate --run_dir=run --examples_path=validation.tfrecord
+
+Of several models, separated by commas, the table has a column each:
+
+    music_vae_evaluate --run_dir=flat,hierarchical --examples_path=validation.tfrecord
+
+`told` is teacher forcing: each step is told the truth of the steps before, and the
+likeliest is taken. `alone` is a sample from the same latent vector, each step hearing
+what was said before. KL is the divergence of the posterior from the prior.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from absl import logging
+
+from music_vae_tf.commands.command import LARGEST_SEED, Command, UserError
+from music_vae_tf.commands.progress import progress
+from music_vae_tf.commands.quiet import import_tensorflow
+from music_vae_tf.commands.trained import (
+    add_model_flags,
+    config_and_checkpoint,
+    config_of_run,
+)
+
+command = Command("music_vae_evaluate", __doc__)
+add_model_flags(command)
+command.string(
+    "examples_path",
+    None,
+    "TFRecord file of NoteSequences, or a pattern of several.",
+    required=True,
+)
+command.float("temperature", 1.0, "Randomness of the samples; above 0.")
+command.integer("batch_size", 64, "Examples at a time.", at_least=1)
+command.integer(
+    "seed",
+    0,
+    "The same seed gives the same numbers.",
+    at_least=0,
+    at_most=LARGEST_SEED,
+)
+
+
+def main(flags):
+    from music_vae_tf.data.source import Source
+
+    if not flags.temperature > 0:
+        raise UserError(f"--temperature={flags.temperature}: expected a number above 0")
+    models = _models(flags)
+    source = Source.of_files(os.path.expanduser(flags.examples_path))
+    import_tensorflow()
+    columns = {name: _figures(flags, source, *model) for name, model in models.items()}
+    print("\n".join(_table(columns)))
+
+
+def _models(flags) -> dict:
+    """`{head of a column: (config, path of a checkpoint)}`."""
+    run_dirs = [d.strip() for d in (flags.run_dir or "").split(",") if d.strip()]
+    if len(run_dirs) < 2:
+        config, checkpoint = config_and_checkpoint(flags)
+        return {config.name: (config, checkpoint)}
+    if flags.config or flags.checkpoint_file:
+        raise UserError(
+            "of several run_dirs each has a config of its own: leave out --config and "
+            "--checkpoint_file"
+        )
+    if len(set(run_dirs)) < len(run_dirs):
+        raise UserError(f"--run_dir={flags.run_dir}: one of them comes twice")
+    return {run_dir: config_of_run(run_dir) for run_dir in run_dirs}
+
+
+def _figures(flags, source, config, path) -> dict:
+    """`{what was measured: text}`, in the order of the table."""
+    from music_vae_tf import build
+    from music_vae_tf.data import pipeline
+
+    converter = build.converter(config)
+    model, step = _restored(config, converter, path)
+    with progress(None, "Reading", unit="NoteSequences") as bar:
+        sequences = bar.over(source.read())
+        store, report = pipeline.extract_examples(sequences, converter)
+    report.require(1)
+    logging.info("%s: %s", source.name, report)
+    # What is sampled at a time shares its controls.
+    batch_size = flags.batch_size if converter.controls is None else 1
+    batches = pipeline.all_batches(store, batch_size)
+    totals = _Totals(_measure_of(converter))
+    objective = build.objective(config)
+    with progress(len(store), "Evaluating", unit="examples") as bar:
+        for result in _results(flags, model, converter, batches, objective):
+            totals.add(result)
+            bar.advance(len(result.there))
+    return {
+        "config": config.name,
+        "step": "unknown" if step < 0 else f"{step:,}",
+        "examples": f"{len(store):,}",
+        # Where the step is unknown, the beta that it was on its way to.
+        **totals.figures(float(objective.beta(step if step >= 0 else float("inf")))),
+    }
+
+
+def _restored(config, converter, path):
+    """A model with the weights of a checkpoint, and the step they are of; -1 where its
+    name does not tell."""
+    from music_vae_tf import build, checkpoint
+
+    if converter.token_vocabulary is not None:
+        checkpoint.check_vocabulary(path, converter.token_vocabulary)
+    model = build.blank_model(config, converter)
+    found = checkpoint.find(path)
+    checkpoint.restore(model.named_variables, found)
+    logging.info("Evaluating %s", found)
+    return model, checkpoint.step_of(found)
+
+
+def _results(flags, model, converter, batches, objective):
+    from music_vae_tf.generation.reconstructions import reconstructions
+
+    options = {"end_token": converter.end_token, "grammar": converter.grammar}
+    return reconstructions(
+        model,
+        batches,
+        free_bits=objective.free_bits,
+        temperature=flags.temperature,
+        seed=flags.seed,
+        **{name: value for name, value in options.items() if value is not None},
+    )
+
+
+def _measure_of(converter):
+    """A function of `said, there, counted` that fits the converter's rows."""
+    import functools
+
+    from music_vae_tf.analysis import reconstruction
+    from music_vae_tf.batch import Bits, OneHot
+
+    layout = converter.targets
+    if converter.token_vocabulary is not None:
+        tokens = converter.token_vocabulary.tokens
+        return functools.partial(reconstruction.of_tokens, tokens=tokens)
+    if isinstance(layout, OneHot):
+        return functools.partial(reconstruction.of_classes, depths=layout.depths)
+    if isinstance(layout, Bits):
+        return reconstruction.of_bits
+    return reconstruction.of_grooves  # reals, which only grooves have
+
+
+class _Totals:
+    """Adds up what batches gave."""
+
+    def __init__(self, measure):
+        self._measure = measure
+        self._told, self._alone = {}, {}
+        self._means, self._losses, self._metrics = [], [], {}
+
+    def add(self, result):
+        from music_vae_tf.analysis.reconstruction import added
+
+        told = self._measure(result.told, result.there, result.counted)
+        alone = self._measure(result.sampled, result.there, result.counted)
+        self._told, self._alone = added(self._told, told), added(self._alone, alone)
+        self._means.append(result.mu)
+        self._losses.append((result.r_loss, result.kl_cost, result.kl_bits))
+        for name, tally in result.metrics.items():
+            before = self._metrics.get(name)
+            self._metrics[name] = tally if before is None else before.plus(tally)
+
+    def figures(self, beta: float) -> dict[str, str]:
+        import numpy as np
+
+        from music_vae_tf.analysis.latent_space import active_units
+
+        means = np.concatenate(self._means)
+        r_loss, kl_cost, kl_bits = (
+            np.concatenate(column).mean() for column in zip(*self._losses)
+        )
+        shares = {
+            f"{name}, {how}": _shown(name, totals[name].value)
+            for name in self._told
+            for how, totals in (("told", self._told), ("alone", self._alone))
+        }
+        terms = {
+            f"{name.removeprefix('metrics/').replace('_', ' ')} of a step": (
+                f"{float(tally.value):.3f}"
+            )
+            for name, tally in self._metrics.items()
+            if name.startswith("metrics/") and name.endswith("_loss")
+        }
+        return {
+            **shares,
+            **terms,
+            "reconstruction loss, nats": f"{r_loss:.1f}",
+            "KL, bits": f"{kl_bits:.1f}",
+            "KL beyond the free bits, nats": f"{kl_cost:.1f}",
+            "beta": f"{beta:.3g}",
+            "loss": f"{r_loss + beta * kl_cost:.1f}",
+            "active units": f"{active_units(means)} of {means.shape[1]}",
+        }
+
+
+def _shown(name, value):
+    return f"{value:.3f}" if name.endswith("error") else f"{100 * value:.1f} %"
+
+
+def _table(columns):
+    """Lines of a Markdown table."""
+    yield f"| | {' | '.join(columns)} |"
+    yield f"|---|{'--:|' * len(columns)}"
+    for name in dict.fromkeys(n for figures in columns.values() for n in figures):
+        cells = " | ".join(figures.get(name, "") for figures in columns.values())
+        yield f"| {name} | {cells} |"
+
+
+run = command.entry(main)
+
+if __name__ == "__main__":
+    sys.exit(run())

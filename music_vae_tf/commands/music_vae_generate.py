@@ -1,0 +1,297 @@
+"""New music from a trained model, as MIDI files.
+
+From nothing (random points of the latent space):
+
+    music_vae_generate --config=groovae_4bar --run_dir=. --mode=sample \\
+        --num_outputs=5 --output_dir=generated
+
+From one file to another, in steps:
+
+    music_vae_generate --config=groovae_4bar --run_dir=. --mode=interpolate \\
+        --input_midi_1=a.mid --input_midi_2=b.mid --num_outputs=7 --output_dir=generated
+
+Over chords, with a config that is conditioned on them:
+
+    music_vae_generate --config=cat-mel_2bar_med_chords --run_dir=. \\
+        --chords="C G Am F" --output_dir=generated
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import time
+from pathlib import Path
+
+from absl import logging
+
+from music_vae_tf.commands.command import (
+    LARGEST_SEED,
+    Command,
+    UserError,
+    writable_directory,
+)
+from music_vae_tf.commands.quiet import import_tensorflow
+from music_vae_tf.commands.trained import add_model_flags, config_and_checkpoint
+
+command = Command("music_vae_generate", __doc__)
+add_model_flags(command)
+command.string(
+    "output_dir", "/tmp/music_vae/generated", "Where MIDI files are written."
+)
+command.enum("mode", "sample", ["sample", "interpolate"], "What to generate.")
+command.string("input_midi_1", None, "MIDI file where an interpolation starts.")
+command.string("input_midi_2", None, "MIDI file where an interpolation ends.")
+command.integer(
+    "num_outputs",
+    5,
+    "How many samples; of an interpolation, how many steps with both ends.",
+    at_least=1,
+)
+command.integer(
+    "max_batch_size",
+    8,
+    "At most so many sequences at a time; fewer take less memory.",
+    at_least=1,
+)
+command.float("temperature", 0.5, "Randomness of the decoding; above 0.")
+command.string(
+    "length",
+    None,
+    "How long, in steps (64) or bars (4bars); by default as long as in training.",
+)
+command.string(
+    "chords",
+    None,
+    'Chords like "C G Am F", each for an equal share of the length, in configs that '
+    "are conditioned on chords.",
+)
+command.string(
+    "control_midi",
+    None,
+    "MIDI file whose hits are played, in configs that are conditioned on hits.",
+)
+command.boolean("same_z", False, "One random point of the latent space for all.")
+command.string("z_file", None, "Latent vectors to decode: a NumPy file [N, Z].")
+command.string("save_z", None, "Where to save the latent vectors, as a NumPy file.")
+command.string(
+    "attribute_vector",
+    None,
+    "A file of music_vae_explore's: all outputs are moved along this attribute.",
+)
+command.float(
+    "attribute_strength",
+    1.0,
+    "How far: 1 is from one group of examples to the other, -1 the other way.",
+)
+command.integer(
+    "seed",
+    None,
+    "The same seed gives the same files; by default random.",
+    at_least=0,
+    at_most=LARGEST_SEED,
+)
+command.boolean(
+    "grammar",
+    True,
+    "Say no token where the grammar forbids it, in configs whose music is tokens.",
+)
+command.boolean("list_configs", False, "List the names of all configs, and stop.")
+
+
+def main(flags):
+    from music_vae_tf import config as configs
+
+    if flags.list_configs:
+        print("\n".join(configs.names("music_vae")))
+        return
+    _check(flags)
+    config, checkpoint = config_and_checkpoint(flags)
+    output_dir = writable_directory("output_dir", flags.output_dir)
+    write = _Writer(output_dir, config.name, time.strftime("%Y-%m-%d_%H%M%S"))
+    import_tensorflow()
+    write(flags.mode, _generate(flags, config, checkpoint, write))
+
+
+def _check(flags):
+    if not flags.temperature > 0:
+        raise UserError(f"--temperature={flags.temperature}: expected a number above 0")
+    if flags.mode == "interpolate" and not (flags.input_midi_1 and flags.input_midi_2):
+        raise UserError("--mode=interpolate needs --input_midi_1 and --input_midi_2")
+    if flags.mode == "interpolate" and (flags.z_file or flags.same_z):
+        raise UserError("--z_file and --same_z belong to --mode=sample")
+    if flags.z_file and flags.same_z:
+        raise UserError("give --z_file or --same_z, not both")
+    if flags["attribute_strength"].present and not flags.attribute_vector:
+        raise UserError("--attribute_strength is that of an --attribute_vector")
+    if flags.chords and flags.control_midi:
+        raise UserError("give --chords or --control_midi, not both")
+
+
+def _generate(flags, config, checkpoint, write) -> list:
+    """The new NoteSequences."""
+    from music_vae_tf import build
+    from music_vae_tf.generation import TrainedModel
+
+    converter = build.converter(config).for_inference()
+    length = _length(flags.length, config, converter)
+    controls = _controls(flags, config, converter, length)
+    inputs = _inputs(flags, converter, write) if flags.mode == "interpolate" else []
+    attribute = flags.attribute_vector
+    shift = _shift(flags, config) if attribute else 0
+    logging.info("Loading %s", checkpoint)
+    model = TrainedModel(
+        config,
+        min(flags.max_batch_size, flags.num_outputs),
+        checkpoint,
+        seed=flags.seed,
+        grammar=flags.grammar,
+    )
+    options = {
+        "length": length,
+        "temperature": flags.temperature,
+        "c_input": controls,
+    }
+    if not model.z_size:
+        if inputs or flags.z_file or flags.save_z or flags.same_z or attribute:
+            raise UserError(f"config {config.name} has no latent space")
+        return model.sample(flags.num_outputs, **options)
+    z = _latent_vectors(flags, model, inputs) + shift
+    if flags.save_z:
+        _save(z, flags.save_z)
+    return model.decode(z, **options)
+
+
+def _length(text, config, converter) -> int:
+    """Steps: as many as in training, or what a text like `64` or `4bars` says."""
+    if text is None:
+        return config.model.max_seq_len
+    match = re.fullmatch(r"(\d+)\s*(bars?)?", text.strip())
+    if match is None or not int(match[1]):
+        raise UserError(f"--length={text}: expected steps, as in 64, or bars, as 4bars")
+    number, in_bars = int(match[1]), match[2]
+    if not in_bars:
+        length = number
+    elif hasattr(converter, "quarters_per_bar") and not converter.length_shape:
+        length = number * converter.steps_per_quarter * converter.quarters_per_bar
+    else:
+        raise UserError(f"--length={text}: config {config.name} has no steps of a bar")
+    if config.model.decoder.kind == "hierarchical" and (
+        length != config.model.max_seq_len
+    ):
+        raise UserError(
+            f"--length={text}: config {config.name} decodes its whole length at once, "
+            f"{config.model.max_seq_len} steps"
+        )
+    return length
+
+
+def _controls(flags, config, converter, length):
+    """What the decoder is told at each step [T, D_c], None if it is told nothing."""
+    from music_vae_tf import generation
+    from music_vae_tf.data.converters.base import NotConvertible
+    from music_vae_tf.data.midi import read_midi
+
+    if flags.chords:
+        try:
+            return converter.controls_of_chords(flags.chords.split(), length)
+        except NotConvertible as refusal:
+            raise UserError(f"--chords={flags.chords}: {refusal}") from refusal
+    if flags.control_midi and not getattr(converter, "hits_as_controls", False):
+        raise UserError(
+            f"--control_midi={flags.control_midi}: config {config.name} is not "
+            "conditioned on hits"
+        )
+    if flags.control_midi:
+        path = os.path.expanduser(flags.control_midi)
+        return generation.only_example(converter, read_midi(path), path).controls
+    if converter.controls is not None:
+        on_hits = getattr(converter, "hits_as_controls", False)
+        given_by = "--control_midi=hits.mid" if on_hits else '--chords="C G Am F"'
+        raise UserError(f"config {config.name} is conditioned: give {given_by}")
+    return None
+
+
+def _latent_vectors(flags, model, inputs):
+    """Of the outputs: [N, Z]."""
+    import numpy as np
+
+    if inputs:
+        return model.between(*inputs, flags.num_outputs, assert_same_length=False)
+    if not flags.z_file:
+        return model.draw(flags.num_outputs, flags.same_z)
+    path = os.path.expanduser(flags.z_file)
+    try:
+        z = np.atleast_2d(np.load(path, allow_pickle=False))
+    except ValueError as error:
+        raise UserError(f"{path}: no NumPy file of numbers: {error}") from error
+    if z.ndim != 2 or z.shape[1] != model.z_size or not np.isfinite(z).all():
+        raise UserError(
+            f"{path}: expected finite numbers [N, {model.z_size}]; got {list(z.shape)}"
+        )
+    return z.astype(np.float32)
+
+
+def _shift(flags, config):
+    """What the attribute adds to all latent vectors, [Z]."""
+    from music_vae_tf.generation.collection import read_attribute
+
+    path = os.path.expanduser(flags.attribute_vector)
+    return flags.attribute_strength * read_attribute(path, config)
+
+
+def _save(z, path):
+    import numpy as np
+
+    from music_vae_tf.data.whole_file import whole_file
+
+    path = os.path.expanduser(path)
+    with whole_file(path) as file:
+        np.save(file, z)
+    logging.info("Saved %d latent vectors: %s", len(z), path)
+
+
+def _inputs(flags, converter, write) -> list:
+    """Both input files as NoteSequences of one example each.
+
+    The examples of a file that has several are written out, as in Magenta.
+    """
+    from music_vae_tf import generation
+    from music_vae_tf.data.midi import read_midi
+
+    paths = [os.path.expanduser(p) for p in (flags.input_midi_1, flags.input_midi_2)]
+    inputs = [read_midi(path) for path in paths]
+    for number, (path, sequence) in enumerate(zip(paths, inputs), 1):
+        try:
+            generation.only_example(converter, sequence, path)
+        except generation.MultipleExtractedExamplesError as error:
+            write(f"input{number}-extractions", error.sequences)
+            raise UserError(
+                f"{error} Call again with one of the files that are written now."
+            ) from error
+    return inputs
+
+
+class _Writer:
+    """Writes MIDI files into a directory, named as Magenta names them."""
+
+    def __init__(self, directory: Path, config_name: str, stamp: str):
+        self._directory, self._config_name, self._stamp = directory, config_name, stamp
+
+    def __call__(self, what, sequences):
+        from music_vae_tf.data.midi_writer import write_midi
+
+        count = len(sequences)
+        name = f"{self._config_name}_{what}_{self._stamp}-{{}}-of-{count:03d}.mid"
+        for number, sequence in enumerate(sequences):
+            write_midi(sequence, self._directory / name.format(f"{number:03d}"))
+        logging.info(
+            "Wrote %d MIDI files: %s", count, self._directory / name.format("*")
+        )
+
+
+run = command.entry(main)
+
+if __name__ == "__main__":
+    sys.exit(run())

@@ -1,0 +1,165 @@
+"""Make music for piano, guitar and bass with a trained VAE of class rolls.
+
+    piano_roll_vae_generate --run_dir=cvae/ --condition=piano+bass --num_outputs=5 \\
+        --prior_path=rolls/train.npz --output_dir=generated/
+
+makes thirty seconds each, and with --clstm_run_dir=clstm/ twenty more that follow. A
+melody of your own is varied, and laid over what comes out:
+
+    piano_roll_vae_generate --run_dir=cvae/ --condition=piano+guitar+bass \\
+        --input_midi=melody.mid --output_dir=generated/
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import time
+
+from music_vae_tf.commands.command import (
+    LARGEST_SEED,
+    Command,
+    UserError,
+    writable_directory,
+)
+from music_vae_tf.commands.progress import progress
+from music_vae_tf.commands.roll_runs import add_model_flags, trained_roll_vae
+
+log = logging.getLogger(__name__)
+
+command = Command("piano_roll_vae_generate", __doc__)
+add_model_flags(command)
+command.string(
+    "condition",
+    None,
+    "Who plays: piano, guitar, bass, or several with + between them.",
+    required=True,
+)
+command.string("output_dir", None, "Where MIDI files and pictures go.", required=True)
+command.integer("num_outputs", 5, "How many.", at_least=1)
+command.string(
+    "input_midi",
+    None,
+    "MIDI file to start from: its first seconds, as many as a roll has; silence is put "
+    "after a shorter one.",
+)
+command.string(
+    "prior_path",
+    None,
+    "File of class rolls, those of the training for instance: latent vectors are drawn "
+    "as those of its rolls of the condition are distributed. By default they are drawn "
+    "from the standard normal distribution, which takes a long training to be music.",
+)
+command.float(
+    "towards_random",
+    0.6,
+    "Share of the way from the input's latent vector to a random one, 0 to 1.",
+    at_least=0.0,
+)
+command.boolean("overlay", True, "Lay the input over what comes out.")
+command.boolean("pictures", True, "Draw a piano roll of each file beside it.")
+command.integer(
+    "seed", None, "Repeats the same draws.", at_least=0, at_most=LARGEST_SEED
+)
+
+
+def main(flags):
+    from music_vae_tf.generation import piano_roll
+
+    condition = piano_roll.condition(flags.condition)
+    if flags.towards_random > 1:
+        raise UserError(
+            f"--towards_random is {flags.towards_random}; at most 1 expected"
+        )
+    directory = writable_directory("output_dir", flags.output_dir)
+    model, converter = trained_roll_vae(flags, flags.seed)
+    melody, qpm = _melody(flags.input_midi, converter)
+    prior = _prior(flags.prior_path, model, converter, condition)
+    if melody is None:
+        z = model.draw(flags.num_outputs, prior)
+    else:
+        share = flags.towards_random
+        z = model.near(melody.cells(), flags.num_outputs, share, prior)
+    rolls = _rolls(model, z, condition)
+    stem = f"{flags.condition}_{time.strftime('%Y-%m-%d_%H%M%S')}"
+    with progress(len(rolls), "Writing", unit="files") as bar:
+        for number, cells in enumerate(rolls, start=1):
+            name = f"{stem}-{number:03d}-of-{len(rolls):03d}"
+            over = melody if flags.overlay else None
+            sequence = _sequence(converter, cells, over, qpm)
+            _write(sequence, directory / name, flags)
+            bar.advance()
+    log.info("Wrote %d files to %s", len(rolls), directory)
+
+
+def _prior(path, model, converter, condition):
+    """The distribution of the latent vectors of those rolls of a file that have the
+    condition; nothing without a file."""
+    if not path:
+        return None
+    from music_vae_tf.data import rolls
+
+    every = rolls.read(path, converter.window_steps)
+    first = every.classes(slice(0, converter.roll_steps))
+    return model.prior_of(first, condition)
+
+
+def _melody(path, converter):
+    """The roll of a MIDI file's beginning and its first tempo; nothing without one.
+
+    Raises:
+        UserError: nothing of it sounds there.
+    """
+    from music_vae_tf.data.converters.score import DEFAULT_QPM
+    from music_vae_tf.data.midi import read_midi
+
+    if not path:
+        return None, DEFAULT_QPM
+    sequence = read_midi(os.path.expanduser(path))
+    roll, left_out = converter.roll(sequence)
+    roll = roll.window(0, converter.roll_steps)
+    if not roll.classes.any():
+        reasons = ", ".join(f"{count} {reason}" for reason, count in left_out.items())
+        seconds = converter.roll_steps * converter.step_seconds
+        raise UserError(
+            f"--input_midi={path} has no note of piano, guitar or bass (programs 1-8, "
+            f"25-32 and 33-40) in its first {seconds:g} s; it has "
+            f"{reasons or 'no notes'}"
+        )
+    return roll, sequence.tempos[0].qpm if sequence.tempos else DEFAULT_QPM
+
+
+def _rolls(model, z, condition):
+    """Rolls of latent vectors, with what follows them if there is a model of that."""
+    import numpy as np
+
+    rolls = model.decode(z, condition)
+    if model.continuation is None:
+        return rolls
+    return np.concatenate([rolls, model.follow(z, condition)], axis=1)
+
+
+def _sequence(converter, cells, melody, qpm):
+    from music_vae_tf.data.converters.piano_roll import ClassRoll
+
+    roll = ClassRoll.of_cells(cells)
+    if melody is not None:
+        roll = melody.window(0, len(cells)).over(roll)
+    return converter.roll_to_sequence(roll, qpm)
+
+
+def _write(sequence, path, flags):
+    from music_vae_tf.data.midi_writer import write_midi
+    from music_vae_tf.rendering import piano_roll
+
+    write_midi(sequence, path.with_name(f"{path.name}.mid"))
+    if flags.pictures:
+        title = f"{flags.condition}, {path.name}"
+        piano_roll.write(sequence, path.with_name(f"{path.name}.png"), title)
+
+
+run = command.entry(main)
+
+if __name__ == "__main__":
+    sys.exit(run())

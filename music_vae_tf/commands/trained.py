@@ -1,0 +1,79 @@
+"""What commands share that work with a trained MusicVAE: the flags that name it."""
+
+from __future__ import annotations
+
+from music_vae_tf.commands.command import Command, UserError
+
+
+def add_model_flags(command: Command) -> None:
+    """The flags that name a trained model."""
+    command.string(
+        "run_dir", None, "Directory of a training; its newest checkpoint is used."
+    )
+    command.string(
+        "checkpoint_file",
+        None,
+        "A checkpoint instead of a run_dir: prefix, .index file, or .tar of Magenta's.",
+    )
+    command.string(
+        "config",
+        None,
+        "Name of the config, or a YAML file; by default what the run_dir was trained "
+        "with.",
+    )
+
+
+def config_and_checkpoint(flags):
+    """The config that was trained, and the path of a checkpoint of it.
+
+    Raises:
+        UserError: none is named, or two; or they do not go together.
+    """
+    from music_vae_tf import config as configs
+
+    if (flags.run_dir is None) == (flags.checkpoint_file is None):
+        raise UserError(
+            "give either --run_dir, the directory of a training, or --checkpoint_file"
+        )
+    asked = configs.load(flags.config, "music_vae") if flags.config else None
+    if flags.run_dir is not None:
+        return config_of_run(flags.run_dir, asked)
+    if asked is None:
+        raise UserError("--checkpoint_file needs --config, which it is one of")
+    return asked, flags.checkpoint_file
+
+
+def config_of_run(run_dir: str, asked=None):
+    """The config that was trained in a run directory, and the directory's path.
+
+    asked: the config that is expected there, if one is.
+    """
+    from music_vae_tf.run_directory import RunDirectory
+
+    directory = RunDirectory.at(run_dir)
+    if not directory.path.is_dir():
+        raise UserError(f"--run_dir={run_dir}: there is no such directory")
+    record = directory.record()
+    if record is None and asked is None:
+        raise UserError(
+            f"{directory.path} does not say what was trained there: give --config"
+        )
+    if record is not None and record.config.kind != "music_vae":
+        raise UserError(
+            f"{directory.path} holds a training of a model of kind "
+            f"{record.config.kind}; one of kind music_vae is expected"
+        )
+    if record is not None:
+        # The sizes of that training, which --hparams may have changed.
+        asked = _same_config(record.config, asked, directory)
+    return asked, directory.path
+
+
+def _same_config(trained, asked, directory):
+    if asked is not None and asked.name != trained.name:
+        raise UserError(
+            f"{directory.path} holds a training of config {trained.name}, and "
+            f"--config={asked.name} was asked for: leave out --config, or name the "
+            "run_dir of the other training"
+        )
+    return trained

@@ -1,0 +1,72 @@
+"""TensorFlow is imported quietly, and without what Keras can do without."""
+
+import subprocess
+import sys
+
+PROGRAM = """
+import gc, sys
+from music_vae_tf.commands import quiet
+
+tf = quiet.import_tensorflow()
+assert tf is sys.modules["tensorflow"]
+assert "keras" in sys.modules
+for name in quiet.UNUSED_BY_KERAS:
+    assert name not in sys.modules, name
+assert gc.isenabled()
+import matplotlib.figure, scipy
+layer = sys.modules["keras"].layers.Dense(2)
+print(layer(tf.ones([1, 3])).shape)
+"""
+
+PUT_OFF = """
+import sys
+from music_vae_tf.commands import quiet
+
+quiet.import_tensorflow()
+name = quiet.PUT_OFF
+assert name not in sys.modules
+from tensorflow.python.distribute.failure_handling import failure_handling_util
+
+theirs = failure_handling_util.requests.get
+assert theirs is sys.modules[name].get
+import requests
+
+assert theirs is requests.get
+"""
+
+READ_ON_DEMAND = """
+import sys
+from music_vae_tf.commands import quiet
+
+tf = quiet.import_tensorflow()
+unread = "tensorflow.lite.python.lite", "tensorflow.python.ops.gen_audio_ops"
+print([name for name in unread if name in sys.modules])
+for _ in range(2):  # for its first answer a module is read
+    tf.distribute.has_strategy, tf.distribute.experimental.rpc.Server
+    tf.lite.TFLiteConverter, tf.compat.v1.lite.TFLiteConverter
+    tf.compat.v1.nn.static_rnn, tf.compat.v2.compat.v1.nn, tf.summary.scalar
+    tf.audio.decode_wav
+print([name for name in unread if name not in sys.modules])
+print(tf.compat.v1.nn.relu is tf.nn.relu)
+"""
+
+
+def test_what_is_read_on_demand_is_there():
+    done = subprocess.run(
+        [sys.executable, "-c", READ_ON_DEMAND], capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout) == (0, "[]\n[]\nTrue\n"), done.stderr
+
+
+def test_what_is_put_off_comes_when_tensorflow_asks_for_it():
+    done = subprocess.run(
+        [sys.executable, "-c", PUT_OFF], capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_keras_works_without_what_others_may_import_later():
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM], capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "(1, 2)\n", "")
