@@ -47,8 +47,6 @@ SCORE = [
     "svglib>=1.6",
     "reportlab>=4",  # of svglib
 ]
-# Sound. The C library FluidSynth, and a SoundFont, come from the system's packages.
-AUDIO = ["pyfluidsynth>=1.3.3"]
 # REMI tokens of drums: configs musicvae_groove_tokens and musicvae_groove_tokens_small.
 TOKENS = ["miditok>=3.1", "symusic>=0.5"]
 # A latent space in two dimensions: music_vae_explore.
@@ -99,6 +97,8 @@ setup(
         "tensorboard>=2.18",
         # Piano-roll pictures.
         "matplotlib>=3.8",
+        # Sound: a synthesiser without system libraries.
+        "midirenderer>=0.1.3",
         # Progress bars; Keras brings it as well.
         "rich>=13",
     ],
@@ -107,14 +107,13 @@ setup(
         "tfds": TFDS,
         "beam": BEAM,
         "score": SCORE,
-        "audio": AUDIO,
+        "audio": [],  # sound needs no extra any more
         "tokens": TOKENS,
         "umap": UMAP,
         "test": [
             *TFDS,
             *BEAM,
             *SCORE,
-            *AUDIO,
             *TOKENS,
             *UMAP,
             "pytest>=8",

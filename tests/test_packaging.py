@@ -22,7 +22,6 @@ COMMANDS = ast.literal_eval(re.search(r"COMMANDS = (\[.*?\])", SETUP, re.S)[1])
 
 # Where the name of an import is not that of the package.
 PACKAGES = {
-    "fluidsynth": "pyfluidsynth",
     "resvg_py": "resvg-py",
     "absl": "absl-py",
     "apache_beam": "apache-beam",

@@ -1,17 +1,18 @@
 """The whole main job in a few minutes: drum grooves in, five new drum loops out.
 
 MIDI files become NoteSequences, groovae_4bar learns from them for a short while, and
-invents five loops: a MIDI file and a picture each. The grooves are the project's own;
---input_dir takes a folder of your drum MIDI instead:
+writes five new loops: a MIDI file, a picture and a sound file each. The grooves are the
+project's own; --input_dir takes a folder of your drum MIDI instead:
 
     bin/demo --input_dir ~/my_grooves
 
 Everything goes through the three commands that you would type yourself, and each is
-shown before it runs.
+shown before it runs. If it is interrupted, the same command continues.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import subprocess
@@ -44,12 +45,12 @@ class Stopped(Exception):
 
 def main(flags):
     output_dir = Path(os.path.expanduser(flags.output_dir))
-    # Each run has a folder of its own: nothing of an earlier one is touched.
-    run_dir = output_dir / time.strftime("run-%Y-%m-%d_%H%M%S")
+    input_dir = flags.input_dir and os.path.abspath(os.path.expanduser(flags.input_dir))
+    run_dir = _run_dir(output_dir, input_dir)
     examples = run_dir / "notesequences.tfrecord"
     try:
-        input_dir = flags.input_dir or _write_grooves(output_dir / "grooves")
-        _convert(input_dir, examples)
+        if not examples.exists():  # the command writes all of it or nothing
+            _convert(input_dir or _write_grooves(output_dir / "grooves"), examples)
         batch_size = _batch_size(examples)
         _train(run_dir, examples, batch_size)
         loops = _generate(run_dir, output_dir)
@@ -57,8 +58,38 @@ def main(flags):
         return 1
     for loop in loops:
         _draw(loop)
+        _play(loop)
+    _remember(run_dir, input_dir, finished=True)
     print(_conclusion(loops, run_dir, examples, batch_size))
     return 0
+
+
+def _run_dir(output_dir: Path, input_dir: str | None) -> Path:
+    """The unfinished run on the same music, or a new folder.
+
+    A finished run is never touched.
+    """
+    for run_dir in sorted(output_dir.glob("run-*"), reverse=True):
+        if _remembered(run_dir) == {"input_dir": input_dir, "finished": False}:
+            print(f"Continuing the unfinished run in {_short(run_dir)}")
+            return run_dir
+    run_dir = output_dir / time.strftime("run-%Y-%m-%d_%H%M%S")
+    _remember(run_dir, input_dir, finished=False)
+    return run_dir
+
+
+def _remember(run_dir: Path, input_dir: str | None, finished: bool) -> None:
+    run_dir.mkdir(parents=True, exist_ok=True)
+    unfinished = run_dir / ".demo.unfinished"
+    unfinished.write_text(json.dumps({"input_dir": input_dir, "finished": finished}))
+    os.replace(unfinished, run_dir / "demo.json")
+
+
+def _remembered(run_dir: Path):
+    try:
+        return json.loads((run_dir / "demo.json").read_text())
+    except (OSError, ValueError):
+        return None
 
 
 def _write_grooves(folder: Path) -> Path:
@@ -118,8 +149,22 @@ def _call(name: str, **flags) -> None:
     ]
     print("\n$ " + " \\\n    ".join([name, *map(shlex.quote, arguments)]), flush=True)
     module = f"music_vae_tf.commands.{name}"
-    if subprocess.run([sys.executable, "-m", module, *arguments]).returncode:
+    if _exit_status([sys.executable, "-m", module, *arguments]):
         raise Stopped
+
+
+def _exit_status(program: list[str]) -> int:
+    """Runs a program to its end; Ctrl-C reaches it, and then us.
+
+    (`subprocess.run` would kill it a quarter of a second after Ctrl-C, while it saves a
+    checkpoint.)
+    """
+    process = subprocess.Popen(program)
+    try:
+        return process.wait()
+    except KeyboardInterrupt:
+        process.wait()
+        raise
 
 
 def _batch_size(examples: Path) -> int:
@@ -141,11 +186,20 @@ def _draw(loop: Path) -> None:
     piano_roll.write(read_midi(loop), loop.with_suffix(".png"), loop.stem)
 
 
+def _play(loop: Path) -> None:
+    from music_vae_tf.data.midi import read_midi
+    from music_vae_tf.data.whole_file import whole_file
+    from music_vae_tf.rendering import audio
+
+    with whole_file(loop.with_suffix(".wav")) as file:
+        file.write(audio.wav(read_midi(loop)))
+
+
 def _conclusion(loops, run_dir: Path, examples: Path, batch_size: int) -> str:
     made = "\n".join(f"    {_short(loop)}" for loop in loops)
     first, last, run, data = map(_typed, (loops[0], loops[-1], run_dir, examples))
     return f"""
-{len(loops)} new drum loops of four bars, with a picture (.png) of each beside it:
+{len(loops)} new drum loops of four bars, each with a picture (.png) and sound (.wav):
 {made}
 
 Drop one on a drum track of your DAW, or play it with any MIDI player. The model is in

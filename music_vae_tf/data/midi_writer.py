@@ -103,7 +103,7 @@ class _Part(NamedTuple):
     def default_name(self):
         if self.is_drum:
             return "Drums"
-        import pretty_midi  # which looks for FluidSynth, and takes its time over that
+        import pretty_midi  # slow to import
 
         return pretty_midi.program_to_instrument_name(self.program)
 

@@ -147,12 +147,7 @@ def test_a_folder_that_was_not_prepared_is_told(tmp_path, capsys):
 
 
 def test_a_piece_is_written_as_midi_sheet_and_sound(generate, tmp_path):
-    try:
-        audio.require()
-        formats = ()
-    except audio.NoSound:
-        formats = ("--formats=mid,musicxml,svg,png,pdf",)
-    assert generate("--key=Em", "--tempo=120", "--bars=2", *formats) == 0
+    assert generate("--key=Em", "--tempo=120", "--bars=2") == 0
     files = files_in(tmp_path)
     midi = mido.MidiFile(files[".mid"])
     messages = [message for track in midi.tracks for message in track]
@@ -165,9 +160,9 @@ def test_a_piece_is_written_as_midi_sheet_and_sound(generate, tmp_path):
     assert files[".svg"].read_text().startswith("<svg")
     assert files[".png"].read_bytes().startswith(b"\x89PNG")
     assert files[".pdf"].read_bytes().startswith(b"%PDF")
-    if not formats:
-        with wave.open(str(files[".wav"])) as file:
-            assert 3.9 < file.getnframes() / audio.RATE_HZ < 4.0 + audio.TAIL_S + 0.1
+    with wave.open(str(files[".wav"])) as file:
+        assert 3.9 < file.getnframes() / audio.RATE_HZ < 4.0 + audio.TAIL_S + 0.1
+        assert np.frombuffer(file.readframes(file.getnframes()), "<i2").any()
 
 
 def test_several_pieces_have_names_of_their_own(generate, tmp_path):
@@ -191,12 +186,10 @@ def test_the_originals_ways_are_options(generate, tmp_path):
 
 
 def test_without_a_soundfont_all_but_the_sound_is_written(generate, tmp_path, capsys):
-    pytest.importorskip("fluidsynth")
     assert generate("--soundfont=none.sf2", "--formats=mid,musicxml,wav") == 1
     assert files_in(tmp_path).keys() == {".mid", ".musicxml"}
     said = capsys.readouterr().err
     assert "all is written but the sound: there is no SoundFont none.sf2" in said
-    assert "apt-get install fluid-soundfont-gm" in said
 
 
 @pytest.mark.parametrize(

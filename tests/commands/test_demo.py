@@ -1,5 +1,10 @@
 """The demo strings the three commands together, on whatever MIDI it is given."""
 
+import os
+import signal
+import subprocess
+import sys
+
 import pytest
 
 from music_vae_tf.commands import demo
@@ -52,6 +57,7 @@ def test_it_converts_trains_generates_and_draws(tmp_path, monkeypatch, capsys):
     loops = sorted(tmp_path.glob("*.mid"))
     assert len(loops) == 5
     assert all(loop.with_suffix(".png").exists() for loop in loops)
+    assert all(loop.with_suffix(".wav").exists() for loop in loops)
     said = capsys.readouterr().out
     assert all(loop.name in said for loop in loops)
     assert "--mode=interpolate" in said
@@ -99,3 +105,66 @@ def test_a_command_is_shown_as_one_would_type_it(tmp_path, capfd):
     out, err = capfd.readouterr()
     assert out.startswith("\n$ convert_dir_to_note_sequences \\\n    '--input_dir=")
     assert "--output_file is required" in err
+
+
+# The demo itself, at a size that takes seconds.
+TINY = """
+import sys
+from music_vae_tf.commands import demo
+
+demo.NUM_GROOVES, demo.NUM_STEPS = 10, int(sys.argv[1])
+demo.HURRIED += ",enc_rnn_size=[4],dec_rnn_size=[4],z_size=2"
+sys.exit(demo.run(sys.argv[2:]))
+"""
+
+
+def start(num_steps, output_dir):
+    return subprocess.Popen(
+        [sys.executable, "-c", TINY, str(num_steps), f"--output_dir={output_dir}"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env={**os.environ, "CUDA_VISIBLE_DEVICES": "-1"},
+    )
+
+
+def wait_for(text, stream):
+    lines = []
+    for line in stream:
+        lines.append(line)
+        if text in line:
+            return
+    pytest.fail("".join(lines))
+
+
+def test_an_interrupted_demo_continues_and_then_starts_anew(tmp_path):
+    first = start(1_000_000, tmp_path)
+    wait_for("Training groovae_4bar", first.stderr)
+    wait_for("loss", first.stderr)
+    os.killpg(first.pid, signal.SIGINT)  # as a terminal does
+    first.communicate(timeout=60)
+    assert first.returncode == 130
+    (run_dir,) = tmp_path.glob("run-*")
+    (index,) = (run_dir / "train").glob("*.index")
+    records = (run_dir / "notesequences.tfrecord").stat().st_mtime_ns
+
+    second = start(1, tmp_path)
+    out, err = second.communicate(timeout=120)
+    assert second.returncode == 0, err
+    assert "Continuing the unfinished run" in out
+    assert list(tmp_path.glob("run-*")) == [run_dir]
+    assert (run_dir / "notesequences.tfrecord").stat().st_mtime_ns == records
+    assert index.exists()
+    for suffix in (".mid", ".png", ".wav"):
+        assert len(list(tmp_path.glob(f"*{suffix}"))) == 5, suffix
+
+
+def test_only_an_unfinished_run_on_the_same_music_is_continued(tmp_path, monkeypatch):
+    names = iter(["run-1", "run-2", "run-3"])
+    monkeypatch.setattr(demo.time, "strftime", lambda _: next(names))
+    assert demo._run_dir(tmp_path, "/mine").name == "run-1"
+    assert demo._run_dir(tmp_path, "/mine").name == "run-1"
+    assert demo._run_dir(tmp_path, None).name == "run-2"
+    demo._remember(tmp_path / "run-1", "/mine", finished=True)
+    assert demo._run_dir(tmp_path, "/mine").name == "run-3"
