@@ -116,6 +116,8 @@ setup(
             *SCORE,
             *TOKENS,
             *UMAP,
+            "nbclient>=0.10",
+            "ipykernel>=6",
             "pytest>=8",
             "hypothesis>=6.100",
             # What it accepts changes from one minor version to the next.

@@ -11,6 +11,8 @@ PACKAGE = "music_vae_tf"
 # may not be imported there; rooms without a line may not exist.
 MAY_IMPORT = {
     "batch": set(),
+    "quiet": set(),
+    "notebook": {"rendering"},
     "config": set(),
     "losses": set(),
     "schedules": set(),
@@ -19,7 +21,7 @@ MAY_IMPORT = {
     "analysis": set(),
     "checkpoint": set(),
     "data": {"batch"},
-    "models": {"batch", "losses"},
+    "models": {"batch", "losses", "quiet"},
     "build": {"config", "data", "models", "schedules", "batch", "losses"},
     "run_directory": {"config", "checkpoint"},
     "training": {
@@ -27,7 +29,7 @@ MAY_IMPORT = {
         *("models", "strategies"),  # one training step is a model's
     },
     "generation": {
-        *("build", "config", "data", "batch", "checkpoint"),
+        *("build", "config", "data", "batch", "checkpoint", "quiet"),
         "models",  # the noise that samples are drawn with
         "losses",  # masks of steps
     },
@@ -122,7 +124,7 @@ def test_tensorflow_is_not_imported_where_it_is_not_needed(room):
 
 def test_the_package_itself_imports_nothing_heavy():
     front_door = REPOSITORY / PACKAGE / "__init__.py"
-    assert not set(imported_names(front_door, at_import=True))
+    assert set(imported_names(front_door, at_import=True)) == {"importlib"}
 
 
 def test_rendering_needs_no_tensorflow_at_all():

@@ -33,6 +33,7 @@ PACKAGES = {
     "yaml": "PyYAML",
 }
 BROUGHT_BY_TFDS = {"requests"}
+BROUGHT_BY_A_NOTEBOOK = {"IPython"}
 
 
 def run_sh(script, *arguments, **environment):
@@ -104,6 +105,7 @@ def test_what_is_imported_is_declared():
             elif isinstance(node, ast.ImportFrom):
                 imported.add(node.module.split(".")[0])
     imported -= sys.stdlib_module_names | {"music_vae_tf"} | BROUGHT_BY_TFDS
+    imported -= BROUGHT_BY_A_NOTEBOOK
     declared = set(re.findall(r'"([\w-]+)(?:\[[\w-]+\])?>=', SETUP))
     assert {PACKAGES.get(name, name) for name in imported} <= declared
 

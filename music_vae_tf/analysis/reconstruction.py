@@ -67,6 +67,16 @@ def of_grooves(said, there, counted) -> dict[str, Share]:
     return shares
 
 
+def of_reals(said, there, counted) -> dict[str, Share]:
+    """Columns of real numbers: the share within TOLERANCE, and the mean error."""
+    error = np.abs(said - there)
+    counted = counted[..., None]
+    return {
+        "values": Share.of(error <= TOLERANCE, counted),
+        "values error": Share.of(error, counted),
+    }
+
+
 def of_bits(said, there, counted) -> dict[str, Share]:
     """Columns that are 0 or 1: the share of all of them, and F1 of the ones."""
     return _of_bits(said, there, counted[..., None], "columns")

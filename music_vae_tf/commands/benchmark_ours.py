@@ -10,7 +10,7 @@ import os
 import sys
 import tempfile
 
-from music_vae_tf.commands import quiet
+from music_vae_tf import quiet
 from music_vae_tf.commands.benchmark_magenta import measure, say
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from music_vae_tf.commands.command import LARGEST_SEED, Command, UserError
 from music_vae_tf.commands.progress import progress
-from music_vae_tf.commands.quiet import import_tensorflow
+from music_vae_tf.quiet import import_tensorflow
 
 PREDICTORS = ("unigram", "bigram", "clef_lstm")
 

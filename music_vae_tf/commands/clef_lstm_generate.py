@@ -22,7 +22,7 @@ from music_vae_tf.commands.command import (
     writable_directory,
 )
 from music_vae_tf.commands.progress import progress
-from music_vae_tf.commands.quiet import import_tensorflow
+from music_vae_tf.quiet import import_tensorflow
 
 FORMATS = ("mid", "musicxml", "svg", "png", "pdf", "wav")
 SHEETS = ("musicxml", "svg", "png", "pdf")

@@ -267,7 +267,7 @@ class _Bench:
         ]
         fresh = lambda: [*options, f"--output_dir={tempfile.mkdtemp(dir=self._folder)}"]
         ours, magenta, *_ = self._durations("music_vae_generate", fresh)
-        lines = "from music_vae_tf.commands import quiet; quiet.import_tensorflow()"
+        lines = "from music_vae_tf import quiet; quiet.import_tensorflow()"
         importing = [
             self._run([sys.executable, "-c", lines]) for _ in range(self._repeats)
         ]

@@ -20,12 +20,12 @@ from absl import logging
 
 from music_vae_tf.commands.command import LARGEST_SEED, Command, UserError
 from music_vae_tf.commands.progress import progress
-from music_vae_tf.commands.quiet import import_tensorflow
 from music_vae_tf.commands.trained import (
     add_model_flags,
     config_and_checkpoint,
     config_of_run,
 )
+from music_vae_tf.quiet import import_tensorflow
 
 command = Command("music_vae_evaluate", __doc__)
 add_model_flags(command)
@@ -137,17 +137,14 @@ def _measure_of(converter):
     import functools
 
     from music_vae_tf.analysis import reconstruction
-    from music_vae_tf.batch import Bits, OneHot
 
-    layout = converter.targets
-    if converter.token_vocabulary is not None:
+    if converter.row_kind == "tokens":
         tokens = converter.token_vocabulary.tokens
         return functools.partial(reconstruction.of_tokens, tokens=tokens)
-    if isinstance(layout, OneHot):
-        return functools.partial(reconstruction.of_classes, depths=layout.depths)
-    if isinstance(layout, Bits):
-        return reconstruction.of_bits
-    return reconstruction.of_grooves  # reals, which only grooves have
+    if converter.row_kind == "classes":
+        depths = converter.targets.depths
+        return functools.partial(reconstruction.of_classes, depths=depths)
+    return getattr(reconstruction, f"of_{converter.row_kind}")
 
 
 class _Totals:

@@ -30,8 +30,8 @@ from music_vae_tf.commands.command import (
     writable_directory,
 )
 from music_vae_tf.commands.progress import progress
-from music_vae_tf.commands.quiet import import_tensorflow
 from music_vae_tf.commands.trained import add_model_flags, config_and_checkpoint
+from music_vae_tf.quiet import import_tensorflow
 
 FURTHEST = 2.0  # standard deviations of the prior, on a way along a dimension
 

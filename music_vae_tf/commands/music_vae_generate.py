@@ -32,8 +32,8 @@ from music_vae_tf.commands.command import (
     UserError,
     writable_directory,
 )
-from music_vae_tf.commands.quiet import import_tensorflow
 from music_vae_tf.commands.trained import add_model_flags, config_and_checkpoint
+from music_vae_tf.quiet import import_tensorflow
 
 command = Command("music_vae_generate", __doc__)
 add_model_flags(command)
@@ -71,6 +71,12 @@ command.string(
     "control_midi",
     None,
     "MIDI file whose hits are played, in configs that are conditioned on hits.",
+)
+command.float(
+    "tempo",
+    None,
+    "Of the outputs, in quarters a minute; by default that of the input files, or 120.",
+    at_least=1,
 )
 command.boolean("same_z", False, "One random point of the latent space for all.")
 command.string("z_file", None, "Latent vectors to decode: a NumPy file [N, Z].")
@@ -156,11 +162,44 @@ def _generate(flags, config, checkpoint, write) -> list:
     if not model.z_size:
         if inputs or flags.z_file or flags.save_z or flags.same_z or attribute:
             raise UserError(f"config {config.name} has no latent space")
-        return model.sample(flags.num_outputs, **options)
-    z = _latent_vectors(flags, model, inputs) + shift
-    if flags.save_z:
-        _save(z, flags.save_z)
-    return model.decode(z, **options)
+        outputs = model.sample(flags.num_outputs, **options)
+    else:
+        z = _latent_vectors(flags, model, inputs) + shift
+        if flags.save_z:
+            _save(z, flags.save_z)
+        outputs = model.decode(z, **options)
+    tempos = _tempos(flags.tempo, inputs, len(outputs))
+    return [
+        _in_time(sequence, converter, length, qpm)
+        for sequence, qpm in zip(outputs, tempos)
+    ]
+
+
+def _tempos(asked, inputs, number) -> list[float]:
+    """The tempo of each output, in quarters a minute."""
+    import numpy as np
+
+    from music_vae_tf.data.tempo import DEFAULT_QPM, qpm_of
+
+    if asked is not None or not inputs:
+        return [asked or DEFAULT_QPM] * number
+    first, last = map(qpm_of, inputs)
+    if first != last:
+        logging.info(
+            "The tempo goes from %.4g to %.4g quarters a minute, as the inputs'; "
+            "--tempo sets one for all",
+            *(first, last),
+        )
+    return np.linspace(first, last, number).tolist()
+
+
+def _in_time(sequence, converter, length, qpm):
+    """A decoded sequence at its tempo, which ends with its last bar."""
+    from music_vae_tf.data.tempo import at_tempo, ended_after
+
+    if converter.steps_per_bar:
+        sequence = ended_after(sequence, length / converter.steps_per_quarter)
+    return at_tempo(sequence, qpm)
 
 
 def _length(text, config, converter) -> int:
@@ -173,8 +212,8 @@ def _length(text, config, converter) -> int:
     number, in_bars = int(match[1]), match[2]
     if not in_bars:
         length = number
-    elif hasattr(converter, "quarters_per_bar") and not converter.length_shape:
-        length = number * converter.steps_per_quarter * converter.quarters_per_bar
+    elif converter.steps_per_bar:
+        length = number * converter.steps_per_bar
     else:
         raise UserError(f"--length={text}: config {config.name} has no steps of a bar")
     if config.model.decoder.kind == "hierarchical" and (
@@ -198,7 +237,7 @@ def _controls(flags, config, converter, length):
             return converter.controls_of_chords(flags.chords.split(), length)
         except NotConvertible as refusal:
             raise UserError(f"--chords={flags.chords}: {refusal}") from refusal
-    if flags.control_midi and not getattr(converter, "hits_as_controls", False):
+    if flags.control_midi and converter.control_kind != "hits":
         raise UserError(
             f"--control_midi={flags.control_midi}: config {config.name} is not "
             "conditioned on hits"
@@ -207,7 +246,7 @@ def _controls(flags, config, converter, length):
         path = os.path.expanduser(flags.control_midi)
         return generation.only_example(converter, read_midi(path), path).controls
     if converter.controls is not None:
-        on_hits = getattr(converter, "hits_as_controls", False)
+        on_hits = converter.control_kind == "hits"
         given_by = "--control_midi=hits.mid" if on_hits else '--chords="C G Am F"'
         raise UserError(f"config {config.name} is conditioned: give {given_by}")
     return None
@@ -265,12 +304,20 @@ def _inputs(flags, converter, write) -> list:
     for number, (path, sequence) in enumerate(zip(paths, inputs), 1):
         try:
             generation.only_example(converter, sequence, path)
+            _say_what_is_left_out(converter, sequence, path)
         except generation.MultipleExtractedExamplesError as error:
             write(f"input{number}-extractions", error.sequences)
             raise UserError(
                 f"{error} Call again with one of the files that are written now."
             ) from error
     return inputs
+
+
+def _say_what_is_left_out(converter, sequence, path):
+    left_out = converter.extract(sequence).left_out
+    if left_out:
+        listed = ", ".join(f"{reason}: {count}" for reason, count in left_out.items())
+        logging.warning("%s: left out of the example: %s", path, listed)
 
 
 class _Writer:

@@ -29,7 +29,7 @@ import os
 import sys
 
 from music_vae_tf.commands.command import Command, UserError
-from music_vae_tf.commands.quiet import import_tensorflow
+from music_vae_tf.quiet import import_tensorflow
 
 command = Command("music_vae_preprocess_tfrecord", __doc__)
 command.string(

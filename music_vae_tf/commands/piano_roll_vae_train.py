@@ -34,6 +34,7 @@ from music_vae_tf.commands.training_command import (
     add_training_flags,
     train_or_evaluate,
 )
+from music_vae_tf.quiet import import_tensorflow
 
 KINDS = ("conv_cvae", "clstm_decoder")
 
@@ -58,6 +59,8 @@ def main(flags):
 
 def _summary(flags) -> str:
     """The table of the layers, as the published ones are."""
+    import_tensorflow()
+
     from music_vae_tf import build
     from music_vae_tf import config as configs
 

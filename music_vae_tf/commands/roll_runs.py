@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from music_vae_tf.commands.command import Command, UserError
+from music_vae_tf.quiet import import_tensorflow
 
 
 def add_model_flags(command: Command) -> None:
@@ -78,6 +79,8 @@ def trained_roll_vae(flags, seed: int | None):
     Raises:
         UserError: none is named, or two for one thing, or of two kinds of rolls.
     """
+    import_tensorflow()
+
     from music_vae_tf.generation.piano_roll import TrainedRollVae
 
     _check_one_of_two(flags, "run_dir", "torch_weights")

@@ -29,7 +29,7 @@ from music_vae_tf.commands.command import (
     writable_directory,
 )
 from music_vae_tf.commands.progress import progress
-from music_vae_tf.commands.quiet import import_tensorflow
+from music_vae_tf.quiet import import_tensorflow
 
 RUN_DIR_HELP = (
     "Where checkpoints and summaries go: folders train and eval are made there."

@@ -27,7 +27,9 @@ def write_midi(sequence: music_pb2.NoteSequence, path) -> None:
     """Writes a MIDI file of a NoteSequence; `path` takes it when it is whole.
 
     Tempo and metre stand at tick 0, also where the sequence has none there (120
-    quarters a minute, 4/4); each part is a named track, drums on channel 10. No note
+    quarters a minute, 4/4); each part is a named track, drums on channel 10. All tracks
+    last at least as long as the sequence's `total_time`, so that a loop of four bars
+    has four bars in a DAW. No note
     begins before 0, is shorter than a tick, or lasts into the next of its pitch and
     part; of several that begin together the loudest is kept. Silent notes (velocity 0)
     are left out.
@@ -35,14 +37,15 @@ def write_midi(sequence: music_pb2.NoteSequence, path) -> None:
     ticks_per_quarter = sequence.ticks_per_quarter or constants.STANDARD_PPQ
     clock = _Clock(_tempos(sequence, ticks_per_quarter))
     names = {info.instrument: info.name for info in sequence.instrument_infos}
+    end = clock.tick(sequence.total_time)
     midi = mido.MidiFile(ticks_per_beat=ticks_per_quarter)
-    midi.tracks.append(_track(_timing_events(sequence, clock)))
+    midi.tracks.append(_track(_timing_events(sequence, clock), end))
     channels = itertools.cycle(MELODIC_CHANNELS)
     for part, events in sorted(_parts(sequence).items()):
         channel = DRUM_CHANNEL if part.is_drum else next(channels)
         name = names.get(part.instrument) or part.default_name
         part_events = _part_events(name, part.program, channel, events, clock)
-        midi.tracks.append(_track(part_events))
+        midi.tracks.append(_track(part_events, end))
     with whole_file(path) as file:
         midi.save(file=file)
 
@@ -131,12 +134,14 @@ def _parts(sequence):
     return parts
 
 
-def _track(events):
+def _track(events, end):
+    """A track that lasts up to the tick `end`, or its last event."""
     track, tick = mido.MidiTrack(), 0
     for event in sorted(events, key=lambda event: (event.tick, event.rank)):
         event.message.time = event.tick - tick
         track.append(event.message)
         tick = event.tick
+    track.append(mido.MetaMessage("end_of_track", time=max(end - tick, 0)))
     return track
 
 

@@ -1,6 +1,10 @@
 """Trained models at work: checkpoint and config in, music out."""
 
-from music_vae_tf.generation.music_vae import (
+from music_vae_tf import quiet
+
+quiet.import_quietly()
+
+from music_vae_tf.generation.music_vae import (  # noqa: E402
     MultipleExtractedExamplesError,
     NoExtractedExamplesError,
     TrainedModel,

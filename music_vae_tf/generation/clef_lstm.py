@@ -24,6 +24,7 @@ from music_vae_tf.data.clefs import STAVES, TICKS_PER_QUARTER, Form, transformat
 from music_vae_tf.data.clefs.keys import Key
 from music_vae_tf.data.clefs.transformation import Event
 from music_vae_tf.data.clefs.windows import Clock, Context, Piece, multi_hot
+from music_vae_tf.generation.compiling import compiled
 from music_vae_tf.models.clef_lstm import Logits, Step
 
 TRACKS = {"treble": "Right hand", "bass": "Left hand"}
@@ -60,9 +61,9 @@ class TrainedClefLSTM:
         self.windows = build.converter(config).windows(labels)
         self.model = build.blank_model(config, self.windows)
         checkpoint.restore(self.model.named_variables, checkpoint_dir_or_path)
-        self._predict = tf.function(self.model, autograph=False)
+        self._predict = compiled(self.model)
         self._steps = {
-            staff: tf.function(network.step, autograph=False)
+            staff: compiled(network.step)
             for staff, network in self.model.staves.items()
         }
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 
 import numpy as np
@@ -11,12 +10,19 @@ import tensorflow as tf
 from music_vae_tf import build, checkpoint
 from music_vae_tf import config as configs
 from music_vae_tf.batch import Batch
+from music_vae_tf.generation.compiling import compiled
 from music_vae_tf.models.decoders import Samples
 from music_vae_tf.models.noise import Noise
 
 # Below this sine of the angle between two vectors, the line between them is as good as
 # the arc, and the arc's formula divides by nearly nothing.
 SMALLEST_SINE = 1e-6
+
+
+class EagerExecutionIsOff(RuntimeError):
+    """TensorFlow was set to build graphs, as notebooks for TensorFlow 1 do."""
+
+    for_the_user = True
 
 
 class NoExtractedExamplesError(ValueError):
@@ -113,7 +119,14 @@ class TrainedModel:
 
         Raises:
             checkpoint.CheckpointError: none there, damaged, or of another config.
+            EagerExecutionIsOff: after `tf.disable_v2_behavior()`.
         """
+        if not tf.executing_eagerly():
+            raise EagerExecutionIsOff(
+                "TensorFlow's eager execution is off, and a trained model needs it. "
+                "Remove tf.disable_v2_behavior() or tf.disable_eager_execution(), and "
+                "restart the notebook."
+            )
         if isinstance(config, str):
             config = configs.load(config, "music_vae")
         self.config = config
@@ -135,9 +148,6 @@ class TrainedModel:
                 var_name_substitutions,
             )
         self._rng = np.random.default_rng(seed)
-        compiled = functools.partial(
-            tf.function, autograph=False, reduce_retracing=True
-        )
         self._decode_batch = compiled(self._decode_step)
         self._encode_batch = compiled(self._encode_step)
 

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from music_vae_tf.data.converters.piano_roll import CLASSES, NONE, PITCHES, NotARoll
+from music_vae_tf.generation.compiling import compiled
 from music_vae_tf.generation.music_vae import slerp
 from music_vae_tf.models.piano_roll_vae import ClstmDecoder, ConvCvae, condition_of
 
@@ -84,10 +85,10 @@ class TrainedRollVae:
         """seed: makes every draw repeatable, in the order of the calls."""
         self.cvae, self.continuation = cvae, continuation
         self._rng = np.random.default_rng(seed)
-        self._posterior = tf.function(self._posterior_step, autograph=False)
-        self._decode = tf.function(self._decode_step, autograph=False)
-        self._follow = tf.function(self._follow_step, autograph=False)
-        self._follow_rolls = tf.function(self._follow_rolls_step, autograph=False)
+        self._posterior = compiled(self._posterior_step)
+        self._decode = compiled(self._decode_step)
+        self._follow = compiled(self._follow_step)
+        self._follow_rolls = compiled(self._follow_rolls_step)
 
     # Latent vectors.
 

@@ -11,10 +11,15 @@ becomes
     from music_vae_tf.magenta_api import configs
     from music_vae_tf.magenta_api.trained_model import TrainedModel
 
-Nothing of it is built on by the rest of the house.
+The rest of the package does not depend on it. `plot` and `play` take the place of
+`note_seq.plot_sequence` and `note_seq.play_sequence`.
 """
 
-from music_vae_tf.magenta_api import (
+from music_vae_tf import quiet
+
+quiet.import_quietly()
+
+from music_vae_tf.magenta_api import (  # noqa: E402
     configs,
     data,
     data_hierarchical,
@@ -23,9 +28,9 @@ from music_vae_tf.magenta_api import (
     trained_model,
     training,
 )
-from music_vae_tf.magenta_api.base_model import MusicVAE
-from music_vae_tf.magenta_api.configs import CONFIG_MAP, Config, update_config
-from music_vae_tf.magenta_api.lstm_models import (
+from music_vae_tf.magenta_api.base_model import MusicVAE  # noqa: E402
+from music_vae_tf.magenta_api.configs import CONFIG_MAP, Config, update_config  # noqa: E402
+from music_vae_tf.magenta_api.lstm_models import (  # noqa: E402
     BidirectionalLstmEncoder,
     CategoricalLstmDecoder,
     HierarchicalLstmDecoder,
@@ -33,12 +38,13 @@ from music_vae_tf.magenta_api.lstm_models import (
     MultiOutCategoricalLstmDecoder,
     SplitMultiOutLstmDecoder,
 )
-from music_vae_tf.magenta_api.trained_model import (
+from music_vae_tf.magenta_api.trained_model import (  # noqa: E402
     MultipleExtractedExamplesError,
     NoExtractedExamplesError,
     TrainedModel,
 )
-from music_vae_tf.magenta_api.training import HParams, merge_hparams
+from music_vae_tf.magenta_api.training import HParams, merge_hparams  # noqa: E402
+from music_vae_tf.notebook import play, plot  # noqa: E402
 
 __all__ = [
     "CONFIG_MAP",
@@ -60,6 +66,8 @@ __all__ = [
     "lstm_models",
     "lstm_utils",
     "merge_hparams",
+    "play",
+    "plot",
     "trained_model",
     "training",
     "update_config",

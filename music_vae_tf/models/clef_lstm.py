@@ -262,6 +262,25 @@ class ClefLSTM(Trainable):
             for staff, network in self.staves.items()
         }
 
+    def endpoints(self):
+        """`serve`: a Batch's arrays -> logits of both staves and heads, by name."""
+        clock = sum(len(network.sizes.clock) for network in self.staves.values())
+        signature = [
+            tf.TensorSpec([None, None, 4 * NUM_PITCHES], tf.float32),  # inputs
+            tf.TensorSpec([None, None, 4], tf.float32),  # targets
+            tf.TensorSpec([None, None, clock], tf.float32),  # controls
+            tf.TensorSpec([None, 2], tf.int32),  # lengths
+        ]
+
+        def serve(*batch):
+            return {
+                f"{staff}_{head}": logits
+                for staff, heads in self(Batch(*batch)).items()
+                for head, logits in heads._asdict().items()
+            }
+
+        return {"serve": (serve, signature)}
+
     def training_loss(self, batch: Batch, noise: Noise, step):
         terms = {
             name: mean

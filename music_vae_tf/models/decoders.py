@@ -167,6 +167,9 @@ class LstmDecoder(Composed, Decoder):
         Those that said it earlier go on, as in Magenta; `lengths` tells where they end.
         """
         batch_size = tf.shape(z)[0]
+        if first is None:
+            first = tf.zeros([batch_size, self.depth])
+        z, first = _of_one_static_batch(z, first)
         if controls is not None:
             length = tf.minimum(length, tf.shape(controls)[0])
             controls = controls[:, None]
@@ -196,7 +199,7 @@ class LstmDecoder(Composed, Decoder):
             step,
             (
                 tf.constant(0),
-                tf.zeros([batch_size, self.depth]) if first is None else first,
+                first,
                 self.stack.states_from(z),
                 rows,
                 tf.zeros([batch_size], tf.int32),
@@ -295,6 +298,18 @@ def _is_end(rows, end_token):
     if callable(end_token):
         return end_token(rows)
     return tf.equal(tf.argmax(rows, axis=-1), end_token)
+
+
+def _of_one_static_batch(*tensors):
+    """Tensors [B, ...] that have the same static B, which may be unknown.
+
+    A loop refuses a state whose static shape changes, and a B of 1 added to an unknown
+    B is unknown.
+    """
+    batch = tf.TensorShape([None])
+    for tensor in tensors:
+        batch = batch.merge_with(tensor.shape[:1])
+    return [tf.ensure_shape(t, batch.concatenate(t.shape[1:])) for t in tensors]
 
 
 def _as_many(rows, batch_size):

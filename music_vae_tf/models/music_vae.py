@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import ClassVar, NamedTuple
 
 import keras
@@ -87,6 +88,39 @@ class MusicVAE(Composed, Trainable):
         batch = self._cut(batch)
         mu, _ = self.posterior(batch)
         return self._reconstruct(batch, mu, Noise(0)).parameters
+
+    def endpoints(self):
+        """`decode` and `serve`: z, steps, temperature, seed -> rows [B, T, D_out].
+
+        `encode`: rows [B, T, D_in], lengths -> mu and sigma, where there is an encoder.
+        Controls [T, D_c] come last where the model has them.
+        """
+        scalar = lambda dtype: tf.TensorSpec([], dtype)
+        controls = [tf.TensorSpec([None, self.control_depth], tf.float32)]
+        controls = controls if self.control_depth else []
+        z = tf.TensorSpec([None, self.z_size], tf.float32)
+        draws = [scalar(tf.int32), scalar(tf.float32), tf.TensorSpec([2], tf.int32)]
+        decode = self._decode, [z, *draws, *controls]
+        if not self.z_size:
+            return {"decode": decode, "serve": decode}
+        # An encoder of segments needs to know how many steps there are.
+        segments = math.prod(getattr(self.encoder, "level_lengths", ())[1:])
+        is_flat = not hasattr(self.encoder, "level_lengths")
+        steps = None if is_flat else self.max_seq_len
+        rows = tf.TensorSpec([None, steps, self.input_depth], tf.float32)
+        lengths = tf.TensorSpec([None] if is_flat else [None, segments], tf.int32)
+        encode = self._encode, [rows, lengths, *controls]
+        return {"decode": decode, "serve": decode, "encode": encode}
+
+    def _decode(self, z, length, temperature, seed, controls=None):
+        return self.sample(z, length, controls, temperature, Noise(seed)).rows
+
+    def _encode(self, inputs, lengths, controls=None):
+        shape = tf.concat([tf.shape(inputs)[:2], [self.control_depth]], axis=0)
+        controls = tf.zeros([1, 0]) if controls is None else controls
+        batch = Batch(inputs, None, tf.broadcast_to(controls, shape), lengths)
+        mu, sigma = self.posterior(batch, differentiable=False)
+        return {"mu": mu, "sigma": sigma}
 
     def elbo(
         self,

@@ -133,6 +133,19 @@ class ConvCvae(Composed, Trainable):
         mu, _ = self.posterior(rolls, condition)
         return self.logits(mu, condition)
 
+    def endpoints(self):
+        """`serve`: z [B, Z], condition [B, 4] -> logits [B, T, 128, 4].
+        `encode`: rolls of class numbers [B, T, 128] -> mu and sigma."""
+        z = tf.TensorSpec([None, self.z_size], tf.float32)
+        condition = tf.TensorSpec([None, CLASSES], tf.float32)
+        rolls = tf.TensorSpec([None, self.steps, PITCHES], tf.uint8)
+
+        def encode(rolls):
+            mu, sigma = self.posterior(rolls, condition_of(rolls))
+            return {"mu": mu, "sigma": sigma}
+
+        return {"serve": (self.logits, [z, condition]), "encode": (encode, [rolls])}
+
     def posterior(self, rolls, condition):
         """Mean and standard deviation of z for each roll: [B, Z] each."""
         return self.encoder.posterior(_one_hot(rolls), condition)
@@ -246,6 +259,13 @@ class ClstmDecoder(Composed, Trainable):
     def call(self, batch, training=False):
         """Continues a Batch of latents: logits [B, T, 128, 4]."""
         return self.logits(batch.inputs, batch.controls)
+
+    def endpoints(self):
+        """`serve`: latents [B, windows, Z], condition [B, 4] -> logits of what follows
+        [B, T, 128, 4]."""
+        latents = tf.TensorSpec([None, self.latent_windows, self.z_size], tf.float32)
+        condition = tf.TensorSpec([None, CLASSES], tf.float32)
+        return {"serve": (self.logits, [latents, condition])}
 
     def logits(self, latents, condition):
         """[B, windows, Z], [B, 4] -> logits of what follows, [B, T, 128, 4]."""

@@ -43,6 +43,36 @@ class Trainable(keras.Model, abc.ABC):
         step: integer scalar, the step of the weights.
         """
 
+    @abc.abstractmethod
+    def endpoints(self) -> dict[str, tuple]:
+        """What a SavedModel of the model computes: {name: (function, its signature)}.
+
+        One is called `serve`, which is Keras's default.
+        """
+
+    def export(
+        self,
+        filepath,
+        format="tf_saved_model",
+        verbose=None,
+        input_signature=None,
+        **options,
+    ):
+        """Writes a SavedModel with all endpoints, for TensorFlow without this package.
+
+        Another format, or a signature of your own, is for Keras's `Model.export`.
+        """
+        if format != "tf_saved_model" or input_signature is not None:
+            super().export(filepath, format, verbose, input_signature, **options)
+            return
+        archive = keras.export.ExportArchive()
+        archive.track(self)
+        for name, (function, signature) in self.endpoints().items():
+            archive.add_endpoint(name, function, input_signature=signature)
+        # A SavedModel is for inference: the written-out gradients stay behind.
+        options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
+        archive.write_out(filepath, options, verbose is not False)
+
     @property
     def named_variables(self) -> dict[str, keras.Variable]:
         """Weights by name: `decoder/layer_0/kernel`.

@@ -6,6 +6,7 @@ evenly, and how far a hit is from its sixteenth can be seen.
 
 from __future__ import annotations
 
+import io
 from typing import NamedTuple
 
 import numpy as np
@@ -100,6 +101,13 @@ def _end(note, time: Clock) -> float:
 def write(sequence, path, title: str = "", width_px: int = 1200) -> None:
     """Draw a NoteSequence into a PNG file."""
     draw(sequence, title, width_px).savefig(path, format="png")
+
+
+def png(sequence, title: str = "", width_px: int = 1200) -> bytes:
+    """A NoteSequence as a PNG file."""
+    buffer = io.BytesIO()
+    write(sequence, buffer, title, width_px)
+    return buffer.getvalue()
 
 
 def draw(sequence, title: str = "", width_px: int = 1200):

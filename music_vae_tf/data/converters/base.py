@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from music_vae_tf.batch import Example, Grammar, Layout
+from music_vae_tf.batch import Bits, Example, Grammar, Layout, OneHot, Reals
 
 
 class NotConvertible(Exception):
@@ -57,6 +57,20 @@ class Converter(abc.ABC):
     max_tensors_per_notesequence: int | None
     token_vocabulary: TokenVocabulary | None = None
     grammar: Grammar | None = None  # of what a decoder says
+    steps_per_bar: int | None = None  # where a row is a step of a bar
+    control_kind: str | None = None  # "chords" or "hits", where it conditions on them
+
+    @property
+    def row_kind(self) -> str:
+        """What a row holds, which decides how reconstructions are measured.
+
+        `classes` (one-hot vectors), `bits`, `reals`, `grooves` (hits, velocities and
+        offsets, a third of the columns each) or `tokens`.
+        """
+        if self.token_vocabulary is not None:
+            return "tokens"
+        kinds = {OneHot: "classes", Bits: "bits", Reals: "reals"}
+        return next(kinds[c] for c in kinds if isinstance(self.targets, c))
 
     @abc.abstractmethod
     def extract(self, sequence, rng=None) -> Extraction:

@@ -113,7 +113,7 @@ class DrumsConverter(Converter):
         return len(self.pitch_classes)
 
     @property
-    def _steps_per_bar(self) -> int:
+    def steps_per_bar(self) -> int:
         return self.steps_per_quarter * self.quarters_per_bar
 
     # NoteSequence -> examples
@@ -164,14 +164,14 @@ class DrumsConverter(Converter):
         left_out["drum notes of velocity 0"] = int(np.count_nonzero(is_mute))
         is_heard = (drums >= 0) & ~is_mute
         steps, drums = stretch.start_steps[is_heard], drums[is_heard]
-        bars = -(-(steps.max(initial=-1) + 1) // self._steps_per_bar)
-        hits = np.zeros([bars * self._steps_per_bar, self._drums], bool)
+        bars = -(-(steps.max(initial=-1) + 1) // self.steps_per_bar)
+        hits = np.zeros([bars * self.steps_per_bar, self._drums], bool)
         hits[steps, drums] = True
         return hits, left_out
 
     def _tracks(self, hits: np.ndarray, left_out: Counter[str]):
         """First step and hits `[steps, drums]` of each track, in whole bars."""
-        bar = self._steps_per_bar
+        bar = self.steps_per_bar
         hit_steps = np.flatnonzero(hits.any(axis=1))
         for first, last in _runs(hit_steps, bar, (self.gap_bars or np.inf) * bar):
             start, stop = first // bar * bar, (last // bar + 1) * bar
@@ -186,8 +186,8 @@ class DrumsConverter(Converter):
     def _slices(self, track: np.ndarray, left_out: Counter[str]) -> list[np.ndarray]:
         if not self.slice_bars:
             return [track]
-        window = self.slice_bars * self._steps_per_bar
-        starts = range(0, len(track) - window + 1, self._steps_per_bar)
+        window = self.slice_bars * self.steps_per_bar
+        starts = range(0, len(track) - window + 1, self.steps_per_bar)
         if not starts:
             left_out[f"shorter than {self.slice_bars} bars"] += 1
         return [track[start : start + window] for start in starts]

@@ -154,6 +154,14 @@ class GrooveConverter(Converter):
         return Bits(depth) if depth else None
 
     @property
+    def row_kind(self) -> str:
+        return super().row_kind if self._is_binned else "grooves"
+
+    @property
+    def control_kind(self) -> str | None:
+        return "hits" if self.hits_as_controls else None
+
+    @property
     def _drums(self) -> int:
         return len(self.pitch_classes)
 
@@ -172,6 +180,10 @@ class GrooveConverter(Converter):
     @property
     def _steps_per_bar(self) -> int:
         return self.steps_per_quarter * self.quarters_per_bar
+
+    @property
+    def steps_per_bar(self) -> int | None:
+        return None if self.split_instruments else self._steps_per_bar
 
     # NoteSequence -> examples
 

@@ -123,7 +123,7 @@ class MelodyConverter(Converter):
         return self.targets.depth - 1 if self.add_end_token else None
 
     @property
-    def _steps_per_bar(self) -> int:
+    def steps_per_bar(self) -> int:
         return self.steps_per_quarter * self.quarters_per_bar
 
     # NoteSequence -> examples
@@ -135,7 +135,7 @@ class MelodyConverter(Converter):
             return Extraction([], Counter([refusal.reason]))
         melodies, without_melody = extract_melodies(
             grid,
-            self._steps_per_bar,
+            self.steps_per_bar,
             self.gap_bars or None,
             self.skip_polyphony,
             self.min_pitch,
@@ -210,12 +210,12 @@ class MelodyConverter(Converter):
         return excerpts, left_out
 
     def _steps(self, bars: int) -> int:
-        return bars * self._steps_per_bar
+        return bars * self.steps_per_bar
 
     def _windows(self, melody: Melody) -> list[Melody]:
         """All windows of `slice_bars`, one beginning with each bar."""
         steps = self._steps(self.slice_bars)
-        starts = np.arange(0, len(melody.events) - steps + 1, self._steps_per_bar)
+        starts = np.arange(0, len(melody.events) - steps + 1, self.steps_per_bar)
         windows = melody.events[starts[:, np.newaxis] + np.arange(steps)]
         # The end of a note that started before the window is not in it.
         first = (windows != NO_EVENT).argmax(axis=1)
@@ -274,6 +274,10 @@ class MelodyConverter(Converter):
         return Example(targets, len(targets), controls=controls)
 
     # Samples -> NoteSequence
+
+    @property
+    def control_kind(self) -> str | None:
+        return "chords" if self.chord_encoding else None
 
     def controls_of_chords(self, symbols, num_steps):
         return self.conditioning.of_chords(symbols, num_steps)

@@ -376,6 +376,10 @@ class MultitrackConverter(Converter):
 
     # Samples -> NoteSequence
 
+    @property
+    def control_kind(self) -> str | None:
+        return "chords" if self.chord_encoding else None
+
     def controls_of_chords(self, symbols, num_steps):
         """One chord for the whole bar: which token will come when, nobody knows yet.
 

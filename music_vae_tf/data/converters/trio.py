@@ -118,7 +118,7 @@ class TrioConverter(Converter):
         return self.melody.controls
 
     @property
-    def _steps_per_bar(self) -> int:
+    def steps_per_bar(self) -> int:
         return self.steps_per_quarter * self.quarters_per_bar
 
     # NoteSequence -> examples
@@ -144,7 +144,7 @@ class TrioConverter(Converter):
         in_range = (self.melody.min_pitch <= pitch) & (pitch <= self.melody.max_pitch)
         melodies, _ = extract_melodies(
             grid.where(in_range),
-            self._steps_per_bar,
+            self.steps_per_bar,
             gap_bars=None,
             skip_polyphony=False,
             min_pitch=self.melody.min_pitch,
@@ -216,7 +216,7 @@ class TrioConverter(Converter):
 
     def _plays(self, instrument: Grid, stretch: Stretch) -> np.ndarray:
         """In which bars `[bars]` an instrument sounds, short rests included."""
-        first = instrument.start_steps // self._steps_per_bar
+        first = instrument.start_steps // self.steps_per_bar
         stop = np.maximum(first, self._bars(instrument.end_steps))
         changes = np.zeros(stretch.bars + 1, int)
         np.add.at(changes, np.minimum(first, stretch.bars), 1)
@@ -264,13 +264,17 @@ class TrioConverter(Converter):
         return conditioning.controls(harmony, conditioning.told(harmony, steps))
 
     def _steps(self, bars: int) -> int:
-        return bars * self._steps_per_bar
+        return bars * self.steps_per_bar
 
     def _bars(self, steps):
         """Bars in which so many steps have room."""
-        return -(-steps // self._steps_per_bar)
+        return -(-steps // self.steps_per_bar)
 
     # Samples -> NoteSequence
+
+    @property
+    def control_kind(self) -> str | None:
+        return "chords" if self.chord_encoding else None
 
     def controls_of_chords(self, symbols, num_steps):
         return self.melody.conditioning.of_chords(symbols, num_steps)

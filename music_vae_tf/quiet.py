@@ -7,13 +7,15 @@ import gc
 import importlib.machinery
 import importlib.util
 import os
+import socket
+import subprocess
 import sys
 import tempfile
 import types
 
 # Keras imports these where they are installed, each with all that it brings, for
 # features that no command uses; it does without where they are not.
-UNUSED_BY_KERAS = ("IPython", "PIL", "h5py", "matplotlib", "pandas", "scipy", "sklearn")
+UNUSED_BY_KERAS = ("IPython", "PIL", "matplotlib", "pandas", "scipy", "sklearn")
 # Modules that only give what others define the names of TensorFlow's interface, in four
 # versions. Most are never asked for any; and they and what they import take a sixth of
 # its time, and 45 MiB.
@@ -33,10 +35,9 @@ def import_tensorflow():
     Modules below `NAMES_ONLY`, and `PUT_OFF`, are read when they are first asked for a
     name.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if "tensorflow" not in sys.modules:
         sys.meta_path.insert(0, _OnDemand)
-    with _held_back() as said:
+    with _quiet_start() as said:
         with (
             _as_if_missing(UNUSED_BY_KERAS),
             _put_off(PUT_OFF),
@@ -51,6 +52,29 @@ def import_tensorflow():
     if not gpus and os.path.exists("/proc/driver/nvidia"):
         sys.stderr.write(explanation)
     return tf
+
+
+def import_quietly():
+    """Imports TensorFlow as it is, without the lines that it prints at its start.
+
+    For notebooks and other programs: all of Keras works. Lines of errors are shown.
+    """
+    if "tensorflow" not in sys.modules:
+        with _quiet_start():
+            import tensorflow  # noqa: F401
+
+
+@contextlib.contextmanager
+def _quiet_start():
+    """Holds back what TensorFlow writes, unless all of it was asked for.
+
+    TF_CPP_MIN_LOG_LEVEL=0 asks for it, as `--log=DEBUG` of a command does.
+    """
+    if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") == "0":
+        yield lambda: ""
+        return
+    with _held_back() as said:
+        yield said
 
 
 @contextlib.contextmanager
@@ -139,27 +163,50 @@ def _without_collecting_garbage():
         gc.enable()
 
 
+# Waits for a line. Where the process that would write it has died instead, it shows
+# the last words of that process.
+WATCHER = 'read -r _ || { cat "$1" >&2; rm -f "$1"; }'
+
+
 @contextlib.contextmanager
 def _held_back():
     """Holds back what is written to the process's stderr, C++ included.
 
-    Yields a function that returns the text; it is written out if the block fails, and
-    is not interrupted.
+    Yields a function that returns the text. The text is written out if the block fails
+    and is not interrupted, and if the process is ended by a signal.
     """
     sys.stderr.flush()
     stderr = os.dup(2)
-    with tempfile.TemporaryFile() as file:
-        os.dup2(file.fileno(), 2)
+    descriptor, path = tempfile.mkstemp(prefix="music_vae_tf_stderr_")
+    with _watched(path):
+        os.dup2(descriptor, 2)
         try:
-            yield lambda: _text_of(file)
+            yield lambda: _text_of(path)
         except Exception:
-            os.write(stderr, _text_of(file).encode())
+            os.write(stderr, _text_of(path).encode())
             raise
         finally:
             os.dup2(stderr, 2)
             os.close(stderr)
+            os.close(descriptor)
+    with contextlib.suppress(FileNotFoundError):
+        os.remove(path)
 
 
-def _text_of(file):
-    file.seek(0)
-    return file.read().decode(errors="replace")
+@contextlib.contextmanager
+def _watched(path):
+    """While it lasts, a shell waits for the end of this process, to show the file."""
+    ours, its = socket.socketpair()  # not inherited by other children
+    watcher = subprocess.Popen(["/bin/sh", "-c", WATCHER, "sh", path], stdin=its)
+    its.close()
+    try:
+        yield
+    finally:
+        ours.send(b"\n")
+        ours.close()
+        watcher.wait()
+
+
+def _text_of(path):
+    with open(path, encoding="utf-8", errors="replace") as file:
+        return file.read()

@@ -1,11 +1,12 @@
 """TensorFlow is imported quietly, and without what Keras can do without."""
 
+import os
 import subprocess
 import sys
 
 PROGRAM = """
 import gc, sys
-from music_vae_tf.commands import quiet
+from music_vae_tf import quiet
 
 tf = quiet.import_tensorflow()
 assert tf is sys.modules["tensorflow"]
@@ -20,7 +21,7 @@ print(layer(tf.ones([1, 3])).shape)
 
 PUT_OFF = """
 import sys
-from music_vae_tf.commands import quiet
+from music_vae_tf import quiet
 
 quiet.import_tensorflow()
 name = quiet.PUT_OFF
@@ -36,7 +37,7 @@ assert theirs is requests.get
 
 READ_ON_DEMAND = """
 import sys
-from music_vae_tf.commands import quiet
+from music_vae_tf import quiet
 
 tf = quiet.import_tensorflow()
 unread = "tensorflow.lite.python.lite", "tensorflow.python.ops.gen_audio_ops"
@@ -70,3 +71,44 @@ def test_keras_works_without_what_others_may_import_later():
         [sys.executable, "-c", PROGRAM], capture_output=True, text=True
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "(1, 2)\n", "")
+
+
+def test_the_last_words_of_a_process_that_aborts_are_shown():
+    program = (
+        "import os\n"
+        "from music_vae_tf import quiet\n"
+        "with quiet._held_back():\n"
+        "    os.write(2, b'no such instruction on this machine')\n"
+        "    os.abort()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True
+    )
+    assert done.returncode < 0
+    assert "no such instruction on this machine" in done.stderr
+
+
+def test_nothing_is_held_back_where_all_messages_are_asked_for():
+    program = "from music_vae_tf import quiet; quiet.import_tensorflow()"
+    asked = {"TF_CPP_MIN_LOG_LEVEL": "0"}
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **asked},
+    )
+    assert done.returncode == 0
+    assert "tensorflow" in done.stderr.lower() or "cuda" in done.stderr.lower()
+
+
+def test_a_library_import_is_quiet_and_hides_nothing():
+    program = (
+        "import sys\n"
+        "from music_vae_tf.generation import TrainedModel\n"
+        "import h5py\n"
+        "assert 'PIL' not in sys.modules or sys.modules['PIL'] is not None\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, "")

@@ -1,0 +1,44 @@
+"""The tempo of a NoteSequence: read, changed, and the bar at which it ends."""
+
+from __future__ import annotations
+
+from note_seq import constants
+from note_seq.protobuf.music_pb2 import NoteSequence
+
+DEFAULT_QPM = constants.DEFAULT_QUARTERS_PER_MINUTE
+
+
+def qpm_of(sequence: NoteSequence) -> float:
+    """Quarters a minute in which a sequence begins; 120 if it has no tempo."""
+    tempos = sorted(sequence.tempos, key=lambda tempo: tempo.time)
+    return tempos[0].qpm if tempos else DEFAULT_QPM
+
+
+def at_tempo(sequence: NoteSequence, qpm: float) -> NoteSequence:
+    """The same music, of one tempo, at another: all times are scaled."""
+    factor = qpm_of(sequence) / qpm
+    changed = NoteSequence()
+    changed.CopyFrom(sequence)
+    for note in changed.notes:
+        note.start_time *= factor
+        note.end_time *= factor
+    for events in (
+        *(changed.pitch_bends, changed.control_changes, changed.text_annotations),
+        *(changed.time_signatures, changed.key_signatures),
+    ):
+        for event in events:
+            event.time *= factor
+    changed.total_time *= factor
+    del changed.tempos[:]
+    changed.tempos.add(qpm=qpm)
+    return changed
+
+
+def ended_after(sequence: NoteSequence, quarters: float) -> NoteSequence:
+    """The same music with the length of so many quarters, at which all notes end."""
+    ended = NoteSequence()
+    ended.CopyFrom(sequence)
+    ended.total_time = quarters * 60.0 / qpm_of(sequence)
+    for note in ended.notes:
+        note.end_time = min(note.end_time, ended.total_time)
+    return ended
