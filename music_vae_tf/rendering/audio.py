@@ -2,14 +2,18 @@
 
 The synthesiser is midirenderer, a wheel without system libraries. It takes a MIDI file
 and gives 16-bit samples. Of the packages that were tried it is the only one that
-installs with pip alone on Python 3.10 to 3.13: pyfluidsynth needs the system's
-FluidSynth, tinysoundfont needs PortAudio and has no wheel for 3.13.
+installs with pip alone on Python 3.10 to 3.13 and works there: pyfluidsynth needs the
+system's FluidSynth; tinysoundfont needs PortAudio and has no wheel for 3.13; symusic
+0.6 raises a TypeError in place of returning samples.
 """
 
 from __future__ import annotations
 
+import collections
+import heapq
 import importlib.util
 import io
+import itertools
 import wave
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,8 +22,11 @@ from typing import NamedTuple
 import numpy as np
 
 RATE_HZ = 48000  # of midirenderer
-TAIL_S = 2.0  # for the last notes to decay
-FADE_S = 0.05  # at the end of the tail, so that a long decay ends without a click
+# After its last note a sequence lasts until it is this much below its peak, within
+# these limits: cymbals and bells decay for up to six seconds.
+SILENCE = 1e-3  # -60 dB
+SHORTEST_TAIL_S, LONGEST_TAIL_S = 0.5, 8.0
+FADE_S = 0.2  # at the very end, so that what has not decayed ends without a click
 PEAK = 0.9  # of full scale, for the loudest moment
 QUIETEST_PEAK = 0.001  # of full scale; what is below is noise, not music
 FOLDERS = (
@@ -30,12 +37,15 @@ FOLDERS = (
 )
 DRUM_CHANNEL = 9
 MELODIC_CHANNELS = [channel for channel in range(16) if channel != DRUM_CHANNEL]
+# midirenderer has 64 voices, and silences a note for every one more. A note of a stereo
+# sound takes two voices, and keeps them while it decays.
+NOTES_AT_ONCE = 20
 # With this resolution at 120 quarters a minute, a tick lasts 1/60,000 s.
 TICKS_PER_QUARTER, TICKS_PER_S = 30000, 60000
-VOLUME_CONTROL = 7
-# Values of the volume control, each half as loud as the one before: the next one is
-# tried where a rendering reaches full scale, so that nothing is clipped.
-VOLUMES = (127, 90, 64, 45, 32, 22, 16, 11, 8)
+# Percentages of the volume control, each half as loud as the one before: the next one
+# is tried where a rendering reaches full scale, so that nothing is clipped.
+VOLUMES = (100, 71, 50, 35, 25, 18, 13, 9)
+VOLUME_CONTROL, USUAL_VOLUME = 7, 100  # General MIDI, level 1
 
 
 class NoSound(ValueError):
@@ -97,25 +107,72 @@ def wav_of_samples(samples: np.ndarray) -> bytes:
 def synthesize(sequence, soundfont=None) -> np.ndarray:
     """A NoteSequence as samples: float32 [N, 2] within -0.9 and 0.9.
 
-    The last note is followed by `TAIL_S` seconds, in which it decays. The loudest
-    moment of each sequence is equally loud.
+    They last until the last notes have decayed. The loudest moment of every sequence is
+    equally loud. Program, drums, pitch bends and controllers (volume, pan, sustain...)
+    are those of the sequence.
 
     Raises:
         NoSound: as in `wav`.
     """
-    font = find_soundfont(soundfont)
-    length = round((_end_s(sequence) + TAIL_S) * RATE_HZ)
+    font = _SoundFont.read(find_soundfont(soundfont))
+    end_s = max((note.end_time for note in sequence.notes), default=0.0)
+    length = round((end_s + LONGEST_TAIL_S) * RATE_HZ)
     samples = np.zeros((length, 2), np.float32)
-    for parts in _groups(sequence):
-        rendered = _rendered(font, parts, length)
+    for events in _renderings(sequence):
+        rendered = _rendered(font, events, length)
         samples[: len(rendered)] += rendered[:length]
-    fade = min(round(FADE_S * RATE_HZ), length)
-    samples[length - fade :] *= np.linspace(1, 0, fade, dtype=np.float32)[:, None]
-    return samples * (PEAK / max(np.abs(samples).max(), QUIETEST_PEAK))
+    samples = _until_silent(samples, round((end_s + SHORTEST_TAIL_S) * RATE_HZ))
+    return samples * (PEAK / max(_peak(samples), QUIETEST_PEAK))
 
 
-def _end_s(sequence):
-    return max((note.end_time for note in sequence.notes), default=0.0)
+def _peak(samples):
+    """The largest absolute value; as a float, since int16 has no 32,768."""
+    return max(float(samples.max(initial=0)), -float(samples.min(initial=0)))
+
+
+def _until_silent(samples, shortest):
+    """Without the silence after `shortest`; the last of the rest is faded out."""
+    tail = np.abs(samples[shortest:]).max(axis=1)
+    (audible,) = np.nonzero(tail > SILENCE * _peak(samples))
+    fade = round(FADE_S * RATE_HZ)
+    samples = samples[: shortest + (audible[-1] + fade if len(audible) else 0)]
+    samples[-fade:] *= np.linspace(1, 0, fade, dtype=np.float32)[:, None]
+    return samples
+
+
+class _SoundFont(NamedTuple):
+    path: Path
+    data: bytes
+
+    @classmethod
+    def read(cls, path: Path) -> _SoundFont:
+        try:
+            return cls(path, path.read_bytes())
+        except OSError as error:
+            raise NoSound(f"{path} cannot be read: {error.strerror}") from error
+
+
+class _Part(NamedTuple):
+    """Notes that are played with one sound; all else of MIDI belongs to one, too."""
+
+    instrument: int
+    program: int
+    is_drum: bool
+
+    @classmethod
+    def of(cls, event) -> _Part:
+        """That of a note, a pitch bend or a control change of a NoteSequence."""
+        return cls(event.instrument, event.program, event.is_drum)
+
+
+class _Note(NamedTuple):
+    """A note between two ticks; notes sort by time."""
+
+    start: int
+    end: int
+    part: _Part
+    pitch: int
+    velocity: int
 
 
 class _Event(NamedTuple):
@@ -124,81 +181,145 @@ class _Event(NamedTuple):
     tick: int
     rank: int
     status: int
-    data: tuple[int, int]
+    data: tuple[int, ...]
 
 
-NOTE_OFF, CONTROL, NOTE_ON = range(3)
+NOTE_OFF, CONTROL, PROGRAM, NOTE_ON = range(4)
 
 
-def _groups(sequence) -> Iterator[list[_Event]]:
-    """The events of as many parts as there are MIDI channels, group after group."""
-    parts = {(n.instrument, n.program, n.is_drum) for n in sequence.notes}
-    drums = sorted(part for part in parts if part[2])
-    others = sorted(part for part in parts if not part[2])
+def _renderings(sequence) -> Iterator[list[_Event]]:
+    """The events of one MIDI file after another; their sounds are to be added.
+
+    One is enough for up to 15 parts, one drum kit and `NOTES_AT_ONCE`.
+    """
+    notes = _notes(sequence)
+    for channels in _channels({note.part for note in notes}):
+        controls = _controls(sequence, channels)
+        for layer in _layers([note for note in notes if note.part in channels]):
+            strokes = [event for note in layer for event in _strokes(note, channels)]
+            # Sorting keeps the order of controls: some of them depend on others.
+            yield sorted([*controls, *strokes], key=lambda event: event[:2])
+
+
+def _channels(parts) -> Iterator[dict[_Part, int]]:
+    """The MIDI channel of each part, for one group of parts after another."""
+    melodic = sorted(part for part in parts if not part.is_drum)
     size = len(MELODIC_CHANNELS)
-    for start in range(0, max(len(others), len(drums), 1), size):
-        channels = dict(zip(others[start : start + size], MELODIC_CHANNELS))
-        if start == 0:
-            channels |= dict.fromkeys(drums, DRUM_CHANNEL)
-        if channels:
-            yield _events(sequence, channels)
+    groups = [melodic[i : i + size] for i in range(0, len(melodic), size)]
+    kits = sorted({part.program for part in parts if part.is_drum})
+    for group, kit in itertools.zip_longest(groups, kits):
+        drums = [part for part in parts if part.is_drum and part.program == kit]
+        yield dict(zip(group or (), MELODIC_CHANNELS)) | dict.fromkeys(
+            drums, DRUM_CHANNEL
+        )
 
 
-def _events(sequence, channels):
+def _notes(sequence) -> list[_Note]:
+    """The notes by time. One ends where its key is struck again: in MIDI the end of the
+    first of two notes would end the second."""
+    keys = collections.defaultdict(dict)
+    for note in sequence.notes:
+        if note.velocity:
+            part, start = _Part.of(note), _tick(note.start_time)
+            end = max(_tick(note.end_time), start + 1)
+            strokes = keys[part, note.pitch]
+            longest = max(strokes.get(start, (0, 0)), (end, note.velocity))
+            strokes[start] = longest
+    notes = []
+    for (part, pitch), strokes in keys.items():
+        starts = sorted(strokes)
+        for start, following in itertools.zip_longest(starts, starts[1:]):
+            end, velocity = strokes[start]
+            notes.append(
+                _Note(start, min(end, following or end), part, pitch, velocity)
+            )
+    return sorted(notes)
+
+
+def _layers(notes: list[_Note]) -> list[list[_Note]]:
+    """Notes in layers of at most `NOTES_AT_ONCE` that sound at one time.
+
+    Drums, which are short, are all in the first: an open hi-hat ends with a closed one.
+    """
+    layers, ends = [[]], [[]]
+    for note in notes:
+        number = 0 if note.part.is_drum else _free_layer(ends, note.start)
+        if number == len(layers):
+            layers.append([])
+            ends.append([])
+        layers[number].append(note)
+        if not note.part.is_drum:
+            heapq.heappush(ends[number], note.end)
+    return layers
+
+
+def _free_layer(ends: list[list[int]], start: int) -> int:
+    """The first layer with room for one more note; `ends` are heaps."""
+    for number, sounding in enumerate(ends):
+        while sounding and sounding[0] <= start:
+            heapq.heappop(sounding)
+        if len(sounding) < NOTES_AT_ONCE:
+            return number
+    return len(ends)
+
+
+def _strokes(note: _Note, channels) -> tuple[_Event, _Event]:
+    channel = channels[note.part]
+    return (
+        _Event(note.start, NOTE_ON, 0x90 | channel, (note.pitch, note.velocity)),
+        _Event(note.end, NOTE_OFF, 0x80 | channel, (note.pitch, 0)),
+    )
+
+
+def _controls(sequence, channels) -> list[_Event]:
+    """Programs, pitch bends and control changes of the parts in `channels`."""
     events = []
     for part, channel in channels.items():
-        events.append(_Event(0, CONTROL, 0xC0 | channel, (part[1], 0)))
-    for note in sequence.notes:
-        channel = channels.get((note.instrument, note.program, note.is_drum))
-        if channel is not None and note.velocity:
-            start, end = _tick(note.start_time), _tick(note.end_time)
-            key = note.pitch, note.velocity
-            events.append(_Event(start, NOTE_ON, 0x90 | channel, key))
-            events.append(
-                _Event(max(end, start + 1), NOTE_OFF, 0x80 | channel, (note.pitch, 0))
-            )
-    for bend in sequence.pitch_bends:
-        channel = channels.get((bend.instrument, bend.program, bend.is_drum))
-        if channel is not None:
-            high, low = divmod(bend.bend + 8192, 128)
-            events.append(
-                _Event(_tick(bend.time), CONTROL, 0xE0 | channel, (low, high))
-            )
+        volume = VOLUME_CONTROL, USUAL_VOLUME
+        events.append(_Event(0, CONTROL, 0xB0 | channel, volume))
+        events.append(_Event(0, PROGRAM, 0xC0 | channel, (part.program,)))
     for change in sequence.control_changes:
-        channel = channels.get((change.instrument, change.program, change.is_drum))
-        if channel is not None and change.control_number != VOLUME_CONTROL:
+        if (channel := channels.get(_Part.of(change))) is not None:
             values = change.control_number, change.control_value
             events.append(_Event(_tick(change.time), CONTROL, 0xB0 | channel, values))
-    return sorted(events)
+    for bend in sequence.pitch_bends:
+        if (channel := channels.get(_Part.of(bend))) is not None:
+            high, low = divmod(bend.bend + 8192, 128)
+            values = low, high
+            events.append(_Event(_tick(bend.time), CONTROL, 0xE0 | channel, values))
+    return events
 
 
 def _tick(time_s):
     return round(max(time_s, 0.0) * TICKS_PER_S)
 
 
-def _rendered(font: Path, events: list[_Event], length: int) -> np.ndarray:
+def _rendered(font: _SoundFont, events: list[_Event], length: int) -> np.ndarray:
     """Samples [N, 2] of events, float32, at whatever volume does not clip."""
     for volume in VOLUMES:
         samples = _rendered_at(font, _midi(events, length, volume))
-        if np.abs(samples.astype(np.int32)).max(initial=0) < 32767:
+        if _peak(samples) < 32767:
             break
-    return samples.astype(np.float32) * (VOLUMES[0] / volume) ** 2 / 32768
+    # General MIDI: the amplitude is the square of the volume.
+    return samples.astype(np.float32) * ((VOLUMES[0] / volume) ** 2 / 32768)
 
 
 def _midi(events, length, volume) -> bytes:
-    """A MIDI file of one track that lasts as long as the samples should."""
+    """A MIDI file of one track that lasts as long as the samples should.
+
+    Args:
+        volume: percentage of every volume control.
+    """
     import mido
 
     track = mido.MidiTrack()
     last = _Event(round(length / RATE_HZ * TICKS_PER_S), CONTROL, 0xB0, (0, 0))
-    loud = [
-        _Event(0, NOTE_OFF, 0xB0 | channel, (VOLUME_CONTROL, volume))
-        for channel in range(16)
-    ]
     tick = 0
-    for event in [*loud, *events, last]:
-        size = 1 if event.status & 0xF0 == 0xC0 else 2
-        message = mido.Message.from_bytes([event.status, *event.data[:size]])
+    for event in [*(event for event in events if event.tick < last.tick), last]:
+        number, *values = event.data
+        if event.status & 0xF0 == 0xB0 and number == VOLUME_CONTROL:
+            values = [round(values[0] * volume / 100)]
+        message = mido.Message.from_bytes([event.status, number, *values])
         track.append(message.copy(time=event.tick - tick))
         tick = event.tick
     file = io.BytesIO()
@@ -206,7 +327,7 @@ def _midi(events, length, volume) -> bytes:
     return file.getvalue()
 
 
-def _rendered_at(font: Path, midi: bytes) -> np.ndarray:
+def _rendered_at(font: _SoundFont, midi: bytes) -> np.ndarray:
     """Samples of a MIDI file, int16 [N, 2].
 
     Raises:
@@ -220,13 +341,13 @@ def _rendered_at(font: Path, midi: bytes) -> np.ndarray:
             "pip install midirenderer"
         ) from error
     try:
-        data = midirenderer.render_wave_from(font.read_bytes(), midi)
+        data = midirenderer.render_wave_from(font.data, midi)
     except BaseException as error:
         # Its panics are no `Exception`: a damaged file must not end the process.
         if isinstance(error, (KeyboardInterrupt, SystemExit, MemoryError, OSError)):
             raise
         raise NoSound(
-            f"{font} cannot be read as a SoundFont ({error}); an .sf2 file is "
+            f"{font.path} cannot be read as a SoundFont ({error}); an .sf2 file is "
             "expected, not a compressed .sf3"
         ) from error
     with wave.open(io.BytesIO(data)) as file:

@@ -161,7 +161,7 @@ def test_a_piece_is_written_as_midi_sheet_and_sound(generate, tmp_path):
     assert files[".png"].read_bytes().startswith(b"\x89PNG")
     assert files[".pdf"].read_bytes().startswith(b"%PDF")
     with wave.open(str(files[".wav"])) as file:
-        assert 3.9 < file.getnframes() / audio.RATE_HZ < 4.0 + audio.TAIL_S + 0.1
+        assert 3.9 < file.getnframes() / audio.RATE_HZ < 4.1 + audio.LONGEST_TAIL_S
         assert np.frombuffer(file.readframes(file.getnframes()), "<i2").any()
 
 

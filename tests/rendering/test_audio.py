@@ -1,6 +1,7 @@
 """NoteSequences become sound; an error says what is missing for it."""
 
 import io
+import itertools
 import sys
 import wave
 
@@ -26,7 +27,7 @@ def test_sound_is_where_notes_are():
     sequence = note(music_pb2.NoteSequence(), 1.0, 2.0)
     samples = audio.synthesize(sequence)
     assert samples.dtype == np.float32
-    assert len(samples) == round((2.0 + audio.TAIL_S) * audio.RATE_HZ)
+    assert 2.0 + audio.SHORTEST_TAIL_S <= len(samples) / audio.RATE_HZ < 5
     before, during = (
         samples[: audio.RATE_HZ],
         samples[audio.RATE_HZ : 3 * audio.RATE_HZ // 2],
@@ -43,10 +44,22 @@ def test_a_note_has_its_pitch():
 
 
 def test_drums_are_played_as_drums():
-    drum = audio.synthesize(note(music_pb2.NoteSequence(), 0, 1, 38, is_drum=True))
-    piano = audio.synthesize(note(music_pb2.NoteSequence(), 0, 1, 38))
-    assert loudness(drum) > 0.001
-    assert not np.allclose(drum, piano, atol=0.01)
+    drum, piano = (
+        audio.synthesize(note(music_pb2.NoteSequence(), 0, 1, 38, is_drum=is_drum))
+        for is_drum in (True, False)
+    )
+    half = audio.RATE_HZ // 2
+    assert loudness(drum[:half]) > 0.01
+    assert not np.allclose(drum[:half], piano[:half], atol=0.1)
+    # A snare is noise, a piano a tone: their spectra are flat and peaked.
+    flatness = [
+        np.median(spectrum) / spectrum.max()
+        for spectrum in (
+            np.abs(np.fft.rfft(sound[:half].mean(axis=1)))[:4000]
+            for sound in (drum, piano)
+        )
+    ]
+    assert flatness[0] > 3 * flatness[1]
 
 
 def test_a_wav_file_holds_the_samples():
@@ -63,11 +76,38 @@ def test_silence_is_silent():
     assert loudness(samples) < 0.001
 
 
-def test_the_last_note_decays_after_its_end():
-    samples = audio.synthesize(note(music_pb2.NoteSequence(), 0.0, 1.0))
-    end = audio.RATE_HZ
-    assert loudness(samples[end : end + 2400]) > 0.001
+CRASH, AGOGO = 49, 113
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"pitch": CRASH, "is_drum": True}, {"program": AGOGO}, {"program": 9}],
+)
+def test_the_last_note_decays_until_it_is_silent(options):
+    samples = audio.synthesize(note(music_pb2.NoteSequence(), 0.0, 0.2, **options))
+    end = round(0.2 * audio.RATE_HZ)
+    assert loudness(samples[end : end + 2400]) > 0.01
+    fade = round(audio.FADE_S * audio.RATE_HZ)
+    before_fade = samples[-fade - 2400 : -fade]
+    assert 0 < loudness(before_fade) < audio.SILENCE
     assert not samples[-1].any()
+
+
+def test_a_cymbal_lasts_longer_than_a_bass_drum():
+    lengths = [
+        len(audio.synthesize(note(music_pb2.NoteSequence(), 0, 0.1, key, is_drum=True)))
+        for key in (36, CRASH)
+    ]
+    assert lengths[1] > 2 * lengths[0]
+
+
+def test_a_pedal_that_is_never_released_ends_without_a_click():
+    sequence = note(music_pb2.NoteSequence(), 0.0, 0.2, program=19)  # an organ
+    sequence.control_changes.add(control_number=64, control_value=127, program=19)
+    samples = audio.synthesize(sequence)
+    assert len(samples) == round((0.2 + audio.LONGEST_TAIL_S) * audio.RATE_HZ)
+    steps = np.abs(np.diff(samples[-2400:], axis=0)).max()
+    assert steps < 0.1 and not samples[-1].any()
 
 
 def test_every_sequence_is_equally_loud_and_none_is_clipped():
@@ -104,6 +144,90 @@ def test_more_parts_than_channels_are_all_heard():
     for part in range(20):
         start = round(0.2 * part * audio.RATE_HZ)
         assert loudness(samples[start : start + 4800]) > 0.005, part
+
+
+def test_more_notes_than_voices_are_all_heard():
+    """60 notes of two voices each are the sum of the 30 low and the 30 high ones."""
+    halves = [music_pb2.NoteSequence() for _ in range(2)]
+    for part, pitch in itertools.product(range(6), range(36, 46)):
+        note(halves[pitch > 40], 0, 1, pitch, instrument=part, program=19)
+    both = music_pb2.NoteSequence(notes=[*halves[0].notes, *halves[1].notes])
+    low, high, both = (
+        audio.synthesize(sequence)[: audio.RATE_HZ].ravel()
+        for sequence in (*halves, both)
+    )
+    mix = np.stack([low, high], axis=1)
+    levels, *_ = np.linalg.lstsq(mix, both)
+    assert loudness(both - mix @ levels) < 0.01 * loudness(both)
+
+
+def test_a_note_lasts_though_the_one_before_on_its_key_ends():
+    sequence = note(note(music_pb2.NoteSequence(), 0, 2, program=19), 1, 3, program=19)
+    samples = audio.synthesize(sequence)
+    first, last = (
+        loudness(samples[round(at * audio.RATE_HZ) :][:9600]) for at in (0.5, 2.5)
+    )
+    assert last == pytest.approx(first, rel=0.3)
+
+
+def low_and_high(sequence):
+    """Amplitudes of an organ's pitches 48 and 96."""
+    samples = audio.synthesize(sequence)[: audio.RATE_HZ].mean(axis=1)
+    spectrum = np.abs(np.fft.rfft(samples))
+    return spectrum[125:137].max(), spectrum[2080:2106].max()
+
+
+def test_a_part_is_as_loud_as_its_volume_control():
+    sequence = music_pb2.NoteSequence()
+    for part, pitch in enumerate((48, 96)):
+        note(sequence, 0, 1, pitch, instrument=part, program=19)
+    control = sequence.control_changes.add(control_number=7, instrument=1, program=19)
+    ratios = []
+    for control.control_value in (audio.USUAL_VOLUME, 50):
+        low, high = low_and_high(sequence)
+        ratios.append(high / low)
+    # Half the volume is a quarter of the amplitude; of pitch 96, a part is an overtone
+    # of pitch 48.
+    assert 1.5 < ratios[0] / ratios[1] < 4.1
+
+
+def normal(samples):
+    return samples / np.abs(samples).max()
+
+
+def test_each_drum_part_has_its_own_kit():
+    def drums(*programs):
+        sequence = music_pb2.NoteSequence()
+        for number, program in enumerate(programs):
+            start = 2 * number
+            note(sequence, start, start + 0.2, 38, is_drum=True, program=program)
+        samples = audio.synthesize(sequence)
+        return samples[: audio.RATE_HZ], samples[2 * audio.RATE_HZ :][: audio.RATE_HZ]
+
+    usual, electronic = drums(0)[0], drums(25)[0]
+    assert not np.allclose(normal(usual), normal(electronic), atol=0.1)
+    for sound, alone in zip(drums(0, 25), (usual, electronic)):
+        np.testing.assert_allclose(normal(sound), normal(alone), atol=0.01)
+
+
+def test_controls_of_one_moment_keep_their_order():
+    """A wider pitch bend range: its value only counts after its number."""
+    sequence = note(music_pb2.NoteSequence(), 0.0, 2.0, pitch=57, program=80)
+    for number, value in ((101, 0), (100, 0), (6, 12)):
+        sequence.control_changes.add(
+            control_number=number, control_value=value, program=80
+        )
+    sequence.pitch_bends.add(time=0, bend=8191, program=80)
+    samples = audio.synthesize(sequence)
+    spectrum = np.abs(np.fft.rfft(samples[: 2 * audio.RATE_HZ].mean(axis=1)))
+    assert np.argmax(spectrum) / 2 == pytest.approx(440, rel=0.01)
+
+
+def test_controls_after_the_end_are_left_out():
+    sequence = note(music_pb2.NoteSequence(), 0.0, 0.5)
+    without = audio.wav(sequence)
+    sequence.control_changes.add(time=100, control_number=64, control_value=0)
+    assert audio.wav(sequence) == without
 
 
 def test_a_bent_note_has_the_pitch_it_is_bent_to():
