@@ -1,8 +1,8 @@
 """Configs as Magenta.js describes them, and why it cannot run some of them.
 
 Magenta.js (`@magenta/music` 1.23.1) builds a MusicVAE from a `config.json` that names a
-data converter. It supports an encoder of one bidirectional layer, flat or on two levels,
-and a decoder whose layers have equal size, flat or below one conductor.
+data converter. It supports an encoder of one bidirectional layer, flat or on two
+levels, and a decoder whose layers have equal size, flat or below one conductor.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def _encoder_obstacles(config):
             "layer are supported"
         )
     if flat and config.model.decoder.kind != "lstm":
-        yield "its encoder is flat and its decoder is not; both must be, or neither"
+        yield "its decoder is hierarchical and its encoder is flat"
     if model.residual_encoder:
         yield "its encoder has residual connections"
 
@@ -94,8 +94,6 @@ def _decoder_obstacles(config):
             yield f"its decoder has {len(levels) - 1} conductor levels; 1 is supported"
         if not decoder.arguments.get("disable_autoregression"):
             yield "its conductor is autoregressive"
-        if model.encoder.kind != "hierarchical":
-            yield "its decoder is hierarchical and its encoder is flat"
     elif decoder.kind != "lstm":
         yield f"its decoder is of kind {decoder.kind}"
     kind = _converter_type(config.converter.kind, build.converter(config))

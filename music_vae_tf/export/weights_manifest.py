@@ -67,7 +67,7 @@ def _encoded(name, array, quantization):
 
 def _half(name, array):
     largest = float(np.abs(array).max(initial=0))
-    if largest > np.finfo(np.float16).max:
+    if largest > float(np.finfo(np.float16).max):
         raise ExportError(
             f"{name} has a value of {largest:g}, and float16 ends at 65504: use "
             "--quantize=uint16 or --quantize=none"
@@ -121,7 +121,9 @@ def _groups(folder):
             assert all(isinstance(path, str) for path in group["paths"])
             assert all(isinstance(entry["name"], str) for entry in group["weights"])
     except FileNotFoundError:
-        raise ExportError(f"{folder} has no {MANIFEST}: not a Magenta.js model") from None
+        raise ExportError(
+            f"{folder} has no {MANIFEST}: not a Magenta.js model"
+        ) from None
     except (ValueError, TypeError, KeyError, AssertionError, RecursionError):
         raise ExportError(
             f"{file} is not a manifest of weights: a list of groups with `paths` and "

@@ -1,0 +1,126 @@
+"""Writes a trained model in the format of another program.
+
+    music_vae_export --format=magentajs --run_dir=run --output_dir=groovae
+
+--format=magentajs makes a folder that Magenta.js loads by its URL:
+`new music_vae.MusicVAE(url)`. --quantize makes its weights smaller.
+
+--format=checkpoint goes the other way. It makes a run directory of a folder that was
+made for Magenta.js, so that all commands here can use a model that exists only there:
+
+    music_vae_export --format=checkpoint --from_magentajs=folder --output_dir=run
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from music_vae_tf.commands.command import Command, UserError
+from music_vae_tf.commands.quiet import import_tensorflow
+from music_vae_tf.commands.trained import add_model_flags, config_and_checkpoint
+
+FORMATS = ("magentajs", "checkpoint")
+
+command = Command("music_vae_export", __doc__)
+command.enum("format", None, FORMATS, "What to write.")
+command.string(
+    "output_dir", None, "Folder to write; it must not hold anything.", required=True
+)
+command.boolean("overwrite", False, "Replace what is in --output_dir.")
+add_model_flags(command)
+command.string("hparams", "", "Hyperparameters that the checkpoint was trained with.")
+command.enum(
+    "quantize",
+    "none",
+    ("none", "float16", "uint16", "uint8"),
+    "How weights for Magenta.js are stored: in 4, 2, 2 or 1 bytes.",
+)
+command.string(
+    "from_magentajs", None, "Folder with config.json, for --format=checkpoint."
+)
+
+
+def main(flags):
+    if flags.format is None:
+        raise UserError(f"--format is required: {' or '.join(FORMATS)}")
+    _check_pairs(flags)
+    import_tensorflow()
+    output_dir = Path(os.path.expanduser(flags.output_dir))
+    with _filled_whole(output_dir, flags.overwrite) as folder:
+        if flags.format == "magentajs":
+            report = _to_magentajs(flags, folder)
+        else:
+            report = _from_magentajs(flags, folder)
+    print(report.format(folder=output_dir))
+
+
+def _check_pairs(flags):
+    if (flags.format == "checkpoint") != (flags.from_magentajs is not None):
+        raise UserError("--format=checkpoint and --from_magentajs go together")
+
+
+def _to_magentajs(flags, folder):
+    from music_vae_tf import config as configs
+    from music_vae_tf.export import magentajs
+
+    config, checkpoint_path = config_and_checkpoint(flags)
+    config = configs.override(config, flags.hparams)
+    size = magentajs.export(config, checkpoint_path, folder, flags.quantize)
+    heard = ""
+    if config.converter.arguments.get("add_instruments"):
+        heard = (
+            "\nMagenta.js has no argument for the drums that this config adds: a page "
+            "must remove their notes before it encodes."
+        )
+    return f"{config.name} for Magenta.js in {{folder}}: {size / 1e6:.1f} MB{heard}"
+
+
+def _from_magentajs(flags, folder):
+    from music_vae_tf import config as configs
+    from music_vae_tf.export import magentajs
+
+    asked = configs.load(flags.config, "music_vae") if flags.config else None
+    source = Path(os.path.expanduser(flags.from_magentajs))
+    config, arrays = magentajs.read(source, asked)
+    magentajs.write_run(folder, config, arrays)
+    return (
+        f"{config.name} from {source} in {{folder}}. The folder has no sigma of the "
+        "posterior, so that encoding gives its mean each time. Use it with "
+        "--run_dir={folder}"
+    )
+
+
+@contextlib.contextmanager
+def _filled_whole(folder: Path, overwrite: bool):
+    """Yields a folder beside `folder` that takes its name once it is filled.
+
+    Raises:
+        UserError: `folder` holds something, and may not be overwritten.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"--output_dir={folder}: it is a file")
+    if folder.is_dir() and any(folder.iterdir()) and not overwrite:
+        raise UserError(
+            f"--output_dir={folder} is not empty: name another, or give --overwrite"
+        )
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.")
+    os.chmod(unfinished, 0o755)
+    try:
+        yield Path(unfinished)
+        if folder.is_dir():
+            shutil.rmtree(folder)
+        os.replace(unfinished, folder)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+run = command.entry(main)
+
+if __name__ == "__main__":
+    sys.exit(run())
