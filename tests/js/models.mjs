@@ -36,6 +36,12 @@ function shareOfDifferent(tensor, expected) {
     tensor.sub(tf.tensor(expected)).abs().greater(1e-4).toFloat().mean().dataSync()[0]);
 }
 
+// Chords by name; hits as a tensor [T, classes].
+function sampleControls({chords, hits}) {
+  if (chords) return {chordProgression: chords};
+  return hits ? {extraControls: {hits: tf.tensor2d(hits)}} : undefined;
+}
+
 async function compare(name) {
   const expected = JSON.parse(await readFile(join(folder, name, 'expected.json')));
   const model = new MusicVAE(`${origin}/${name}`);
@@ -44,7 +50,7 @@ async function compare(name) {
   const controls = expected.controls ? tf.tensor2d(expected.controls) : undefined;
   const decoded = model.decoder.decode(
     tf.tensor2d(expected.z), expected.length, undefined, undefined, controls);
-  const [sample] = await model.sample(1, 0.5, expected.sample_controls);
+  const [sample] = await model.sample(1, 0.5, sampleControls(expected));
   return {
     name,
     depth: model.dataConverter.depth,
