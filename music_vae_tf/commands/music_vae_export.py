@@ -21,8 +21,8 @@ import tempfile
 from pathlib import Path
 
 from music_vae_tf.commands.command import Command, UserError
-from music_vae_tf.commands.quiet import import_tensorflow
 from music_vae_tf.commands.trained import add_model_flags, config_and_checkpoint
+from music_vae_tf.quiet import import_tensorflow
 
 FORMATS = ("magentajs", "checkpoint")
 
