@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 
 class CannotWork(RuntimeError):
-    """Processes that cannot work at all: a fault of the installation, not of an item."""
+    """Processes that cannot work at all; no item is at fault."""
 
     for_the_user = True
 
