@@ -43,6 +43,7 @@ EVAL_INTERVAL_S = 60  # as Magenta waits between two looks for a checkpoint
 
 def add_training_flags(command: Command, other_modes=()) -> None:
     """The flags that all trainings have; `other_modes` are the command's own."""
+    command.lists_configs()
     command.string(
         "config",
         None,
@@ -174,7 +175,14 @@ class Material(abc.ABC):
 
     def validation_batches(self, num_batches: int):
         """A data set of Batches to validate on, the last as large as is left; None
-        where nothing is to be validated on."""
+        where nothing is to be validated on.
+
+        Raises:
+            UserError: something is, and this command cannot.
+        """
+        for name in ("holdout", "validation_path"):
+            if self._flags[name].value:
+                raise UserError(f"--{name}: this command does not validate on it")
 
     def training_rows(self, seed: int, first_step: int, rows: slice, worker=(0, 1)):
         """These rows of each of the training batches: the share of a worker, which is
