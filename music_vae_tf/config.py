@@ -265,9 +265,9 @@ def names(*kinds: str) -> list[str]:
 
 
 def _kind_in(folder, name: str) -> str:
-    """The kind of model in a config's file, found without reading all of it."""
+    """The kind of model in a config's file."""
     text = (folder / f"{name}.yaml").read_text(encoding="utf-8")
-    return re.search(r"^model:\n  kind: (\w+)", text, re.MULTILINE)[1]
+    return yaml.load(text, Loader=_Loader)["model"]["kind"]
 
 
 def load(name_or_path: str, *kinds: str) -> Config:

@@ -1,7 +1,11 @@
 """The folder of one training: what it trains, its checkpoints, its summaries.
 
 run_dir/train/config.yaml        the config as trained, the package that wrote it
+run_dir/train/flags.json         where its examples are, how many steps it takes, ...
+run_dir/train/state.json         whether it goes on, or how it ended, and at which step
 run_dir/train/model.ckpt-N.*     checkpoints, as Magenta's
+run_dir/train/best/              the one of the lowest validation loss
+run_dir/train/validation.json    all validation losses: [[step, loss], ...]
 run_dir/train/checkpoint         which of them there are
 run_dir/train/vocabulary.json    what the tokens are, where the music is made of tokens
 run_dir/train/events.*           TensorBoard summaries of the training
@@ -15,7 +19,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from music_vae_tf import __version__, checkpoint, config
@@ -26,6 +30,11 @@ HEAD = "# Trained by music_vae_tf {version}: config {name}, seed {seed}\n"
 # start of a training to the next.
 BOUND_SECTIONS = ("converter", "model")
 FREE_KEYS = ("dropout_keep_prob", "outer_keep_prob", "conditional", "use_cudnn")
+
+
+FINISHED, STOPPED_EARLY = "finished", "stopped early"
+INTERRUPTED, FAILED = "interrupted", "failed"
+ENDED = (FINISHED, STOPPED_EARLY, INTERRUPTED, FAILED)
 
 
 class RunDirectoryError(ValueError):
@@ -99,6 +108,49 @@ class RunDirectory:
         unfinished.write_text(head + config.dump(trained), encoding="utf-8")
         os.replace(unfinished, self.record_file)
 
+    def flags(self) -> dict[str, object]:
+        """What the command line of the training said; empty where nothing is kept."""
+        return self._json("flags.json") or {}
+
+    def write_flags(self, flags: dict[str, object]) -> None:
+        """Remembers the flags of the training, replacing those from before."""
+        self._write_json("flags.json", flags)
+
+    def state(self) -> str | None:
+        """`training`, or how it ended; None where nothing is kept, as by Magenta."""
+        return (self._json("state.json") or {}).get("state")
+
+    def write_state(self, state: str, step: int) -> None:
+        """Remembers that the training goes on, or how it ended: one of `ENDED`."""
+        self._write_json("state.json", {"state": state, "step": step})
+
+    def _json(self, name: str):
+        path = self.train_dir / name
+        try:
+            return json.loads(path.read_text(encoding="utf-8"))
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except ValueError as error:
+            raise RunDirectoryError(
+                f"{path} cannot be read: {error}. Remove it, and give the flags again."
+            ) from error
+
+    def _write_json(self, name: str, value) -> None:
+        path = self.train_dir / name
+        unfinished = path.with_suffix(".unfinished")
+        unfinished.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
+        os.replace(unfinished, path)
+
+    def best(self) -> str | None:
+        """The checkpoint of the lowest validation loss; None without validation."""
+        return checkpoint.latest(self.train_dir / "best")
+
+    def to_generate_from(self) -> str:
+        """What a trained model is read from: the best checkpoint, where validation
+        ended the training, otherwise the directory, whose newest one counts."""
+        best = self.best() if self.state() == STOPPED_EARLY else None
+        return best or str(self.path)
+
     def check(self, asked: Config) -> None:
         """Sees that `asked` goes on with the model that is trained here, if one is.
 
@@ -122,21 +174,35 @@ class RunDirectory:
         """The newest checkpoint, None if there is none."""
         return checkpoint.latest(self.train_dir)
 
-    def checkpoints(self, last_step: int, interval_s: float) -> Iterator[str]:
-        """Each newest checkpoint as it comes, up to that of the last step.
+    def checkpoints(
+        self,
+        last_step: int | None,
+        interval_s: float,
+        waiting: Callable[[str | None], None] = lambda seen: None,
+    ) -> Iterator[str]:
+        """Each newest checkpoint as it comes, until the training has ended.
+
+        It has when its last step is there, or when `state.json` says so: a training
+        that finished, stopped early, was interrupted or failed.
 
         Args:
-            last_step: 0 waits for more for ever.
+            last_step: 0 has no last step; None is that of the training's flags.
             interval_s: seconds between two looks.
+            waiting: called with the newest checkpoint before each wait.
         """
         seen = None
-        while not (seen and 0 < last_step <= checkpoint.step_of(seen)):
+        while True:
+            ended = self.state() in ENDED  # before the look: it saves, then ends
             newest = self.checkpoint()
-            if newest in (None, seen):
-                time.sleep(interval_s)
-            else:
+            if newest not in (None, seen):
                 seen = newest
                 yield newest
+                continue
+            last = self.flags().get("num_steps", 0) if last_step is None else last_step
+            if ended or (seen and 0 < last <= checkpoint.step_of(seen)):
+                return
+            waiting(seen)
+            time.sleep(interval_s)
 
 
 def _read_record(text: str) -> Record:

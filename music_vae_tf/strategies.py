@@ -106,6 +106,45 @@ def check_same_step(strategy, step: int) -> None:
         )
 
 
+def from_chief(strategy, value: float) -> float:
+    """The value of the chief, on all workers; waits until each of them asks for it."""
+    if not is_multiworker(strategy):
+        return value
+
+    @tf.function(autograph=False)
+    def total():
+        mine = value / _replicas_here(strategy) if is_chief(strategy) else 0.0
+        parts = strategy.run(lambda: tf.constant(mine, tf.float64))
+        return strategy.reduce(tf.distribute.ReduceOp.SUM, parts, axis=None)
+
+    return float(total())
+
+
+def check_same_rule(strategy, rule: tuple[float, ...]) -> None:
+    """Sees that all workers validate alike, so that they stop at the same step.
+
+    Raises:
+        StrategyError: they do not.
+    """
+    chiefs = tuple(from_chief(strategy, number) for number in rule)
+    if chiefs != tuple(map(float, rule)):
+        raise StrategyError(
+            "workers validate differently: give all of them the same --holdout, "
+            "--validation_path, --validation_interval, --patience and --early_stop"
+        )
+
+
+def share_of_worker(strategy) -> tuple[int, int]:
+    """(index of this worker, number of all workers)."""
+    if not is_multiworker(strategy):
+        return 0, 1
+    return _index_of_worker(strategy.cluster_resolver), len(_workers())
+
+
+def _replicas_here(strategy) -> int:
+    return strategy.num_replicas_in_sync // len(_workers())
+
+
 def is_multiworker(strategy) -> bool:
     """Whether several processes train together."""
     return isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)

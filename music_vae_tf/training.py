@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import json
+import logging
 import math
+import os
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -18,6 +21,8 @@ from music_vae_tf.config import Config
 from music_vae_tf.config import hparams as hparams_of
 from music_vae_tf.models.tally import Tally
 from music_vae_tf.models.trainable import Trainable
+
+log = logging.getLogger(__name__)
 
 SAVE_EVERY_S = 60
 SUMMARISE_EVERY_STEPS = 100
@@ -121,6 +126,11 @@ def resume(model: Trainable, directory) -> str | None:
     return newest
 
 
+def checkpoint_bytes(model: Trainable) -> int:
+    """How large a checkpoint of a training is: weights and two moments, in float32."""
+    return 4 * sum(math.prod(variable.shape) for variable in state_of(model).values())
+
+
 class Saver(NamedTuple):
     """Writes checkpoints of a training into its directory."""
 
@@ -164,6 +174,7 @@ def train(
     writer: tf.summary.SummaryWriter,
     on_step: Callable[[float], None],
     strategy: tf.distribute.Strategy | None = None,
+    validation: Validation | None = None,
 ) -> None:
     """Trains until `num_steps` steps are taken, those of earlier starts included.
 
@@ -176,6 +187,7 @@ def train(
         on_step: called after each step with its loss.
         strategy: that the model was made on; the batches are then the rows of this
             worker.
+        validation: measures as the training goes on, and may end it early.
 
     Raises:
         strategies.WorkerLost: another worker is gone; the checkpoints stay.
@@ -186,7 +198,9 @@ def train(
     saver.save(model)
     try:
         with strategies.losing_no_worker_silently(strategy):
-            _take_steps(model, batches, num_steps, saver, writer, on_step, strategy)
+            _take_steps(
+                model, batches, num_steps, saver, writer, on_step, strategy, validation
+            )
     except (LossNotFinite, checkpoint.CheckpointError, strategies.WorkerLost):
         raise
     except BaseException:
@@ -195,7 +209,9 @@ def train(
     saver.save(model)
 
 
-def _take_steps(model, batches, num_steps, saver, writer, on_step, strategy):
+def _take_steps(
+    model, batches, num_steps, saver, writer, on_step, strategy, validation
+):
     take_step = _compiled(
         lambda batch: strategy.run(
             lambda: model.train_step(strategies.part_of_replica(batch))
@@ -206,6 +222,8 @@ def _take_steps(model, batches, num_steps, saver, writer, on_step, strategy):
     steps = range(done + 1, num_steps + 1) if num_steps else itertools.count(done + 1)
     scalars = _TrainingScalars(writer, first=done + 1, last=num_steps)
     since_save = _Clock()
+    if validation and validation.ends_after(model, done):
+        return
     for step, batch in zip(steps, batches):
         # All replicas say the same.
         logs = tf.nest.map_structure(
@@ -215,6 +233,8 @@ def _take_steps(model, batches, num_steps, saver, writer, on_step, strategy):
         _check_finite(loss, step, saver)
         on_step(loss)
         scalars.write_if_due(step, logs)
+        if validation and validation.ends_after(model, step):
+            return
         if since_save.seconds > SAVE_EVERY_S:
             saver.save(model)
             since_save = _Clock()
@@ -267,6 +287,108 @@ class Evaluation:
                 before = totals.get(name)
                 totals[name] = tally if before is None else before.plus(tally)
         return {name: float(tally.value) for name, tally in totals.items()}
+
+
+class ValidationRule(NamedTuple):
+    """When a training validates, and when it has learned what it can."""
+
+    every_n_steps: int
+    patience: int  # validations without a new lowest loss
+    early_stop: bool
+
+
+class Validation:
+    """Measures a model while it trains, and keeps the checkpoint of the lowest loss.
+
+    It measures at multiples of a number of steps, not of seconds, and all that it
+    decides by is the list of losses, which lies beside the checkpoints: a training that
+    was interrupted decides as one that was not.
+    """
+
+    def __init__(
+        self,
+        evaluation: Evaluation | None,
+        saver: Saver,
+        writer: tf.summary.SummaryWriter,
+        rule: ValidationRule,
+        strategy: tf.distribute.Strategy,
+        done: int,
+    ):
+        """
+        Args:
+            evaluation: None on workers other than the chief, which alone measures.
+            done: the step that the training goes on from.
+        """
+        self._evaluation, self._saver, self._writer = evaluation, saver, writer
+        self._rule, self._strategy = rule, strategy
+        self._losses = [
+            (step, loss) for step, loss in _read_losses(saver) if step <= done
+        ]
+
+    @property
+    def best(self) -> tuple[int, float] | None:
+        """(step, loss) of the lowest loss so far."""
+        return min(self._losses, key=lambda pair: pair[1], default=None)
+
+    @property
+    def newest_loss(self) -> float | None:
+        return self._losses[-1][1] if self._losses else None
+
+    @property
+    def stopped_falling(self) -> bool:
+        """Whether patience is over."""
+        return self._since_best >= self._rule.patience
+
+    @property
+    def _since_best(self) -> int:
+        return sum(step > self.best[0] for step, _ in self._losses) if self.best else 0
+
+    def ends_after(self, model: Trainable, step: int) -> bool:
+        """Measures where it is time to; says whether the training is to end here."""
+        measured = self._losses[-1][0] if self._losses else 0
+        if step > measured and step % self._rule.every_n_steps == 0:
+            self._measure(model, step)
+        return self._rule.early_stop and self.stopped_falling
+
+    def _measure(self, model, step):
+        metrics = self._evaluation.of_model() if self._evaluation else {"loss": 0.0}
+        loss = strategies.from_chief(self._strategy, metrics["loss"])
+        self._losses.append((step, loss if math.isfinite(loss) else math.inf))
+        if self._evaluation:
+            if self.best[0] == step:
+                best = self._saver._replace(
+                    directory=self._saver.directory / "best", to_keep=1
+                )
+                best.save(model)
+            _write_losses(self._saver, self._losses)
+            tags = {f"validation/{name}": value for name, value in metrics.items()}
+            write_scalars(self._writer, step, tags)
+        if self._since_best == self._rule.patience:
+            log.info("%s", self._verdict())
+
+    def _verdict(self) -> str:
+        step, loss = self.best
+        ends = "" if self._rule.early_stop else "; --early_stop would end here"
+        return (
+            f"The validation loss has stopped falling: its lowest was {loss:.4g} at "
+            f"step {step}, and {self._rule.patience} validations since were no "
+            f"lower{ends}"
+        )
+
+
+def _read_losses(saver: Saver) -> list:
+    try:
+        text = (saver.directory / "validation.json").read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return []
+    return json.loads(text)
+
+
+def _write_losses(saver: Saver, losses: list) -> None:
+    path = saver.directory / "validation.json"
+    unfinished = path.with_suffix(".unfinished")
+    unfinished.write_text(json.dumps(losses), encoding="utf-8")
+    os.replace(unfinished, path)
 
 
 # Summaries for TensorBoard, under Magenta's tags. (Its files have some with `_1` at the

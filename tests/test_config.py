@@ -481,3 +481,26 @@ def test_construct_names_the_place_of_what_it_refuses(given, message):
 def test_reading_configs_does_not_wait_for_tensorflow():
     program = "import sys, music_vae_tf.config; sys.exit('tensorflow' in sys.modules)"
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+@pytest.mark.parametrize(
+    "layout",
+    [
+        "model:  # a comment\n  kind: music_vae",
+        "model:\n\n  # a comment\n  kind: music_vae  # another",
+        "model:\n    kind:   'music_vae'",
+        '"model":\n  "kind": "music_vae"',
+    ],
+)
+def test_the_kind_is_read_however_the_yaml_is_laid_out(tmp_path, monkeypatch, layout):
+    text = (config.configs_folder() / "groovae_4bar.yaml").read_text(encoding="utf-8")
+    assert "model:\n  kind: music_vae" in text
+    changed = text.replace("model:\n  kind: music_vae", layout)
+    if "    kind" in layout:  # YAML wants all keys of a mapping in one column
+        head, body = changed.split(layout)
+        section, rest = body.split("\n\n", 1)
+        changed = head + layout + section.replace("\n  ", "\n    ") + "\n\n" + rest
+    (tmp_path / "groovae_4bar.yaml").write_text(changed, encoding="utf-8")
+    assert config.parse(changed, "groovae_4bar") == config.load("groovae_4bar")
+    monkeypatch.setattr(config, "configs_folder", lambda: tmp_path)
+    assert config.names("music_vae") == ["groovae_4bar"]

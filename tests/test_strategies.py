@@ -139,6 +139,20 @@ def test_two_processes_take_the_steps_of_one(trainings, alone):
     assert len(events) == 1
 
 
+def test_two_processes_stop_early_at_the_same_step(trainings):
+    options = ("--holdout=0.25", "--early_stop", "--patience=1", "--num_steps=40")
+    rate = f"--hparams={TINY},learning_rate=1"  # so that the loss soon rises
+    workers = trainings.start_workers(
+        "early", *options, rate, "--validation_interval=1"
+    )
+    texts = [said(worker) for worker in workers]
+    assert [worker.returncode for worker in workers] == [0, 0], texts
+    assert "stopped falling" in texts[0]
+    stopped = checkpoint.step_of(checkpoint.latest(trainings.folder / "early/train"))
+    assert stopped < 40
+    assert f"Training: {stopped}/40 steps" in texts[1]
+
+
 def test_a_worker_that_is_killed_stops_the_others_and_all_can_go_on(trainings):
     chief, other = trainings.start_workers("killed", "--num_steps=0")
     wait_for_steps(chief)

@@ -22,7 +22,7 @@ from pathlib import Path
 from absl import logging
 
 from music_vae_tf.commands.clef_runs import LABELS_FILE, labels_of_run
-from music_vae_tf.commands.command import Command, UserError
+from music_vae_tf.commands.command import Command, Misuse, UserError
 from music_vae_tf.commands.progress import progress
 from music_vae_tf.commands.training_command import (
     Material,
@@ -32,9 +32,7 @@ from music_vae_tf.commands.training_command import (
 
 command = Command("clef_lstm_train", __doc__)
 add_training_flags(command)
-command.string(
-    "data_dir", None, "Folder that clef_lstm_prepare has made.", required=True
-)
+command.string("data_dir", None, "Folder that clef_lstm_prepare has made.")
 command.boolean(
     "independent",
     False,
@@ -53,10 +51,19 @@ def main(flags):
 class _Pieces(Material):
     """Pieces of --data_dir, those for training or those for validation."""
 
+    data_flags = ("data_dir",)
+
     def __init__(self, flags, config):
         from music_vae_tf.data.clefs import require_libraries
         from music_vae_tf.data.clefs.prepared import Prepared
 
+        if not flags.data_dir:
+            raise Misuse("--data_dir is required: the folder of clef_lstm_prepare")
+        if flags.holdout or flags.validation_path:
+            raise UserError(
+                "clef_lstm_prepare has kept pieces for validation, which are measured: "
+                "leave out --holdout and --validation_path"
+            )
         require_libraries()
         self._flags, self._config = flags, config
         self._run_dir = Path(os.path.expanduser(flags.run_dir))
@@ -95,6 +102,15 @@ class _Pieces(Material):
         batch_size = self._config.training.batch_size
         return pipeline.training_batches(store, batch_size, seed, first_step)
 
+    def validation_batches(self, num_batches):
+        from music_vae_tf.data import pipeline
+
+        if not self._prepared.split["validation"]:
+            return None
+        store = self._store("validation", [0], at_least=1)
+        batch_size = self._config.training.batch_size
+        return pipeline.all_batches(store, batch_size).take(num_batches)
+
     def evaluation_batches(self, num_batches):
         from music_vae_tf.data import pipeline
 
@@ -102,7 +118,7 @@ class _Pieces(Material):
         store = self._store("validation", [0])
         return pipeline.evaluation_batches(store, batch_size, num_batches)
 
-    def _store(self, split, keys):
+    def _store(self, split, keys, at_least=None):
         """The windows of all pieces in all keys, a batch at least."""
         from music_vae_tf.data import pipeline
 
@@ -111,7 +127,7 @@ class _Pieces(Material):
                 bar.over(self._pieces(split)),
                 dataclasses.replace(self.converter, keys=tuple(keys)),
             )
-        report.require(self._config.training.batch_size)
+        report.require(at_least or self._config.training.batch_size)
         logging.info(
             "%s: %d pieces for %s, in %d keys, gave %s windows",
             *(self.name, len(self._prepared.split[split]), split, len(keys)),

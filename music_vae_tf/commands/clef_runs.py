@@ -54,4 +54,4 @@ def trained_clef_lstm(run_dir: str):
             f"which is a {record.config.kind}; one of a clef_lstm is expected"
         )
     labels = labels_of_run(directory.path)
-    return TrainedClefLSTM(record.config, labels, directory.path)
+    return TrainedClefLSTM(record.config, labels, directory.to_generate_from())

@@ -104,6 +104,17 @@ class Command:
     def boolean(self, name, default, help):
         absl_flags.DEFINE_boolean(name, default, help, flag_values=self._flags)
 
+    def lists_configs(self):
+        """Adds --list_configs, which prints the table of configs and ends: all as a
+        switch, or with a value those that it fits."""
+        parser = absl_flags.ArgumentParser()
+        flag = absl_flags.Flag(
+            *(parser, absl_flags.ArgumentSerializer(), "list_configs", None),
+            "List all configs, and stop; --list_configs=groovae lists some.",
+            boolean=True,
+        )
+        absl_flags.DEFINE_flag(flag, self._flags)
+
     def enum(self, name, default, choices, help):
         absl_flags.DEFINE_enum(
             name,
@@ -139,7 +150,13 @@ class Command:
 
     def _call(self, main, arguments):
         try:
-            flags = self.parse(arguments)
+            flags = self._read(arguments)
+            if "list_configs" in flags and flags.list_configs not in (None, "false"):
+                from music_vae_tf.commands import config_list
+
+                print(config_list.table(flags.list_configs))
+                return DONE
+            self._check_required(flags)
             with _messages_from(flags.log):
                 return main(flags) or DONE
         except KeyboardInterrupt:
@@ -163,6 +180,11 @@ class Command:
         Raises:
             Misuse: an unknown flag, a value out of place, or a required flag missing.
         """
+        flags = self._read(arguments)
+        self._check_required(flags)
+        return flags
+
+    def _read(self, arguments):
         flags = copy.deepcopy(self._flags)
         try:
             _, *left_over = flags([self.name, *arguments])
@@ -175,10 +197,12 @@ class Command:
                 f"unexpected argument {left_over[0]!r}; values belong to a flag, as "
                 "in --flag=value, and a switch has none, or --switch=false"
             )
+        return flags
+
+    def _check_required(self, flags):
         for name in self._required:
             if flags[name].value in (None, ""):
                 raise Misuse(f"--{name} is required: {flags[name].help}")
-        return flags
 
     def _unknown(self, name):
         known = [

@@ -26,7 +26,7 @@ from absl import logging
 from music_vae_tf.commands import benchmark_magenta, benchmark_ours
 from music_vae_tf.commands.command import Command, UserError
 
-GROOVE = Path("..", "shared", "data", "groove")
+NUM_GROOVES = 1000
 GENERATED = {"number": 1024, "batch_size": 512, "length": 64}
 
 command = Command("music_vae_benchmark", __doc__)
@@ -38,8 +38,7 @@ command.string("output_json", None, "File for the rows.")
 command.string(
     "input_dir",
     None,
-    "Folder of drum MIDI, by default ../shared/data/groove, the Groove MIDI Dataset; "
-    "without that, grooves of the project's own.",
+    "Folder of drum MIDI; by default a thousand of the project's own grooves.",
 )
 command.integer("repeats", 3, "Measurements of each side.", at_least=1)
 command.float("seconds", 10, "How long a measurement of a pace is, about.", at_least=0)
@@ -325,14 +324,12 @@ class _Bench:
         """A folder of drum MIDI."""
         if self._input_dir:
             return Path(os.path.expanduser(self._input_dir))
-        if GROOVE.is_dir():
-            return GROOVE
         from music_vae_tf.data import grooves
         from music_vae_tf.data.midi_writer import write_midi
 
         folder = self._folder / "grooves"
         folder.mkdir()
-        for number, (_, sequence) in enumerate(grooves.performances(1000)):
+        for number, (_, sequence) in enumerate(grooves.performances(NUM_GROOVES)):
             write_midi(sequence, folder / f"{number}.mid")
         return folder
 

@@ -103,15 +103,10 @@ command.boolean(
     True,
     "Say no token where the grammar forbids it, in configs whose music is tokens.",
 )
-command.boolean("list_configs", False, "List the names of all configs, and stop.")
+command.lists_configs()
 
 
 def main(flags):
-    from music_vae_tf import config as configs
-
-    if flags.list_configs:
-        print("\n".join(configs.names("music_vae")))
-        return
     _check(flags)
     config, checkpoint = config_and_checkpoint(flags)
     output_dir = writable_directory("output_dir", flags.output_dir)

@@ -24,7 +24,6 @@ from music_vae_tf.commands.progress import progress
 from music_vae_tf.commands.training_command import (
     Material,
     add_training_flags,
-    rows_of,
     train_or_evaluate,
 )
 
@@ -90,10 +89,13 @@ def _with_loss(reconstruction_loss, config):
 class _NoteSequences(Material):
     """NoteSequences of --examples_path, or of a TFDS set, as a config's examples."""
 
+    data_flags = ("examples_path", "tfds_name", "cache_dataset")
+
     def __init__(self, flags, config):
         self._flags, self._config = flags, config
-        split = "train" if flags.mode == "train" else "validation"
-        self._source = _source(flags, config, split)
+        self._source = _source(flags, config, "train")
+        if flags.mode == "eval":
+            self._source = self._to_evaluate_on()
         self.name = self._source.name
         self._batch_size = config.training.batch_size
 
@@ -103,47 +105,93 @@ class _NoteSequences(Material):
 
         return build.converter(self._config)
 
+    def _to_evaluate_on(self):
+        """What is named, or what the training validates on."""
+        from music_vae_tf.data.source import Source
+
+        flags = self._flags
+        if flags["examples_path"].present or flags["tfds_name"].present:
+            return _source(flags, self._config, "validation")
+        if flags.validation_path:
+            return Source.of_files(os.path.expanduser(flags.validation_path))
+        if flags.examples_path and not flags.holdout:
+            logging.warning(
+                "evaluating on what was trained on, %s: its loss says little of other "
+                "music. Name other examples with --examples_path",
+                flags.examples_path,
+            )
+        return _source(flags, self._config, "validation")
+
+    @functools.cached_property
+    def _parts(self):
+        """(the source to train on, the source that is held out)."""
+        return self._source.split(self._flags.holdout, self.holdout_seed)
+
+    @property
+    def _trained_on(self):
+        return self._parts[0] if self._flags.holdout else self._source
+
     def training_batches(self, seed, first_step):
         return self.training_rows(seed, first_step, slice(None))
 
-    def training_rows(self, seed, first_step, rows):
+    def training_rows(self, seed, first_step, rows, worker=(0, 1)):
         from music_vae_tf import build
         from music_vae_tf.data import pipeline
 
         augmenter = build.augmenter(self._config)
         augment = augmenter.augment if augmenter else None
         if self._flags.cache_dataset:
-            store = self._examples(augment, seed)
+            store = self._examples(self._trained_on, augment, seed)
             return pipeline.training_batches(
                 store, self._batch_size, seed, first_step, rows
             )
         logging.info("Reading %s anew in each epoch, without a cache", self.name)
-        batches = pipeline.streaming_batches(
-            self._source.read,
+        return pipeline.streaming_batches(
+            self._trained_on.read,
             self.converter,
-            self._batch_size,
+            len(range(self._batch_size)[rows]),
             seed,
             augment,
             first_step,
+            pipeline.Share(*worker),
         )
-        return rows_of(batches, rows)
+
+    def validation_batches(self, num_batches):
+        from music_vae_tf.data import pipeline
+        from music_vae_tf.data.source import Source
+
+        if self._flags.validation_path:
+            source = Source.of_files(os.path.expanduser(self._flags.validation_path))
+        elif self._flags.holdout:
+            source = self._parts[1]
+        else:
+            return None
+        store = self._examples(source, at_least=1)
+        batches = pipeline.all_batches(store, self._batch_size)
+        return batches.take(num_batches)
 
     def evaluation_batches(self, num_batches):
         from music_vae_tf.data import pipeline
 
-        store = self._examples()
+        held_out = self._flags.holdout and not self._flags["examples_path"].present
+        if held_out:
+            store = self._examples(self._parts[1], at_least=1)
+            batches = pipeline.all_batches(store, self._batch_size)
+            return batches.take(num_batches or -1)
+        store = self._examples(self._source)
         return pipeline.evaluation_batches(store, self._batch_size, num_batches)
 
-    def _examples(self, *how):
-        """All examples, a batch at least; says how many, and what was left out."""
+    def _examples(self, source, *how, at_least=None):
+        """All examples of a source, by default a batch at least; says how many, and
+        what was left out."""
         from music_vae_tf.data import pipeline
 
         with progress(None, "Reading", unit="NoteSequences") as bar:
             store, report = pipeline.extract_examples(
-                bar.over(self._source.read()), self.converter, *how
+                bar.over(source.read()), self.converter, *how
             )
-        report.require(self._batch_size)
-        logging.info("%s: %s", self.name, report)
+        report.require(at_least or self._batch_size)
+        logging.info("%s: %s", source.name, report)
         return store
 
     def failing_in_its_own_words(self):
@@ -152,7 +200,7 @@ class _NoteSequences(Material):
     def what_next(self):
         generate = [
             "music_vae_generate",
-            f"--config={self._flags.config}",
+            *([f"--config={self._flags.config}"] if self._flags.config else []),
             f"--run_dir={self._flags.run_dir}",
             "--mode=sample",
             "--num_outputs=5",

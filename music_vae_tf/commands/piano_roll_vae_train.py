@@ -22,7 +22,7 @@ import sys
 
 from absl import logging
 
-from music_vae_tf.commands.command import Command, UserError
+from music_vae_tf.commands.command import Command, Misuse, UserError
 from music_vae_tf.commands.roll_runs import (
     check_latents,
     config_of_run,
@@ -64,6 +64,8 @@ def _summary(flags) -> str:
     from music_vae_tf import build
     from music_vae_tf import config as configs
 
+    if not flags.config:
+        raise Misuse("--config is required for --mode=summary")
     config = configs.override(configs.load(flags.config, *KINDS), flags.hparams)
     layers = build.model(config, build.converter(config)).layer_table()
     rows = [
@@ -84,6 +86,8 @@ def _number(cell) -> str:
 
 class _Rolls(Material):
     """Class rolls of --examples_path; for a clstm_decoder, latents of them."""
+
+    data_flags = ("examples_path", "cvae_run_dir")
 
     def __init__(self, flags, config):
         self._flags, self._config = flags, config

@@ -154,9 +154,11 @@ def config_of_run(flag: str, run_dir: str, kind: str):
 
 def restored_model(config, converter, run_dir: str):
     """The model of a config with the weights of the run directory's newest
-    checkpoint."""
+    checkpoint, or of its best where the training stopped early."""
     from music_vae_tf import build, checkpoint
+    from music_vae_tf.run_directory import RunDirectory
 
     model = build.blank_model(config, converter)
-    checkpoint.restore(model.named_variables, os.path.expanduser(run_dir))
+    found = RunDirectory.at(run_dir).to_generate_from()
+    checkpoint.restore(model.named_variables, found)
     return model

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from absl import logging
+
 from music_vae_tf.commands.command import Command, UserError
 
 
@@ -66,7 +68,14 @@ def config_of_run(run_dir: str, asked=None):
     if record is not None:
         # The sizes of that training, which --hparams may have changed.
         asked = _same_config(record.config, asked, directory)
-    return asked, directory.path
+    chosen = directory.to_generate_from()
+    if chosen != str(directory.path):
+        logging.info(
+            "The training stopped early: its best checkpoint is used, %s. "
+            "--checkpoint_file, with --config, takes another",
+            chosen,
+        )
+    return asked, chosen
 
 
 def _same_config(trained, asked, directory):

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import abc
 import contextlib
+import math
 import os
 import random
 import shlex
@@ -34,12 +35,20 @@ from music_vae_tf.quiet import import_tensorflow
 RUN_DIR_HELP = (
     "Where checkpoints and summaries go: folders train and eval are made there."
 )
+KEPT_BYTES = 10**9  # of all checkpoints, where nothing is said of their number
+MAGENTAS_TO_KEEP = 100
+VALIDATED_BATCHES = 10  # at most, so that validating costs little
 EVAL_INTERVAL_S = 60  # as Magenta waits between two looks for a checkpoint
 
 
 def add_training_flags(command: Command, other_modes=()) -> None:
     """The flags that all trainings have; `other_modes` are the command's own."""
-    command.string("config", None, "Name of a config, or a YAML file.", required=True)
+    command.lists_configs()
+    command.string(
+        "config",
+        None,
+        "Name of a config, or a YAML file; by default what the run_dir trains.",
+    )
     command.string(
         "run_dir",
         None,
@@ -51,7 +60,8 @@ def add_training_flags(command: Command, other_modes=()) -> None:
     command.integer(
         "num_steps",
         200000,
-        "Steps in all, those of earlier starts included; 0 trains until stopped.",
+        "Steps in all, those of earlier starts included; 0 trains until stopped. By "
+        "default those that the run_dir's training was started with.",
         at_least=0,
     )
     command.integer(
@@ -61,14 +71,20 @@ def add_training_flags(command: Command, other_modes=()) -> None:
         at_least=1,
     )
     command.integer(
-        "checkpoints_to_keep", 100, "The last ones; 0 keeps all.", at_least=0
+        "checkpoints_to_keep",
+        None,
+        "The last ones; 0 keeps all, 100 is Magenta's default. By default as many as "
+        "take less than a gigabyte, at most 100.",
+        at_least=0,
     )
     command.integer(
         "keep_checkpoint_every_n_hours",
-        1,
-        "Keep one every so many hours too.",
+        None,
+        "Keep one every so many hours too; by default none, and with "
+        "checkpoints_to_keep one an hour, as Magenta.",
         at_least=1,
     )
+    _add_validation_flags(command)
     command.string(
         "hparams", "", "Changed hyperparameters: batch_size=64,enc_rnn_size=[512]"
     )
@@ -102,6 +118,33 @@ def add_training_flags(command: Command, other_modes=()) -> None:
     )
 
 
+def _add_validation_flags(command: Command) -> None:
+    command.float(
+        "holdout",
+        0.0,
+        "Share of the music, whole files, that is not trained on but validated on: 0.1",
+        at_least=0,
+    )
+    command.string(
+        "validation_path", None, "Examples to validate on, in place of a holdout."
+    )
+    command.integer(
+        "validation_interval", 100, "Steps between two validations.", at_least=1
+    )
+    command.integer(
+        "patience",
+        10,
+        "Validations without a new lowest loss, after which it has stopped falling.",
+        at_least=1,
+    )
+    command.boolean(
+        "early_stop",
+        False,
+        "End when the validation loss has stopped falling. Its best checkpoint is kept "
+        "in run_dir/train/best, and is what models are then generated from.",
+    )
+
+
 def rows_of(batches, rows: slice):
     """The data set of these rows of each batch."""
     return batches.map(lambda batch: type(batch)(*(tensor[rows] for tensor in batch)))
@@ -111,6 +154,8 @@ class Material(abc.ABC):
     """What a training command trains on: `Material(flags, config)`."""
 
     name: str  # of the data, for TensorBoard
+    data_flags: tuple[str, ...] = ("examples_path",)  # which a run directory keeps
+    holdout_seed = 0  # that decided what is held out, set before anything is read
 
     @abc.abstractmethod
     def __init__(self, flags, config):
@@ -128,8 +173,20 @@ class Material(abc.ABC):
         Each depends on nothing but the seed and its step.
         """
 
-    def training_rows(self, seed: int, first_step: int, rows: slice):
-        """These rows of each of the training batches: a worker's share."""
+    def validation_batches(self, num_batches: int):
+        """A data set of Batches to validate on, the last as large as is left; None
+        where nothing is to be validated on.
+
+        Raises:
+            UserError: something is, and this command cannot.
+        """
+        for name in ("holdout", "validation_path"):
+            if self._flags[name].value:
+                raise UserError(f"--{name}: this command does not validate on it")
+
+    def training_rows(self, seed: int, first_step: int, rows: slice, worker=(0, 1)):
+        """These rows of each of the training batches: the share of a worker, which is
+        (its index, how many there are)."""
         return rows_of(self.training_batches(seed, first_step), rows)
 
     @abc.abstractmethod
@@ -161,17 +218,91 @@ def train_or_evaluate(flags, kinds, material_of, changed=lambda c: c) -> None:
     record = directory.record()
     config = changed(_config(flags, record, kinds))
     directory.check(config)
-    run = _train if flags.mode == "train" else _evaluate
-    run(flags, config, directory, record, material_of(flags, config))
+    changes = _fill_in(flags, directory.flags(), material_of.data_flags)
+    _check_validation(flags)
+    material = material_of(flags, config)
+    material.holdout_seed = directory.flags().get("holdout_seed")
+    if flags.mode == "train":
+        _train(flags, config, directory, record, material, changes)
+    else:
+        _evaluate(flags, config, directory, record, material)
 
 
 def _config(flags, record, kinds):
     from music_vae_tf import config as configs
 
+    if not flags.config and record is None:
+        raise Misuse(f"--config is required where nothing was trained: {flags.run_dir}")
+    if not flags.config:
+        config = record.config
+        if config.kind not in kinds:
+            raise UserError(
+                f"{flags.run_dir} holds a training of config {config.name}, a model of "
+                f"kind {config.kind}; expected {' or '.join(kinds)}"
+            )
+        return configs.override(config, flags.hparams)
     config = configs.load(flags.config, *kinds)
     if flags.mode == "eval" and record and record.config.name == config.name:
         config = record.config  # with the hparams of that training
     return configs.override(config, flags.hparams)
+
+
+# What a run directory keeps of the command line, beside the config.
+
+KEPT_FLAGS = (
+    "num_steps",
+    "checkpoints_to_keep",
+    "keep_checkpoint_every_n_hours",
+    "mixed_precision",
+    "holdout",
+    "validation_path",
+    "validation_interval",
+    "patience",
+    "early_stop",
+)
+PATH_FLAGS = ("examples_path", "validation_path", "data_dir", "cvae_run_dir")
+ONE_OF_TWO = {
+    "examples_path": "tfds_name",
+    "tfds_name": "examples_path",
+    "holdout": "validation_path",
+    "validation_path": "holdout",
+}
+
+
+def _kept_value(flags, name):
+    """As it is kept: a path that means the same in every folder."""
+    value = flags[name].value
+    if name in PATH_FLAGS and value:
+        return os.path.abspath(os.path.expanduser(value))
+    return value
+
+
+def _fill_in(flags, kept: dict, data_flags) -> list[str]:
+    """Gives flags that are not on the command line the values that the run directory
+    keeps; what is otherwise than there, a line for each."""
+    changes = []
+    for name in (*KEPT_FLAGS, *data_flags):
+        if name not in kept:
+            continue
+        if flags[name].present:
+            if (now := _kept_value(flags, name)) != kept[name]:
+                changes.append(f"{name}: {kept[name]} there, {now} now")
+        elif not (name in ONE_OF_TWO and flags[ONE_OF_TWO[name]].present):
+            flags[name].value = kept[name]
+    return changes
+
+
+def _keep_flags(flags, directory, material):
+    names = (*KEPT_FLAGS, *material.data_flags)
+    kept = {name: _kept_value(flags, name) for name in names}
+    directory.write_flags({**kept, "holdout_seed": material.holdout_seed})
+
+
+def _check_validation(flags):
+    if not flags.holdout < 1:
+        raise UserError(f"--holdout={flags.holdout}: expected a share below 1, as 0.1")
+    if flags.holdout and flags.validation_path:
+        raise UserError("give --holdout or --validation_path, not both")
 
 
 def _seed(flags, record) -> int:
@@ -200,7 +331,7 @@ def _use_devices(tf):
 # Training.
 
 
-def _train(flags, config, directory, record, material):
+def _train(flags, config, directory, record, material, changes):
     writable_directory("run_dir", directory.train_dir)
     tf = import_tensorflow()
     _use_devices(tf)
@@ -214,20 +345,35 @@ def _train(flags, config, directory, record, material):
             "give all workers the same --seed: nothing else makes them agree"
         )
     is_chief = strategies.is_chief(strategy)
+    if material.holdout_seed is None:
+        material.holdout_seed = seed
     model = training.compiled_model(
         config, material.converter, seed, strategy, flags.mixed_precision
     )
     done = _start(flags, model, directory, _vocabulary(material), is_chief)
     strategies.check_same_step(strategy, done)
     if 0 < flags.num_steps <= done:
-        logging.info("Already trained for %d steps: nothing to do", done)
+        logging.info(
+            "Already trained for %d steps: nothing to do. A larger --num_steps goes on",
+            done,
+        )
         return
     rows = strategies.rows_of_worker(strategy, config.training.batch_size)
-    batches = material.training_rows(seed, done, rows)
-    if changes := record.changes(config, seed) if record else []:
+    worker = strategies.share_of_worker(strategy)
+    batches = material.training_rows(seed, done, rows, worker)
+    validated = material.validation_batches(flags.eval_num_batches or VALIDATED_BATCHES)
+    if flags.early_stop and validated is None:
+        raise UserError(
+            "--early_stop needs something to validate on: --holdout=0.1 holds out a "
+            "tenth of the music, --validation_path names examples of their own"
+        )
+    if record:
+        changes = [*record.changes(config, seed), *changes]
+    if changes:
         logging.info("Otherwise than before:\n  %s", "\n  ".join(changes))
     if is_chief:
         directory.write_record(config, seed)
+        _keep_flags(flags, directory, material)
     logging.info(
         "Training %s (%s weights) in %s, batches of %d, seed %d",
         *(config.name, f"{model.count_params():,}", directory.path),
@@ -238,10 +384,55 @@ def _train(flags, config, directory, record, material):
     writer = tf.summary.create_noop_writer()
     if is_chief:
         writer = training.summary_writer(directory.train_dir, material.name, config)
+    saver = _saver(flags, model, directory, is_chief)
+    validation = _validation(flags, model, validated, saver, writer, strategy)
     with material.failing_in_its_own_words():
-        _train_to_the_end(flags, model, batches, directory, writer, strategy)
+        _train_to_the_end(
+            flags, model, batches, directory, writer, strategy, saver, validation
+        )
+    if validation and validation.best and (best := directory.best()):
+        logging.info(
+            "The lowest validation loss was %.4g, at step %d: %s",
+            *(validation.best[1], validation.best[0], best),
+        )
     newest = directory.checkpoint()
     logging.info("The checkpoint is %s. %s", newest, material.what_next())
+
+
+def _saver(flags, model, directory, is_chief):
+    """What keeps checkpoints; says how many."""
+    from music_vae_tf import training
+
+    to_keep, hours = flags.checkpoints_to_keep, flags.keep_checkpoint_every_n_hours
+    if to_keep is None:
+        size = training.checkpoint_bytes(model)
+        # Beside them there is the best one, and one while it is written.
+        to_keep = min(max(KEPT_BYTES // size - 2, 1), MAGENTAS_TO_KEEP)
+        logging.info(
+            "Keeping the last %s, %.3g MB each (--checkpoints_to_keep changes that)",
+            "checkpoint" if to_keep == 1 else f"{to_keep} checkpoints",
+            size / 1e6,
+        )
+    elif hours is None:
+        hours = 1  # as Magenta
+    return training.Saver(directory.train_dir, to_keep, hours or math.inf, is_chief)
+
+
+def _validation(flags, model, batches, saver, writer, strategy):
+    """What measures while the model trains; None where there is nothing to measure."""
+    from music_vae_tf import strategies, training
+
+    rule = training.ValidationRule(
+        flags.validation_interval, flags.patience, flags.early_stop
+    )
+    strategies.check_same_rule(strategy, (*rule, batches is not None))
+    if batches is None:
+        return None
+    logging.info("Validating every %d steps", rule.every_n_steps)
+    evaluation = training.Evaluation(model, batches) if saver.is_chief else None
+    return training.Validation(
+        evaluation, saver, writer, rule, strategy, model.steps_taken
+    )
 
 
 def _vocabulary(material):
@@ -290,15 +481,17 @@ def _start(flags, model, directory, vocabulary, is_chief) -> int:
     return done
 
 
-def _train_to_the_end(flags, model, batches, directory, writer, strategy):
-    from music_vae_tf import strategies, training
+def _train_to_the_end(
+    flags, model, batches, directory, writer, strategy, saver, validation
+):
+    from music_vae_tf import training
 
-    saver = training.Saver(
-        directory.train_dir,
-        flags.checkpoints_to_keep,
-        flags.keep_checkpoint_every_n_hours,
-        strategies.is_chief(strategy),
-    )
+    def on_step(loss):
+        note = f"loss {loss:.4g}"
+        if validation and validation.newest_loss is not None:
+            note += f", validation loss {validation.newest_loss:.4g}"
+        bar.advance(note=note)
+
     steps = progress(
         flags.num_steps or None,
         "Training",
@@ -307,15 +500,40 @@ def _train_to_the_end(flags, model, batches, directory, writer, strategy):
         note="compiling the first one",
     )
     try:
-        with _sigterm_interrupts(), steps as bar:
-            on_step = lambda loss: bar.advance(note=f"loss {loss:.4g}")
+        with (
+            _sigterm_interrupts(),
+            _state_kept(directory, model, saver.is_chief, validation, flags.num_steps),
+            steps as bar,
+        ):
             training.train(
-                model, batches, flags.num_steps, saver, writer, on_step, strategy
+                *(model, batches, flags.num_steps, saver, writer, on_step, strategy),
+                validation=validation,
             )
     except KeyboardInterrupt:
         newest = directory.checkpoint()
         logging.info("Stopped. The same command goes on from %s", newest)
         raise
+
+
+@contextlib.contextmanager
+def _state_kept(directory, model, is_chief, validation, num_steps):
+    """Lets an evaluation know, through the run directory, that the training goes on,
+    and how it ended."""
+    from music_vae_tf import run_directory
+
+    def write(state):
+        if is_chief:
+            directory.write_state(state, model.steps_taken)
+
+    write("training")
+    try:
+        yield
+    except BaseException as error:
+        interrupted = isinstance(error, KeyboardInterrupt)
+        write(run_directory.INTERRUPTED if interrupted else run_directory.FAILED)
+        raise
+    early = validation and not (0 < num_steps <= model.steps_taken)
+    write(run_directory.STOPPED_EARLY if early else run_directory.FINISHED)
 
 
 @contextlib.contextmanager
@@ -342,19 +560,46 @@ def _evaluate(flags, config, directory, record, material):
 
     from music_vae_tf import checkpoint, training
 
+    if material.holdout_seed is None:
+        material.holdout_seed = _seed(flags, record)
     batches = material.evaluation_batches(flags.eval_num_batches)
     model = training.compiled_model(config, material.converter, _seed(flags, record))
     evaluation = training.Evaluation(model, batches)
     writer = training.summary_writer(eval_dir, material.name, config)
     last = f", up to that of step {flags.num_steps}" if flags.num_steps else ""
     logging.info("Evaluating checkpoints in %s as they come%s", directory.path, last)
-    for newest in directory.checkpoints(flags.num_steps, EVAL_INTERVAL_S):
+    asked = flags.num_steps if flags["num_steps"].present else None
+    waiting = _Waiting(directory)
+    for newest in directory.checkpoints(asked, EVAL_INTERVAL_S, waiting):
         if (vocabulary := _vocabulary(material)) is not None:
             checkpoint.check_vocabulary(newest, vocabulary)
         step, metrics = checkpoint.step_of(newest), evaluation.of_checkpoint(newest)
         training.write_scalars(writer, step, metrics)
         shown = ", ".join(f"{name} {metrics[name]:.4g}" for name in _shown(metrics))
         logging.info("Step %d: %s", step, shown)
+    logging.info("%s", waiting.conclusion())
+
+
+class _Waiting:
+    """Says what an evaluation waits for, once for each checkpoint."""
+
+    def __init__(self, directory):
+        self._directory, self._said = directory, set()
+
+    def __call__(self, seen):
+        if seen in self._said:
+            return
+        self._said.add(seen)
+        after = f"after {seen}" if seen else f"in {self._directory.train_dir}"
+        logging.info(
+            "Waiting for the next checkpoint %s; Ctrl-C ends the evaluation. Should "
+            "its training have been killed, none will come before it is started again",
+            after,
+        )
+
+    def conclusion(self) -> str:
+        state = self._directory.state() or "at its last step"
+        return f"The evaluation ends with the training, which is {state}."
 
 
 def _shown(metrics):

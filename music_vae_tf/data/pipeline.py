@@ -10,6 +10,7 @@ import itertools
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -28,6 +29,16 @@ class TooFewExamples(ValueError):
     """A data set that does not fill one batch."""
 
     for_the_user = True
+
+
+class Share(NamedTuple):
+    """Every `count`-th sequence, beginning with that of an index."""
+
+    index: int
+    count: int
+
+
+EVERYTHING = Share(0, 1)
 
 
 # Extraction.
@@ -111,8 +122,11 @@ def extract_examples(
     return builder.build(), report
 
 
-def _extractions(sequences, converter, augmenter, seed, *place) -> Iterator[Extraction]:
-    for index, sequence in enumerate(sequences):
+def _extractions(
+    sequences, converter, augmenter, seed, *place, share=EVERYTHING
+) -> Iterator[Extraction]:
+    numbered = itertools.islice(enumerate(sequences), share.index, None, share.count)
+    for index, sequence in numbered:
         rng = None if seed is None else _rng(seed, *place, index)
         if augmenter is not None:
             sequence = augmenter(sequence, rng)
@@ -236,6 +250,7 @@ def streaming_batches(
     seed: int,
     augmenter: Callable | None = None,
     first_step: int = 0,
+    share: Share = EVERYTHING,
 ) -> tf.data.Dataset:
     """Batches without end, for data that do not fit in memory.
 
@@ -244,18 +259,26 @@ def streaming_batches(
     the same stream. To start at `first_step`, all that came before is converted and
     left out.
 
+    Each of several workers converts its own share of the sequences and no other, and
+    shuffles what they give. So the batch of all workers depends on their number, and
+    every example comes equally often among those of its worker.
+
     Args:
         read: gives the NoteSequences, from the first, whenever it is called.
+        batch_size: of the examples that this worker makes.
+        share: of the sequences, which this worker converts.
 
     Raises:
-        TooFewExamples: the whole stream does not fill one batch.
+        TooFewExamples: the share does not fill one batch.
     """
-    _survey(read, converter, batch_size).require(batch_size)
+    _survey(read, converter, batch_size, share).require(batch_size)
     layouts = layouts_of(converter)
 
     def batches():
-        stream = _endless(read, converter, augmenter, seed)
-        mixed = _mixed(stream, 10 * batch_size, _rng(seed))
+        stream = _endless(read, converter, augmenter, seed, share)
+        # One worker alone shuffles as it always did.
+        place = (share.index,) if share.count > 1 else ()
+        mixed = _mixed(stream, 10 * batch_size, _rng(seed, *place))
         later = itertools.islice(mixed, first_step * batch_size, None)
         while True:
             yield _padded(layouts, list(itertools.islice(later, batch_size)))
@@ -272,19 +295,21 @@ def streaming_batches(
     )
 
 
-def _survey(read, converter, batch_size) -> Report:
-    """What the stream gives, as far as it takes to fill a batch."""
+def _survey(read, converter, batch_size, share) -> Report:
+    """What a share of the stream gives, as far as it takes to fill a batch."""
     report = Report()
-    for extraction in _extractions(read(), converter, None, None):
+    for extraction in _extractions(read(), converter, None, None, share=share):
         report = report.after(extraction)
         if report.examples >= batch_size:
             break
     return report
 
 
-def _endless(read, converter, augmenter, seed) -> Iterator[Example]:
+def _endless(read, converter, augmenter, seed, share) -> Iterator[Example]:
     for epoch in itertools.count():
-        for extraction in _extractions(read(), converter, augmenter, seed, epoch):
+        for extraction in _extractions(
+            read(), converter, augmenter, seed, epoch, share=share
+        ):
             yield from extraction.examples
 
 

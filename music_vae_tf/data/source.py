@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import logging
 from collections.abc import Callable, Iterable, Iterator
 
@@ -11,6 +12,12 @@ log = logging.getLogger(__name__)
 
 class NoMusic(ValueError):
     """A folder without music files."""
+
+    for_the_user = True
+
+
+class NothingHeldOut(ValueError):
+    """Music that cannot be divided into a part to train on and a part held out."""
 
     for_the_user = True
 
@@ -64,6 +71,32 @@ class Source:
             raise NoMusic(f"{root}: no music file ({', '.join(KINDS)}) there")
         return cls(root, lambda: _read_files(root, names))
 
+    def split(self, share: float, seed: int) -> tuple[Source, Source]:
+        """The source without a share of its files, and that share alone.
+
+        A file's NoteSequences stay together. Which files are held out depends on their
+        names and the seed; more music moves few of them from one part to the other.
+
+        Raises:
+            NothingHeldOut: there are fewer than two files.
+        """
+        ranks = sorted({_rank(sequence, seed) for sequence in self.read()})
+        if len(ranks) < 2:
+            raise NothingHeldOut(
+                f"{self.name}: holding out a part needs music from two files at least; "
+                f"there is {len(ranks)}"
+            )
+        number = min(max(1, round(share * len(ranks))), len(ranks) - 1)
+        held_out = set(ranks[:number])
+
+        def part(inside):
+            return (s for s in self.read() if (_rank(s, seed) in held_out) is inside)
+
+        return (
+            Source(self.name, lambda: part(False)),
+            Source(f"{self.name} (held out)", lambda: part(True)),
+        )
+
     def read(self) -> Iterator:
         """All NoteSequences, from the first."""
         try:
@@ -81,6 +114,14 @@ class Source:
             if self._failure is None:
                 raise
             raise self._failure from None
+
+
+def _rank(sequence, seed: int) -> bytes:
+    """Where the file of a NoteSequence stands in the order of a seed."""
+    file = f"{sequence.collection_name}/{sequence.filename}".encode()
+    if not sequence.filename:
+        file = sequence.SerializeToString(deterministic=True)
+    return hashlib.sha1(f"{seed} ".encode() + file).digest()
 
 
 def _read_files(root, names) -> Iterator:

@@ -128,3 +128,11 @@ def test_the_bytes_before_a_training_are_measured(capsys):
 def test_what_cannot_be_measured_is_said(flag, words, capsys):
     assert run([flag]) == 1
     assert words in capsys.readouterr().err
+
+
+def test_without_a_folder_the_projects_own_grooves_are_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(music_vae_benchmark, "NUM_GROOVES", 3)
+    flags = music_vae_benchmark.command.parse([])
+    bench = music_vae_benchmark._Bench(flags, tmp_path)
+    assert bench._midi.parent == tmp_path
+    assert len(list(bench._midi.glob("*.mid"))) == 3

@@ -344,3 +344,22 @@ def test_a_stream_of_segments_keeps_their_lengths():
 def test_a_stream_that_does_not_fill_a_batch_is_refused_at_once():
     with pytest.raises(pipeline.TooFewExamples, match="(?s)examples: 5, .*2  no notes"):
         pipeline.streaming_batches(lambda: [2, 0, 3, 0], Numbers(), 6, seed=0)
+
+
+def test_workers_of_a_stream_convert_their_shares_only():
+    converted = []
+
+    class Watched(Numbers):
+        def extract(self, sequence, rng=None):
+            converted.append(sequence)
+            return super().extract(sequence, rng)
+
+    seen = []
+    for index, share in ((0, [1, 3]), (1, [2, 4])):
+        batches = pipeline.streaming_batches(
+            lambda: [1, 2, 3, 4], Watched(), 2, 0, share=pipeline.Share(index, 2)
+        )
+        seen.append(set(np.concatenate(numbers_of(batches.take(30))).tolist()))
+        assert set(converted) == set(share)
+        converted.clear()
+    assert seen == [{10, 30, 31, 32}, {20, 21, 40, 41, 42, 43}]

@@ -1,12 +1,13 @@
 """Work spread over processes comes back in order, but for what a dead one held."""
 
+import functools
 import os
 import signal
 import time
 
 import pytest
 
-from music_vae_tf.data.workers import Died, map_in_processes
+from music_vae_tf.data.workers import CannotWork, Died, map_in_processes
 
 
 def double(number):
@@ -58,3 +59,35 @@ def test_processes_end_when_nobody_wants_more():
     results.close()
     with pytest.raises(ProcessLookupError):
         os.kill(process, 0)
+
+
+def import_what_is_not_there(number):
+    import no_such_package
+
+    return no_such_package, number
+
+
+def no_function_at_all(number):
+    raise AssertionError("never called")
+
+
+class EndsItsProcess:
+    """Ends the process that unpickles it, before that has begun to work."""
+
+    def __reduce__(self):
+        return os._exit, (3,)
+
+
+@pytest.mark.parametrize(
+    ("function", "preload"),
+    [(import_what_is_not_there, []), (no_function_at_all, ["no_such_package"])],
+)
+def test_a_failed_import_is_one_error_of_the_installation(function, preload):
+    with pytest.raises(CannotWork, match=r"'no_such_package'.*not the files"):
+        list(map_in_processes(function, range(5), 2, preload))
+
+
+def test_a_process_that_ends_before_it_begins_is_no_fault_of_an_item():
+    function = functools.partial(double, EndsItsProcess())
+    with pytest.raises(CannotWork, match="ended with exit status 3 before its first"):
+        list(map_in_processes(function, range(5), 2, []))
