@@ -394,4 +394,4 @@ def test_answers_that_need_no_model_load_none(name, flag):
         assert "--config=groovae_4bar" in done.stdout
         assert all(len(line) <= 88 for line in done.stdout.splitlines())
     else:
-        assert done.stdout.split() == configs.names("music_vae")
+        assert set(configs.names()) <= set(done.stdout.split())
