@@ -12,15 +12,20 @@ shown before it runs. If it is interrupted, the same command continues.
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import hashlib
 import json
 import os
 import shlex
+import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
-from music_vae_tf.commands.command import Command
+from music_vae_tf.commands.command import Command, UserError
 
 CONFIG = "groovae_4bar"
 NUM_GROOVES = 400
@@ -31,6 +36,8 @@ NUM_LOOPS = 5
 BATCH_SIZE = 8
 NUM_STEPS = 1500
 HURRIED = "learning_rate=0.003,dropout_keep_prob=1"
+# How long an interrupted command may take before it gets a SIGTERM, too.
+PATIENCE_S = 15.0
 
 command = Command("demo", __doc__)
 command.string(
@@ -46,43 +53,121 @@ class Stopped(Exception):
 def main(flags):
     output_dir = Path(os.path.expanduser(flags.output_dir))
     input_dir = flags.input_dir and os.path.abspath(os.path.expanduser(flags.input_dir))
-    run_dir = _run_dir(output_dir, input_dir)
-    examples = run_dir / "notesequences.tfrecord"
+    music = _music(input_dir, output_dir)
     try:
-        if not examples.exists():  # the command writes all of it or nothing
-            _convert(input_dir or _write_grooves(output_dir / "grooves"), examples)
-        batch_size = _batch_size(examples)
-        _train(run_dir, examples, batch_size)
-        loops = _generate(run_dir, output_dir)
+        with _run_folder(output_dir, music) as run_dir:
+            _run(run_dir, output_dir, music)
     except Stopped:
         return 1
+    except KeyboardInterrupt:
+        print("\nThe same command continues from here.", file=sys.stderr)
+        raise
+
+
+def _run(run_dir: Path, output_dir: Path, music: dict) -> None:
+    """The rest of a run: what an earlier start has completed is kept."""
+    examples = run_dir / "notesequences.tfrecord"
+    if not examples.exists():  # the command writes all of it or nothing
+        folder = music["input_dir"] or _write_grooves(output_dir / "grooves")
+        _convert(folder, examples)
+    batch_size = _batch_size(examples)
+    _train(run_dir, examples, batch_size)
+    loops = _generate(run_dir, output_dir)
     for loop in loops:
         _draw(loop)
-        _play(loop)
-    _remember(run_dir, input_dir, finished=True)
+    soundless = _play(loops)
+    _remember(run_dir, music, finished=True)
     print(_conclusion(loops, run_dir, examples, batch_size))
-    return 0
+    if soundless:
+        raise UserError(f"all is written but the sound: {soundless}")
 
 
-def _run_dir(output_dir: Path, input_dir: str | None) -> Path:
-    """The unfinished run on the same music, or a new folder.
+# Runs.
 
-    A finished run is never touched.
+
+def _music(input_dir: str | None, output_dir: Path) -> dict:
+    """What a run learns from. The digest differs when a file comes, goes or changes;
+    files of the demo's own do not count."""
+    if input_dir is None:
+        return {"input_dir": None, "digest": None}
+    from music_vae_tf.data.folder import list_folder
+
+    own = os.path.realpath(output_dir)
+    digest = hashlib.sha256()
+    try:
+        for name in list_folder(input_dir, recursive=True).music:
+            path = os.path.realpath(os.path.join(input_dir, name))
+            if not Path(path).is_relative_to(own):
+                status = os.stat(path)
+                entry = name, status.st_size, status.st_mtime_ns
+                digest.update(repr(entry).encode())
+    except OSError:  # which the conversion explains
+        return {"input_dir": input_dir, "digest": None}
+    return {"input_dir": input_dir, "digest": digest.hexdigest()}
+
+
+@contextlib.contextmanager
+def _run_folder(output_dir: Path, music: dict) -> Iterator[Path]:
+    """The folder of the unfinished run on the same music, or a new one.
+
+    It is locked meanwhile: a second demo beside this one takes another. A finished run
+    is never touched.
     """
+    run_dir, lock = _unfinished(output_dir, music) or _new(output_dir, music)
+    try:
+        yield run_dir
+    finally:
+        os.close(lock)
+
+
+def _unfinished(output_dir, music) -> tuple[Path, int] | None:
     for run_dir in sorted(output_dir.glob("run-*"), reverse=True):
-        if _remembered(run_dir) == {"input_dir": input_dir, "finished": False}:
+        lock = _lock(run_dir)
+        if lock is None:
+            continue
+        if _remembered(run_dir) == {**music, "finished": False}:
             print(f"Continuing the unfinished run in {_short(run_dir)}")
-            return run_dir
-    run_dir = output_dir / time.strftime("run-%Y-%m-%d_%H%M%S")
-    _remember(run_dir, input_dir, finished=False)
-    return run_dir
+            return run_dir, lock
+        os.close(lock)
+    return None
 
 
-def _remember(run_dir: Path, input_dir: str | None, finished: bool) -> None:
-    run_dir.mkdir(parents=True, exist_ok=True)
-    unfinished = run_dir / ".demo.unfinished"
-    unfinished.write_text(json.dumps({"input_dir": input_dir, "finished": finished}))
-    os.replace(unfinished, run_dir / "demo.json")
+def _new(output_dir, music) -> tuple[Path, int]:
+    while True:
+        run_dir = output_dir / time.strftime("run-%Y-%m-%d_%H%M%S")
+        try:
+            run_dir.mkdir(parents=True)
+        except FileExistsError:  # another demo has started in the same second
+            time.sleep(1)
+            continue
+        lock = _lock(run_dir)
+        if lock is not None:
+            _remember(run_dir, music, finished=False)
+            return run_dir, lock
+
+
+def _lock(run_dir: Path) -> int | None:
+    """A file descriptor that keeps the folder locked until it is closed, or None if
+    another process has locked it, or it is not a folder."""
+    try:
+        folder = os.open(run_dir, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(folder)
+        return None
+    except OSError:  # a file system without locks
+        pass
+    return folder
+
+
+def _remember(run_dir: Path, music: dict, finished: bool) -> None:
+    from music_vae_tf.data.whole_file import whole_file
+
+    with whole_file(run_dir / "demo.json") as file:
+        file.write(json.dumps({**music, "finished": finished}).encode())
 
 
 def _remembered(run_dir: Path):
@@ -90,6 +175,9 @@ def _remembered(run_dir: Path):
         return json.loads((run_dir / "demo.json").read_text())
     except (OSError, ValueError):
         return None
+
+
+# Steps of a run.
 
 
 def _write_grooves(folder: Path) -> Path:
@@ -154,17 +242,36 @@ def _call(name: str, **flags) -> None:
 
 
 def _exit_status(program: list[str]) -> int:
-    """Runs a program to its end; Ctrl-C reaches it, and then us.
+    """Runs a program to its end.
 
-    (`subprocess.run` would kill it a quarter of a second after Ctrl-C, while it saves a
-    checkpoint.)
+    Ctrl-C reaches both, and the program may take its time to save a checkpoint
+    (`subprocess.run` would kill it after a quarter of a second). Where SIGINT or
+    SIGTERM reaches this process alone, the program gets SIGTERM.
     """
     process = subprocess.Popen(program)
     try:
-        return process.wait()
+        with _sigterm_interrupts(process):
+            return process.wait()
     except KeyboardInterrupt:
-        process.wait()
+        try:
+            process.wait(timeout=PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            process.terminate()
+            process.wait()
         raise
+
+
+@contextlib.contextmanager
+def _sigterm_interrupts(process):
+    def interrupt(*_):
+        process.terminate()
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _batch_size(examples: Path) -> int:
@@ -186,13 +293,19 @@ def _draw(loop: Path) -> None:
     piano_roll.write(read_midi(loop), loop.with_suffix(".png"), loop.stem)
 
 
-def _play(loop: Path) -> None:
+def _play(loops: list[Path]) -> str | None:
+    """Writes a WAV file beside each loop; why there is no sound, if there is none."""
     from music_vae_tf.data.midi import read_midi
     from music_vae_tf.data.whole_file import whole_file
     from music_vae_tf.rendering import audio
 
-    with whole_file(loop.with_suffix(".wav")) as file:
-        file.write(audio.wav(read_midi(loop)))
+    for loop in loops:
+        try:
+            with whole_file(loop.with_suffix(".wav")) as file:
+                file.write(audio.wav(read_midi(loop)))
+        except audio.NoSound as error:
+            return str(error)
+    return None
 
 
 def _conclusion(loops, run_dir: Path, examples: Path, batch_size: int) -> str:

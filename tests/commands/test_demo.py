@@ -1,15 +1,20 @@
 """The demo strings the three commands together, on whatever MIDI it is given."""
 
+import itertools
 import os
+import re
 import signal
 import subprocess
 import sys
+import wave
 
+import numpy as np
 import pytest
 
 from music_vae_tf.commands import demo
 from music_vae_tf.data import grooves
 from music_vae_tf.data.midi_writer import write_midi
+from music_vae_tf.rendering import audio
 
 
 class Calls:
@@ -138,33 +143,153 @@ def wait_for(text, stream):
     pytest.fail("".join(lines))
 
 
-def test_an_interrupted_demo_continues_and_then_starts_anew(tmp_path):
+def test_an_interrupted_demo_continues(tmp_path):
     first = start(1_000_000, tmp_path)
     wait_for("Training groovae_4bar", first.stderr)
     wait_for("loss", first.stderr)
     os.killpg(first.pid, signal.SIGINT)  # as a terminal does
-    first.communicate(timeout=60)
+    _, err = first.communicate(timeout=60)
     assert first.returncode == 130
+    assert "The same command continues from here" in err
+    assert not list(tmp_path.glob("*.mid"))
     (run_dir,) = tmp_path.glob("run-*")
     (index,) = (run_dir / "train").glob("*.index")
+    done = int(re.search(r"ckpt-(\d+)", index.name)[1])
     records = (run_dir / "notesequences.tfrecord").stat().st_mtime_ns
 
-    second = start(1, tmp_path)
+    second = start(done + 2, tmp_path)
     out, err = second.communicate(timeout=120)
     assert second.returncode == 0, err
     assert "Continuing the unfinished run" in out
     assert list(tmp_path.glob("run-*")) == [run_dir]
     assert (run_dir / "notesequences.tfrecord").stat().st_mtime_ns == records
-    assert index.exists()
+    assert re.search(rf"ckpt-{done}\b.*\bstep {done}\b", err)
+    assert list((run_dir / "train").glob(f"*ckpt-{done + 2}.index"))
     for suffix in (".mid", ".png", ".wav"):
         assert len(list(tmp_path.glob(f"*{suffix}"))) == 5, suffix
+    for file in tmp_path.glob("*.wav"):
+        assert_sounds(file)
 
 
-def test_only_an_unfinished_run_on_the_same_music_is_continued(tmp_path, monkeypatch):
-    names = iter(["run-1", "run-2", "run-3"])
+def assert_sounds(file):
+    with wave.open(str(file)) as sound:
+        frames = sound.readframes(sound.getnframes())
+    peak = np.abs(np.frombuffer(frames, "<i2").astype(int)).max()
+    assert peak == pytest.approx(audio.PEAK * 32767, abs=1)
+
+
+def run_name(output_dir, input_dir=None):
+    with demo._run_folder(output_dir, demo._music(input_dir, output_dir)) as run_dir:
+        return run_dir.name
+
+
+@pytest.fixture
+def numbered_runs(monkeypatch):
+    names = (f"run-{number}" for number in itertools.count(1))
     monkeypatch.setattr(demo.time, "strftime", lambda _: next(names))
-    assert demo._run_dir(tmp_path, "/mine").name == "run-1"
-    assert demo._run_dir(tmp_path, "/mine").name == "run-1"
-    assert demo._run_dir(tmp_path, None).name == "run-2"
-    demo._remember(tmp_path / "run-1", "/mine", finished=True)
-    assert demo._run_dir(tmp_path, "/mine").name == "run-3"
+
+
+@pytest.fixture
+def own_music(tmp_path):
+    folder = tmp_path / "own"
+    write_loop(folder / "a.mid")
+    return str(folder)
+
+
+def test_only_an_unfinished_run_on_the_same_music_is_continued(
+    tmp_path, own_music, numbered_runs
+):
+    out = tmp_path / "out"
+    assert run_name(out, own_music) == "run-1"
+    assert run_name(out, own_music) == "run-1"
+    assert run_name(out) == "run-2"
+    assert run_name(out) == "run-2"
+    demo._remember(out / "run-1", demo._music(own_music, out), finished=True)
+    assert run_name(out, own_music) == "run-3"
+
+
+def test_a_run_on_files_that_have_changed_since_is_not_continued(
+    tmp_path, own_music, numbered_runs
+):
+    out = tmp_path / "out"
+    assert run_name(out, own_music) == "run-1"
+    write_loop(tmp_path / "own" / "b.mid", seed=1)
+    assert run_name(out, own_music) == "run-2"
+    os.utime(tmp_path / "own" / "a.mid", (0, 0))
+    assert run_name(out, own_music) == "run-3"
+
+
+def test_what_the_demo_writes_into_the_folder_of_the_music_is_no_change(
+    tmp_path, own_music, numbered_runs
+):
+    out = tmp_path / "own" / "out"
+    assert run_name(out, own_music) == "run-1"
+    write_loop(out / "grooves" / "new.mid")
+    assert run_name(out, own_music) == "run-1"
+
+
+def test_a_run_that_another_demo_is_busy_with_is_left_to_it(tmp_path, numbered_runs):
+    with demo._run_folder(tmp_path, demo._music(None, tmp_path)) as busy:
+        assert busy.name == "run-1"
+        assert run_name(tmp_path) == "run-2"
+    assert run_name(tmp_path) == "run-2"  # the newer one
+    demo._remember(tmp_path / "run-2", demo._music(None, tmp_path), finished=True)
+    assert run_name(tmp_path) == "run-1"
+
+
+def test_a_complete_conversion_is_kept(tmp_path, monkeypatch, numbered_runs):
+    calls = Calls(monkeypatch, converts=True, fails="music_vae_train")
+    assert demo.run([f"--output_dir={tmp_path}"]) == 1
+    assert demo.run([f"--output_dir={tmp_path}"]) == 1
+    names = [name for name, _ in calls.made]
+    assert names == ["convert_dir_to_note_sequences", *2 * ["music_vae_train"]]
+
+
+def test_without_sound_all_else_is_written(tmp_path, monkeypatch, capsys):
+    Calls(monkeypatch)
+    monkeypatch.setitem(sys.modules, "midirenderer", None)
+    assert demo.run([f"--output_dir={tmp_path}"]) == 1
+    assert len(list(tmp_path.glob("*.png"))) == 5
+    assert not list(tmp_path.glob("*.wav*"))
+    out, err = capsys.readouterr()
+    assert "5 new drum loops" in out
+    assert "all is written but the sound: midirenderer cannot be imported" in err
+
+
+# A command that saves when it gets a SIGTERM, and takes no notice of Ctrl-C.
+STUBBORN = """
+import pathlib, signal, sys, time
+
+def save(*_):
+    time.sleep(0.3)
+    pathlib.Path(sys.argv[1]).touch()
+    sys.exit(1)
+
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+signal.signal(signal.SIGTERM, save)
+print("ready", flush=True)
+time.sleep(60)
+"""
+CALLER = """
+import sys
+from music_vae_tf.commands import demo
+
+demo.PATIENCE_S = 0.2
+demo._exit_status([sys.executable, "-c", *sys.argv[1:]])
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_the_demo_alone_ends_its_command_well(number, tmp_path):
+    saved = tmp_path / "saved"
+    caller = subprocess.Popen(
+        [sys.executable, "-c", CALLER, STUBBORN, saved],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    wait_for("ready", caller.stdout)
+    caller.send_signal(number)
+    _, err = caller.communicate(timeout=30)
+    assert "KeyboardInterrupt" in err
+    assert saved.exists()
