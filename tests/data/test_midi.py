@@ -82,7 +82,7 @@ def mxl_bytes(score):
 def converted(folder, name, data):
     """The NoteSequences of a file, and the problems."""
     Path(folder, name).write_bytes(data)
-    records, problems = midi.convert(str(folder), name)
+    records, problems, *_ = midi.convert(str(folder), name)
     return [music_pb2.NoteSequence.FromString(record) for record in records], problems
 
 
@@ -91,7 +91,7 @@ def test_midi_files_become_the_notesequences_of_magenta(golden, collection):
     conversions = golden.conversions(collection)
     assert conversions
     for name, _, expected in conversions:
-        (record,), problems = midi.convert(golden.path("midi", collection), name)
+        (record,), problems, *_ = midi.convert(golden.path("midi", collection), name)
         assert not problems
         sequence = music_pb2.NoteSequence.FromString(record)
         assert sequence == music_pb2.NoteSequence.FromString(expected), name
@@ -131,7 +131,7 @@ def test_collection_and_name_make_the_id_as_in_magenta(tmp_path):
 
 def test_a_slash_after_the_folder_empties_the_collection_as_in_magenta(tmp_path):
     (tmp_path / "a.mid").write_bytes(midi_bytes(NOTE))
-    (record,), _ = midi.convert(f"{tmp_path}/", "a.mid")
+    (record,), *_ = midi.convert(f"{tmp_path}/", "a.mid")
     assert music_pb2.NoteSequence.FromString(record).collection_name == ""
 
 
@@ -213,10 +213,10 @@ def test_files_that_cannot_be_opened_have_a_reason(tmp_path):
         ("gone.mid", "cannot be opened: No such file or directory"),
         ("pipe.mid", "no ordinary file"),
     ]:
-        assert midi.convert(str(tmp_path), name) == ([], [reason])
+        assert midi.convert(str(tmp_path), name) == midi.Conversion([], [reason])
     odd = "\udcff.mid"  # what Python makes of a name that is no UTF-8
     (tmp_path / odd).write_bytes(midi_bytes(NOTE))
-    _, (problem,) = midi.convert(str(tmp_path), odd)
+    _, (problem,), *_ = midi.convert(str(tmp_path), odd)
     assert problem == "its name is not valid Unicode: rename it"
 
 
