@@ -1,7 +1,8 @@
 """Convert a folder of music files into a TFRecord file of NoteSequences.
 
 Reads MIDI (.mid, .midi, .kar, .smf, .rmi), MusicXML (.musicxml, .xml, .mxl) and ABC
-(.abc). A file that cannot be read, or has no note, is skipped and named, with the reason.
+(.abc). A file that cannot be read, or has no note, is skipped and named, with the
+reason.
 
 MIDI gives the NoteSequences of Magenta. What that way of reading loses is counted, and
 --midi_reader=daw reads it.
@@ -92,9 +93,7 @@ def list_music(root, recursive):
     return listing
 
 
-def convert(
-    root, names, output_file, num_workers=None, midi_reader="magenta"
-) -> Tally:
+def convert(root, names, output_file, num_workers=None, midi_reader="magenta") -> Tally:
     """Writes the NoteSequences of all files that can be read, in the order of names.
 
     Args:

@@ -107,14 +107,14 @@ def _serialized(reading):
     records = [s.SerializeToString() for s in sequences.values() if s.notes]
     if len(records) < len(sequences):
         problems = [*problems, _no_notes(lost)]
-    if not records:
-        return Conversion([], problems)
     return Conversion(records, problems, lost, mended)
 
 
 def _no_notes(lost):
-    dropped = ", ".join(f"{count} {what}" for what, count in lost.items())
-    return f"no notes: without {dropped}; --midi_reader=daw" if dropped else "no notes"
+    dropped = " and ".join(f"{count} {what}" for what, count in lost.items())
+    if not dropped:
+        return "no notes"
+    return f"no notes: Magenta's reader drops {dropped}; --midi_reader=daw plays them"
 
 
 def _read(path, kind, reader):
@@ -201,14 +201,13 @@ class _Refused(Exception):
 
 
 def _read_by_libraries(data):
-    import mido
-    import pretty_midi
-    from note_seq import midi_io
-
     if ENDLESS_NUMBER.search(data):
         raise _Refused
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with _silent_libraries():
+        import mido
+        import pretty_midi
+        from note_seq import midi_io
+
         try:
             midi = mido.MidiFile(file=io.BytesIO(data))
             _check_time(midi)

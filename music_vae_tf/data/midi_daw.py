@@ -92,7 +92,9 @@ def misplaced_signatures(tracks: list[Track]) -> Counter[str]:
 def _in_force(track, kind, tick):
     """The tempo, metre or key of a track at a tick; None if there is none."""
     past = track.signatures[: bisect.bisect(track.signatures, tick, key=itemgetter(0))]
-    return next((data for _, k, data in reversed(past) if k == kind), DEFAULTS.get(kind))
+    return next(
+        (data for _, k, data in reversed(past) if k == kind), DEFAULTS.get(kind)
+    )
 
 
 class _FrameClock:
@@ -150,7 +152,9 @@ def _is_same(kind, known, data):
     if known is None:
         return False
     if kind == TEMPO:
-        qpms = [6e7 / int.from_bytes(microseconds, "big") for microseconds in (known, data)]
+        qpms = [
+            6e7 / int.from_bytes(microseconds, "big") for microseconds in (known, data)
+        ]
         return abs(qpms[0] - qpms[1]) < SAME_TEMPO
     return known[:2] == data[:2]  # of a metre, what follows is for metronomes
 
