@@ -48,7 +48,7 @@ def quantize(score: Score, steps_per_quarter: int, quarters_per_bar: int) -> Qua
         NotConvertible: tempo or metre change, a bar is not `quarters_per_bar` long, or
             something happens before the beginning.
     """
-    end = _end_of_notes(score)
+    end = _end(score)
     metre = _constant("metre", score, score.metres, COMMON_TIME, end)
     qpm = _constant("tempo", score, score.tempos, DEFAULT_QPM, end)
     if not fills_bar(metre, steps_per_quarter, quarters_per_bar):
@@ -81,7 +81,7 @@ def _constant(what, score, changes: list[Change], default, end: float):
 
     As in note_seq, the first change of the *list* is what the others are compared with,
     and the earliest in *time* is compared with nothing if it is at 0 seconds. Unlike
-    there, changes behind the last note are none, nor are those of less than a hundredth
+    there, changes at the end of the score or behind it are none, nor are those of less than a hundredth
     of a quarter a minute.
 
     Raises:
@@ -95,7 +95,7 @@ def _constant(what, score, changes: list[Change], default, end: float):
     if first.seconds != 0 and not _is_same(first.value, default):
         raise _refusal(what, score, default, first)
     before = first.value
-    for other in [first, *others]:
+    for other in others:
         if not _is_same(other.value, value):
             raise _refusal(what, score, before, other)
         before = other.value
@@ -108,10 +108,12 @@ def _is_same(value, other):
     return abs(value - other) < SAME_TEMPO
 
 
-def _end_of_notes(score):
-    """When the last note is over; a drum may end before it begins."""
+def _end(score):
+    """When the score and its last note are over; a drum may end before it begins."""
+    if not len(score.notes):
+        return math.inf
     starts, ends = score.notes["start_seconds"], score.notes["end_seconds"]
-    return max(starts.max(initial=0), ends.max(initial=0)) if len(starts) else math.inf
+    return max(score.total_seconds, starts.max(), ends.max())
 
 
 def _refusal(what, score, before, change):
