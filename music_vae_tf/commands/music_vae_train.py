@@ -30,7 +30,7 @@ from music_vae_tf.commands.training_command import (
 )
 
 command = Command("music_vae_train", __doc__)
-add_training_flags(command)
+add_training_flags(command, "batch_size=64,enc_rnn_size=[512]")
 command.string(
     "examples_path",
     None,

@@ -3,7 +3,7 @@
 A command adds flags that say what to train on, and a `Material` that they make:
 
     command = Command("music_vae_train", __doc__)
-    add_training_flags(command)
+    add_training_flags(command, "batch_size=64,enc_rnn_size=[512]")
     command.string("examples_path", None, "TFRecord file of NoteSequences.")
 
     def main(flags):
@@ -37,8 +37,13 @@ RUN_DIR_HELP = (
 EVAL_INTERVAL_S = 60  # as Magenta waits between two looks for a checkpoint
 
 
-def add_training_flags(command: Command, other_modes=()) -> None:
-    """The flags that all trainings have; `other_modes` are the command's own."""
+def add_training_flags(command: Command, hparams: str, other_modes=()) -> None:
+    """The flags that all trainings have.
+
+    Args:
+        hparams: an example of what the command's configs have.
+        other_modes: the command's own.
+    """
     command.string("config", None, "Name of a config, or a YAML file.", required=True)
     command.string(
         "run_dir",
@@ -69,9 +74,7 @@ def add_training_flags(command: Command, other_modes=()) -> None:
         "Keep one every so many hours too.",
         at_least=1,
     )
-    command.string(
-        "hparams", "", "Changed hyperparameters: batch_size=64,enc_rnn_size=[512]"
-    )
+    command.string("hparams", "", f"Changed hyperparameters: {hparams}")
     command.string("eval_dir_suffix", "", "Of the folder that eval writes to.")
     command.integer(
         "seed",

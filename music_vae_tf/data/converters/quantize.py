@@ -81,8 +81,8 @@ def _constant(what, score, changes: list[Change], default, end: float):
 
     As in note_seq, the first change of the *list* is what the others are compared with,
     and the earliest in *time* is compared with nothing if it is at 0 seconds. Unlike
-    there, changes at the end of the score or behind it are none, nor are those of less than a hundredth
-    of a quarter a minute.
+    there, changes at the end of the score or behind it are none, and tempos that differ
+    by less than a hundredth of a quarter a minute are one.
 
     Raises:
         NotConvertible: it changes; says when, and from what to what.
