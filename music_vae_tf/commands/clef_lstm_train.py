@@ -31,7 +31,7 @@ from music_vae_tf.commands.training_command import (
 )
 
 command = Command("clef_lstm_train", __doc__)
-add_training_flags(command)
+add_training_flags(command, "batch_size=64,dense_size=256")
 command.string("data_dir", None, "Folder that clef_lstm_prepare has made.")
 command.boolean(
     "independent",

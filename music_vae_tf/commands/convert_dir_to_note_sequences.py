@@ -1,7 +1,11 @@
 """Convert a folder of music files into a TFRecord file of NoteSequences.
 
-Reads MIDI (.mid, .midi), MusicXML (.xml, .mxl) and ABC (.abc). A file that cannot be
-read is skipped and named, with the reason.
+Reads MIDI (.mid, .midi, .kar, .smf, .rmi), MusicXML (.musicxml, .xml, .mxl) and ABC
+(.abc). A file that cannot be read, or has no note, is skipped and named, with the
+reason.
+
+MIDI gives the NoteSequences of Magenta. What that way of reading loses is counted, and
+--midi_reader=daw reads it.
 
 Example:
 
@@ -40,12 +44,28 @@ command.integer(
 )
 
 
+def add_midi_reader(command: Command) -> None:
+    """The flag that says how MIDI is read."""
+    command.enum(
+        "midi_reader",
+        "magenta",
+        ["magenta", "daw"],
+        "How MIDI is read: as Magenta does, or as a DAW plays it, with notes of no "
+        "length or without an end, and with tempo, metre and key from every track.",
+    )
+
+
+add_midi_reader(command)
+
+
 def main(flags):
     root = os.path.expanduser(flags.input_dir)
     output_file = os.path.expanduser(flags.output_file)
     listing = list_music(root, flags.recursive)
     os.makedirs(os.path.dirname(output_file) or ".", exist_ok=True)
-    tally = convert(root, listing.music, output_file, flags.num_workers)
+    tally = convert(
+        root, listing.music, output_file, flags.num_workers, flags.midi_reader
+    )
     for line in tally.lines():
         print(line)
     if others := _counts(listing.others):
@@ -73,12 +93,13 @@ def list_music(root, recursive):
     return listing
 
 
-def convert(root, names, output_file, num_workers=None) -> Tally:
+def convert(root, names, output_file, num_workers=None, midi_reader="magenta") -> Tally:
     """Writes the NoteSequences of all files that can be read, in the order of names.
 
     Args:
         names: of music files, relative to the folder `root`.
         num_workers: processes that share the work, one per core if None.
+        midi_reader: 'magenta' or 'daw'.
 
     Raises:
         UserError: none of them can be read; nothing is written.
@@ -91,7 +112,7 @@ def convert(root, names, output_file, num_workers=None) -> Tally:
         records_writer(output_file) as write,
         contextlib.closing(
             map_in_processes(
-                functools.partial(_convert_one, root),
+                functools.partial(_convert_one, root, midi_reader),
                 names,
                 num_workers or usable_cores(),
                 preload=["music_vae_tf.data.midi"],
@@ -108,37 +129,39 @@ def convert(root, names, output_file, num_workers=None) -> Tally:
     return tally
 
 
-def _convert_one(root, name):
+def _convert_one(root, midi_reader, name):
     from music_vae_tf.data import midi  # only the processes that convert need it
 
-    return midi.convert(root, name)
+    return midi.convert(root, name, midi_reader)
 
 
 class Tally:
-    """What became of the files."""
+    """What became of the files: each is converted, or skipped for one reason."""
 
     def __init__(self, num_files, output_file):
         self._num_files, self._output_file = num_files, output_file
         self.sequences = 0
-        self._skipped, self._remarks = Counter(), Counter()
+        self._skipped, self._unread = Counter(), Counter()
+        self._remarks = Remarks()
 
     def records_of(self, name, conversion):
         """Counts a file, says what is wrong with it, and gives its records."""
         from music_vae_tf.data.workers import Died
 
         if isinstance(conversion, Died):
-            conversion = [], [f"crash: the process that read it {conversion.reason}"]
-        records, problems = conversion
-        self.sequences += len(records)
-        for problem in problems:
-            reason = problem.partition(":")[0]
-            if records:
+            log.warning("skipped %s: %s", name, reason := crash(conversion))
+            self._skipped[kind_of_reason(reason)] += 1
+            return []
+        self.sequences += len(conversion.records)
+        if conversion.records:
+            for problem in conversion.problems:
                 log.info("%s: %s", name, problem)
-                self._remarks[reason] += 1
-            else:
-                log.warning("skipped %s: %s", name, problem)
-                self._skipped[reason] += 1
-        return records
+                self._unread[kind_of_reason(problem)] += 1
+        else:
+            log.warning("skipped %s: %s", name, "; ".join(conversion.problems))
+            self._skipped[kind_of_reason(conversion.problems[0])] += 1
+        self._remarks.add(conversion)
+        return conversion.records
 
     def lines(self):
         skipped = self._skipped.total()
@@ -149,11 +172,57 @@ class Tally:
         )
         if skipped:
             yield f"Skipped {skipped}: {self.why()}"
-        if self._remarks:
-            yield f"Not read of the converted: {_counts(self._remarks)}"
+        if self._unread:
+            yield f"Not read of the converted: {_counts(self._unread)}"
+        yield from self._remarks.lines()
 
     def why(self):
         return _counts(self._skipped)
+
+
+class Remarks:
+    """What was lost of MIDI files that were read, over a whole command."""
+
+    def __init__(self):
+        self._lost, self._lost_in = Counter(), Counter()
+        self._mended, self._mended_in = Counter(), Counter()
+
+    def add(self, conversion):
+        """Counts a file: a `data.midi.Conversion`."""
+        self._lost.update(conversion.lost)
+        self._lost_in.update(conversion.lost.keys())
+        self._mended.update(conversion.mended)
+        self._mended_in.update(conversion.mended.keys())
+
+    def lines(self):
+        """Yields a line for what Magenta's reader loses, and one for broken files."""
+        if self._lost:
+            yield (
+                f"Lost by Magenta's way of reading MIDI: "
+                f"{_in_files(self._lost, self._lost_in)}. --midi_reader=daw reads them"
+            )
+        if self._mended:
+            yield (
+                "Broken MIDI, read as a DAW does: "
+                f"{_in_files(self._mended, self._mended_in)}"
+            )
+
+
+def crash(died) -> str:
+    """The problem of a file whose process ended."""
+    return f"crash: the process that read it {died.reason}"
+
+
+def kind_of_reason(problem: str) -> str:
+    """What problems of a kind have in common; details follow a colon."""
+    return problem.partition(":")[0]
+
+
+def _in_files(counts, files):
+    return ", ".join(
+        f"{count:,} {what} ({files[what]:,} {'file' if files[what] == 1 else 'files'})"
+        for what, count in counts.most_common()
+    )
 
 
 def _counts(counter):

@@ -19,6 +19,7 @@ import sys
 from absl import logging
 
 from music_vae_tf.commands.command import LARGEST_SEED, Command, UserError
+from music_vae_tf.commands.drums_flag import with_drums
 from music_vae_tf.commands.progress import progress
 from music_vae_tf.commands.trained import (
     add_model_flags,
@@ -71,7 +72,11 @@ def _models(flags) -> dict:
         )
     if len(set(run_dirs)) < len(run_dirs):
         raise UserError(f"--run_dir={flags.run_dir}: one of them comes twice")
-    return {run_dir: config_of_run(run_dir) for run_dir in run_dirs}
+    models = {run_dir: config_of_run(run_dir) for run_dir in run_dirs}
+    return {
+        run_dir: (with_drums(config, flags.drums), checkpoint)
+        for run_dir, (config, checkpoint) in models.items()
+    }
 
 
 def _figures(flags, source, config, path) -> dict:

@@ -29,6 +29,7 @@ import os
 import sys
 
 from music_vae_tf.commands.command import Command, UserError
+from music_vae_tf.commands.drums_flag import add_drums, with_drums
 from music_vae_tf.quiet import import_tensorflow
 
 command = Command("music_vae_preprocess_tfrecord", __doc__)
@@ -60,6 +61,7 @@ command.boolean(
     "Of which notes the two flags above speak: drums, or others; all if not given.",
 )
 command.boolean("drums_only", False, "Skip pieces with other notes than drums.")
+add_drums(command)
 command.string(
     "pipeline_options",
     "--runner=DirectRunner",
@@ -77,7 +79,8 @@ def main(flags):
     pipeline_options = next(csv.reader([flags.pipeline_options]))
     if not preprocess.runs_here(pipeline_options):
         logging.getLogger("apache_beam").setLevel(logging.INFO)  # tells where it runs
-    converter = build.converter(config.load(flags.config, "music_vae"))
+    chosen = with_drums(config.load(flags.config, "music_vae"), flags.drums)
+    converter = build.converter(chosen)
     if isinstance(converter, GrooveConverter):  # its times shall not be rounded
         converter = dataclasses.replace(converter, double_precision=True)
     counts, left_out = preprocess.run(

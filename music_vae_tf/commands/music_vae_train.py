@@ -20,6 +20,7 @@ import sys
 from absl import logging
 
 from music_vae_tf.commands.command import Command, UserError
+from music_vae_tf.commands.drums_flag import add_drums, with_drums
 from music_vae_tf.commands.progress import progress
 from music_vae_tf.commands.training_command import (
     Material,
@@ -28,7 +29,7 @@ from music_vae_tf.commands.training_command import (
 )
 
 command = Command("music_vae_train", __doc__)
-add_training_flags(command)
+add_training_flags(command, "batch_size=64,enc_rnn_size=[512]")
 command.string(
     "examples_path",
     None,
@@ -47,6 +48,7 @@ command.enum(
     "Of configs with hits, velocities and offsets of drums: their own, or all columns "
     "taken for chances, to compare with; by default the config's.",
 )
+add_drums(command)
 PARAMETER_SERVER_FLAGS = ("master", "task", "num_ps_tasks", "num_sync_workers")
 for name in PARAMETER_SERVER_FLAGS:
     command.string(name, None, "Magenta's; refused, with what replaces it.")
@@ -58,7 +60,7 @@ def main(flags):
         flags,
         ["music_vae"],
         _NoteSequences,
-        functools.partial(_with_loss, flags.reconstruction_loss),
+        functools.partial(_changed, flags),
     )
 
 
@@ -70,6 +72,10 @@ def _refuse_parameter_servers(flags):
                 "are no more: leave it out. One process trains on the machine's own "
                 "devices, and hparams.batch_size is its whole batch"
             )
+
+
+def _changed(flags, config):
+    return with_drums(_with_loss(flags.reconstruction_loss, config), flags.drums)
 
 
 def _with_loss(reconstruction_loss, config):

@@ -3,8 +3,8 @@
     piano_roll_vae_prepare --recursive --input_dir=midi/ --output_dir=rolls/
 
 writes rolls/train.npz, and rolls/held_out.npz with every tenth piece, to evaluate on.
-Reads MIDI (.mid, .midi), MusicXML (.xml, .mxl) and ABC (.abc). Without --input_dir it
-arranges the string quartets and chorales of music21's corpus, which need no download:
+Reads what convert_dir_to_note_sequences reads. Without --input_dir it arranges the
+string quartets and chorales of music21's corpus, which need no download:
 
     pip install 'music_vae_tf[score]'
     piano_roll_vae_prepare --output_dir=rolls/
@@ -23,7 +23,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from music_vae_tf.commands.command import Command, UserError, writable_directory
-from music_vae_tf.commands.convert_dir_to_note_sequences import list_music, usable_cores
+from music_vae_tf.commands.convert_dir_to_note_sequences import (
+    Remarks,
+    add_midi_reader,
+    crash,
+    kind_of_reason,
+    list_music,
+    usable_cores,
+)
 from music_vae_tf.commands.progress import progress
 
 log = logging.getLogger(__name__)
@@ -48,6 +55,7 @@ command.integer(
     "Processes that share the work; one per core if not given.",
     at_least=1,
 )
+add_midi_reader(command)
 
 
 def main(flags):
@@ -56,7 +64,9 @@ def main(flags):
     files = _files(flags)
     directory = writable_directory("output_dir", flags.output_dir)
     converter = _converter(flags.config)
-    pieces, left_out = _convert(files, converter, flags.num_workers or usable_cores())
+    pieces, left_out = _convert(
+        files, converter, flags.num_workers or usable_cores(), flags.midi_reader
+    )
     _say_what_was_left_out(left_out)
     if not pieces:
         raise UserError("no piece gave a roll, nothing is written")
@@ -83,7 +93,7 @@ class Piece(NamedTuple):
     name: str
     rolls: list  # of `data.rolls.Rolls`, one an arrangement
     left_out: Counter[str]
-    problems: list[str]
+    conversion: NamedTuple  # a `data.midi.Conversion`, without its records
 
 
 def _files(flags) -> list[File]:
@@ -117,12 +127,14 @@ def _converter(name):
     return build.converter(config)
 
 
-def _convert(files, converter, num_workers) -> tuple[list[Piece], Counter[str]]:
+def _convert(
+    files, converter, num_workers, midi_reader
+) -> tuple[list[Piece], Counter[str]]:
     """The pieces that gave rolls, and what was left out, by reason."""
     from music_vae_tf.data.workers import map_in_processes
 
-    pieces, left_out = [], Counter()
-    convert = functools.partial(convert_one, converter)
+    pieces, left_out, remarks = [], Counter(), Remarks()
+    convert = functools.partial(convert_one, converter, midi_reader)
     with (
         contextlib.closing(
             map_in_processes(convert, files, num_workers, preload=CONVERTING)
@@ -132,38 +144,44 @@ def _convert(files, converter, num_workers) -> tuple[list[Piece], Counter[str]]:
         for file, result in zip(files, results):
             piece = _piece(file, result)
             left_out += piece.left_out
+            remarks.add(piece.conversion)
             if piece.rolls:
                 pieces.append(piece)
             bar.advance()
+    for line in remarks.lines():
+        print(line)
     return pieces, left_out
 
 
 def _piece(file, result) -> Piece:
+    """A file's piece; one that cannot be read is counted for that, and nothing else."""
+    from music_vae_tf.data.midi import Conversion
     from music_vae_tf.data.workers import Died
 
     if isinstance(result, Died):
-        crash = f"crash: the process that read it {result.reason}"
-        result = Piece(file.name, [], Counter(), [crash])
-    for problem in result.problems:
+        conversion = Conversion([], [crash(result)])
+        unread = Counter([kind_of_reason(conversion.problems[0])])
+        result = Piece(file.name, [], unread, conversion)
+    for problem in result.conversion.problems:
         log.warning("%s: %s", file.name, problem)
-    if result.problems and not result.rolls:
-        result.left_out["files that could not be read"] += 1
     return result
 
 
-def convert_one(converter, file: File) -> Piece:
+def convert_one(converter, midi_reader, file: File) -> Piece:
     """The rolls of a file; what cannot be read gives none, and a problem."""
     from music_vae_tf.data import midi
     from music_vae_tf.data.rolls import of_sequence
 
-    records, problems = midi.convert(file.root, file.name)
+    conversion = midi.convert(file.root, file.name, midi_reader)
     rolls, left_out = [], Counter()
-    for title, sequence in _versions(file, records):
+    if not conversion.records:
+        left_out[kind_of_reason(conversion.problems[0])] += 1
+    for title, sequence in _versions(file, conversion.records):
         found, reasons = of_sequence(sequence, converter, title)
         left_out += reasons
         if len(found):
             rolls.append(found)
-    return Piece(file.name, rolls, left_out, problems)
+    return Piece(file.name, rolls, left_out, conversion._replace(records=[]))
 
 
 def _versions(file, records):

@@ -39,7 +39,7 @@ from music_vae_tf.quiet import import_tensorflow
 KINDS = ("conv_cvae", "clstm_decoder")
 
 command = Command("piano_roll_vae_train", __doc__)
-add_training_flags(command, other_modes=["summary"])
+add_training_flags(command, "batch_size=64,filters=[16,32,64]", other_modes=["summary"])
 command.string(
     "examples_path", None, "File of class rolls, as piano_roll_vae_prepare makes it."
 )

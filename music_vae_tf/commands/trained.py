@@ -5,6 +5,7 @@ from __future__ import annotations
 from absl import logging
 
 from music_vae_tf.commands.command import Command, UserError
+from music_vae_tf.commands.drums_flag import add_drums, with_drums
 
 
 def add_model_flags(command: Command) -> None:
@@ -23,6 +24,7 @@ def add_model_flags(command: Command) -> None:
         "Name of the config, or a YAML file; by default what the run_dir was trained "
         "with.",
     )
+    add_drums(command)
 
 
 def config_and_checkpoint(flags):
@@ -39,10 +41,12 @@ def config_and_checkpoint(flags):
         )
     asked = configs.load(flags.config, "music_vae") if flags.config else None
     if flags.run_dir is not None:
-        return config_of_run(flags.run_dir, asked)
-    if asked is None:
+        config, checkpoint = config_of_run(flags.run_dir, asked)
+    elif asked is None:
         raise UserError("--checkpoint_file needs --config, which it is one of")
-    return asked, flags.checkpoint_file
+    else:
+        config, checkpoint = asked, flags.checkpoint_file
+    return with_drums(config, flags.drums), checkpoint
 
 
 def config_of_run(run_dir: str, asked=None):

@@ -3,7 +3,7 @@
 A command adds flags that say what to train on, and a `Material` that they make:
 
     command = Command("music_vae_train", __doc__)
-    add_training_flags(command)
+    add_training_flags(command, "batch_size=64,enc_rnn_size=[512]")
     command.string("examples_path", None, "TFRecord file of NoteSequences.")
 
     def main(flags):
@@ -41,8 +41,13 @@ VALIDATED_BATCHES = 10  # at most, so that validating costs little
 EVAL_INTERVAL_S = 60  # as Magenta waits between two looks for a checkpoint
 
 
-def add_training_flags(command: Command, other_modes=()) -> None:
-    """The flags that all trainings have; `other_modes` are the command's own."""
+def add_training_flags(command: Command, hparams: str, other_modes=()) -> None:
+    """The flags that all trainings have.
+
+    Args:
+        hparams: an example of what the command's configs have.
+        other_modes: the command's own.
+    """
     command.lists_configs()
     command.string(
         "config",
@@ -85,9 +90,7 @@ def add_training_flags(command: Command, other_modes=()) -> None:
         at_least=1,
     )
     _add_validation_flags(command)
-    command.string(
-        "hparams", "", "Changed hyperparameters: batch_size=64,enc_rnn_size=[512]"
-    )
+    command.string("hparams", "", f"Changed hyperparameters: {hparams}")
     command.string("eval_dir_suffix", "", "Of the folder that eval writes to.")
     command.integer(
         "seed",

@@ -7,10 +7,14 @@ from collections import Counter
 from typing import NamedTuple
 
 # As in Magenta, the end of the name alone decides, in any case. The kinds are those
-# that Magenta writes into ids.
+# that Magenta writes into ids. It does not know .kar, .smf, .rmi and .musicxml.
 KINDS = {
     ".mid": "midi",
     ".midi": "midi",
+    ".kar": "midi",  # karaoke: lyrics beside the music
+    ".smf": "midi",
+    ".rmi": "midi",  # MIDI in RIFF
+    ".musicxml": "musicxml",
     ".xml": "musicxml",
     ".mxl": "musicxml",
     ".abc": "abc",
@@ -50,12 +54,19 @@ def _look_into(root, below, recursive, ancestors, listing):
     with os.scandir(os.path.join(root, below)) as entries:
         for entry in entries:
             name = os.path.join(below, entry.name)
-            if entry.is_dir():
+            if _is_dir(entry):
                 _descend(root, name, recursive, ancestors, listing)
             elif kind_of(name):
                 listing.music.append(name)
             else:
                 listing.others[os.path.splitext(name)[1].lower()] += 1
+
+
+def _is_dir(entry):
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself, which costs itself alone
+        return False
 
 
 def _descend(root, name, recursive, ancestors, listing):

@@ -1,29 +1,38 @@
-"""Music files -> NoteSequences: MIDI, MusicXML and ABC, as Magenta reads them.
+"""Music files -> NoteSequences: MIDI, MusicXML and ABC.
 
-MIDI that is written as the standard says is read by `midi_events` and `midi_notes`, all
-other by the libraries that Magenta uses. These, and the parsers of MusicXML and ABC,
-are imported where a file asks for them: they take longer than most files do.
+MIDI has two readers. `magenta` gives the NoteSequences of Magenta: what is written as
+the standard says is read by `midi_events` and `midi_notes`, all other by the libraries
+that Magenta uses, and what they refuse as `daw` does. `daw` reads as `midi_daw` tells.
+
+These libraries, and the parsers of MusicXML and ABC, are imported where a file asks for
+them: they take longer than most files do.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
+import logging
 import os
+import re
 import tempfile
 import warnings
+from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
 from note_seq.protobuf import music_pb2
 
-from music_vae_tf.data import midi_events, midi_notes
+from music_vae_tf.data import midi_daw, midi_events, midi_lenient, midi_notes
 from music_vae_tf.data.folder import kind_of
 
 # pretty_midi keeps the time of every tick, and needs up to 32 bytes for each. This is
 # 3 hours at 9600 ticks a second; a broken file easily claims 2**31 ticks.
 MAX_TICKS = 10**8
-MISPLACED = "tempo, metre or key outside the first track, where it is not read"
+MAGENTA, DAW = MIDI_READERS = "magenta", "daw"
+ENDLESS_NUMBER = re.compile(rb"[\x80-\xff]{4096}")  # which mido takes minutes to read
+REFUSED = "files that Magenta's reader refuses"
 
 
 class UnreadableMusic(ValueError):
@@ -37,17 +46,29 @@ class Reading(NamedTuple):
 
     sequences: dict[str, music_pb2.NoteSequence]  # by number of the tune; '' if alone
     problems: list[str]  # a reason each, and after a colon the details
+    lost: Counter[str] = Counter()  # what Magenta's reader drops, and a DAW plays
+    mended: Counter[str] = Counter()  # what no reader can make sense of
 
 
-def read_midi(path) -> music_pb2.NoteSequence:
-    """The NoteSequence of a MIDI file, as `note_seq.midi_file_to_note_sequence`.
+class Conversion(NamedTuple):
+    """The records of a music file; otherwise as a `Reading`."""
+
+    records: list[bytes]  # serialized NoteSequences
+    problems: list[str]
+    lost: Counter[str] = Counter()
+    mended: Counter[str] = Counter()
+
+
+def read_midi(path, reader: str = DAW) -> music_pb2.NoteSequence:
+    """The NoteSequence of a MIDI file, as a DAW plays it, or with the reader 'magenta'
+    as `note_seq.midi_file_to_note_sequence`.
 
     Raises:
         UnreadableMusic: it is no MIDI file, or a broken one.
         OSError: it cannot be opened.
     """
     try:
-        return _read(path, "midi").sequences[""]
+        return _read(path, "midi", reader).sequences[""]
     except UnreadableMusic as error:
         raise UnreadableMusic(f"{path}: {error}") from error
 
@@ -58,37 +79,69 @@ def parse_midi(data: bytes) -> music_pb2.NoteSequence:
     Raises:
         UnreadableMusic: they are none of a MIDI file, or of a broken one.
     """
-    return _parse_midi(data).sequences[""]
+    return _parse_midi(data, MAGENTA).sequences[""]
 
 
-def convert(root: str, name: str) -> tuple[list[bytes], list[str]]:
-    """The file `name` below the folder `root`: serialized NoteSequences, with the ids
-    and names that Magenta gives them, and the problems there were (see `Reading`).
+def convert(root: str, name: str, reader: str = MAGENTA) -> Conversion:
+    """The file `name` below the folder `root`, with the ids and names that Magenta
+    gives to its NoteSequences; without those that have no note.
 
-    Never raises: a file that cannot be read gives no NoteSequence, and a problem.
+    Never raises: a file that cannot be read gives no record, and a problem.
     """
     try:
-        sequences, problems = _read(os.path.join(root, name), kind_of(name))
-        for tune, sequence in sequences.items():
+        reading = _read(os.path.join(root, name), kind_of(name), reader)
+        for tune, sequence in reading.sequences.items():
             _identify(sequence, root, name, tune)
-        records = [sequence.SerializeToString() for sequence in sequences.values()]
-        return records, problems
+        return _serialized(reading)
     except UnreadableMusic as error:
-        return [], [str(error)]
+        return Conversion([], [str(error)])
     except OSError as error:
-        return [], [f"cannot be opened: {error.strerror}"]
+        return Conversion([], [f"cannot be opened: {error.strerror}"])
     except UnicodeEncodeError:
-        return [], ["its name is not valid Unicode: rename it"]
+        return Conversion([], ["its name is not valid Unicode: rename it"])
 
 
-def _read(path, kind):
+def _serialized(reading):
+    """A piece without a note is a problem, where Magenta keeps an empty sequence."""
+    sequences, problems, lost, mended = reading
+    records = [s.SerializeToString() for s in sequences.values() if s.notes]
+    if len(records) < len(sequences):
+        problems = [*problems, _no_notes(lost)]
+    return Conversion(records, problems, lost, mended)
+
+
+def _no_notes(lost):
+    dropped = " and ".join(f"{count} {what}" for what, count in lost.items())
+    if not dropped:
+        return "no notes"
+    return f"no notes: Magenta's reader drops {dropped}; --midi_reader=daw plays them"
+
+
+def _read(path, kind, reader):
     if os.path.exists(path) and not os.path.isfile(path):  # a pipe would block
         raise UnreadableMusic("no ordinary file")
     data = Path(path).read_bytes()
     if not data:
         raise UnreadableMusic("empty file")
-    parse = {"midi": _parse_midi, "musicxml": _parse_musicxml, "abc": _parse_abc}
-    return parse[kind](data)
+    if kind == "midi":
+        return _parse_midi(data, reader)
+    parse = {"musicxml": _parse_musicxml, "abc": _parse_abc}
+    with _silent_libraries():
+        return parse[kind](data)
+
+
+@contextlib.contextmanager
+def _silent_libraries():
+    """What libraries log does not name the file; what is wrong with it, they raise."""
+    log = logging.getLogger("absl")
+    level = log.level
+    log.setLevel(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        log.setLevel(level)
 
 
 def _identify(sequence, root, name, tune):
@@ -100,50 +153,79 @@ def _identify(sequence, root, name, tune):
     sequence.id = f"/id/{kind_of(name)}/{sequence.collection_name}/{digest}"
 
 
-def _parse_midi(data):
-    if not data.startswith(b"MThd"):
-        raise UnreadableMusic(f"no MIDI file: it starts with {data[:4]!r}")
+def _parse_midi(data, reader):
+    data = midi_lenient.unwrapped(data)
+    if reader == DAW:
+        return _as_a_daw(data)
     try:
         ticks_per_quarter, tracks = midi_events.read_events(data)
     except midi_events.Unusual:
         return _parse_unusual_midi(data)
-    _check_length(max(track.length for track in tracks))
-    sequence = midi_notes.to_note_sequence(ticks_per_quarter, tracks)
-    misplaced = any(track.signatures for track in tracks[1:])
-    return Reading({"": sequence}, [MISPLACED] if misplaced else [])
+    _check_length(tracks)
+    music = midi_notes.read(ticks_per_quarter, tracks)
+    if music.has_all_notes:
+        lost = midi_daw.misplaced_signatures(tracks)
+    else:
+        lost = midi_daw.lost_by_magenta(ticks_per_quarter, tracks)
+    return Reading({"": music.sequence}, [], lost)
+
+
+def _as_a_daw(data):
+    file = _file_of(data)
+    return Reading({"": midi_daw.to_note_sequence(file)}, [], mended=file.mended)
+
+
+def _file_of(data):
+    try:
+        file = midi_daw.read_file(data)
+    except midi_lenient.NotMidi as error:
+        raise UnreadableMusic(str(error)) from error
+    _check_length(file.tracks)
+    return file
 
 
 def _parse_unusual_midi(data):
-    import mido
-    import pretty_midi
-    from note_seq import midi_io
+    """With Magenta's libraries; what they refuse, as a DAW does."""
+    file = _file_of(data)
+    try:
+        sequence = _read_by_libraries(data)
+    except _Refused:
+        mended = file.mended or Counter([REFUSED])
+        return Reading({"": midi_daw.to_note_sequence(file)}, [], mended=mended)
+    lost = midi_daw.lost_by_magenta(file.ticks_per_quarter, file.tracks)
+    return Reading({"": sequence}, [], lost)
 
-    with warnings.catch_warnings(record=True) as spoken:
-        warnings.simplefilter("always")
+
+class _Refused(Exception):
+    """Magenta's libraries make nothing of a file."""
+
+
+def _read_by_libraries(data):
+    if ENDLESS_NUMBER.search(data):
+        raise _Refused
+    with _silent_libraries():
+        import mido
+        import pretty_midi
+        from note_seq import midi_io
+
         try:
             midi = mido.MidiFile(file=io.BytesIO(data))
             _check_time(midi)
-            sequence = midi_io.midi_to_note_sequence(
+            return midi_io.midi_to_note_sequence(
                 pretty_midi.PrettyMIDI(mido_object=midi)
             )
-        except UnreadableMusic:
-            raise
-        except EOFError as error:
-            raise UnreadableMusic("cut off: the file ends inside a track") from error
         except Exception as error:  # both libraries raise nearly anything
-            raise UnreadableMusic(f"broken MIDI file: {_in_words(error)}") from error
-    misplaced = any("non-zero tracks" in str(warning.message) for warning in spoken)
-    return Reading({"": sequence}, [MISPLACED] if misplaced else [])
+            raise _Refused from error
 
 
 def _check_time(midi):
-    if midi.ticks_per_beat < 0:
-        # Magenta gives such files negative times, of which nothing can be made.
-        raise UnreadableMusic("time in SMPTE frames: save it with ticks per quarter")
-    _check_length(max(sum(message.time for message in track) for track in midi.tracks))
+    ticks = max(sum(message.time for message in track) for track in midi.tracks)
+    if midi.ticks_per_beat < 0 or ticks > MAX_TICKS:
+        raise _Refused  # they would make negative times of it, or exhaust the memory
 
 
-def _check_length(ticks):
+def _check_length(tracks):
+    ticks = max(track.length for track in tracks)
     if ticks > MAX_TICKS:
         raise UnreadableMusic(f"absurd length: {ticks} ticks, {MAX_TICKS} at most")
 

@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 HEADER = struct.Struct(">4sLhhh")
 CHUNK = struct.Struct(">4sL")
-NOTE_OFF, NOTE_ON, CONTROL, PROGRAM, BEND = 0x80, 0x90, 0xB0, 0xC0, 0xE0
+NOTE_OFF, NOTE_ON, CONTROL, PROGRAM = 0x80, 0x90, 0xB0, 0xC0
+PRESSURE, BEND = 0xD0, 0xE0  # pressure of a channel, which has one byte like PROGRAM
 SYSEX, SYSEX_GOES_ON, META = 0xF0, 0xF7, 0xFF
 NAME, TEMPO, METRE, KEY = 0x03, 0x51, 0x58, 0x59  # kinds of meta events
 # For every kind of meta event: whether its data can be read in one way only.
@@ -30,6 +31,7 @@ IS_PLAIN = {
     KEY: lambda data: len(data) == 2 and _is_key(*data),
     0x7F: lambda data: True,  # the sequencer's own
 }
+LONGEST_NUMBER = 5  # bytes; the standard has 4
 MAX_LENGTH = 1_000_000  # of one event, in bytes; mido reads none that is longer
 
 
@@ -111,10 +113,12 @@ def _read_track(data):
 
 def _number(values, place):
     """A number of variable length, and the place after it."""
-    number = 0
+    number, last = 0, place + LONGEST_NUMBER
     while values[place] > 127:
         number = (number | values[place] & 127) << 7
         place += 1
+        if place == last:
+            raise Unusual("a number longer than the standard has them")
     return number | values[place], place + 1
 
 

@@ -25,14 +25,31 @@ DRUM_CHANNEL = 9
 DEFAULT_QPM = 120.0
 
 
-def to_note_sequence(ticks_per_quarter: int, tracks: list[Track]) -> NoteSequence:
-    """The NoteSequence of all tracks, of which the first says how long a tick is."""
-    clock = _Clock(ticks_per_quarter, tracks[0])
+class Music(NamedTuple):
+    """The NoteSequence of a file, and whether this way of reading it is certain to have
+    kept its notes: none was dropped, and none overlapped another of its pitch."""
+
+    sequence: NoteSequence
+    has_all_notes: bool
+
+
+def read(ticks_per_quarter: int, tracks: list[Track]) -> Music:
+    """What all tracks hold, of which the first says how long a tick is."""
+    signatures = tracks[0].signatures
+    clock = Clock(ticks_per_quarter, signatures)
+    instruments, doubtful = [], []
+    for track in tracks:
+        instruments += _instruments(track, clock, doubtful)
+    sequence = assembled(ticks_per_quarter, signatures, clock, instruments)
+    return Music(sequence, not doubtful)
+
+
+def assembled(ticks_per_quarter, signatures, clock, instruments) -> NoteSequence:
+    """The NoteSequence of instruments, and of signatures on ticks of a clock."""
     sequence = NoteSequence(ticks_per_quarter=ticks_per_quarter)
     sequence.source_info.parser = NoteSequence.SourceInfo.PRETTY_MIDI
     sequence.source_info.encoding_type = NoteSequence.SourceInfo.MIDI
-    _add_signatures(sequence, tracks[0], clock)
-    instruments = [part for track in tracks for part in _instruments(track, clock)]
+    _add_signatures(sequence, signatures, clock)
     for number, instrument in enumerate(instruments):
         _add_instrument(sequence, number, instrument)
     ends = [note[1] for instrument in instruments for note in instrument.notes]
@@ -40,13 +57,13 @@ def to_note_sequence(ticks_per_quarter: int, tracks: list[Track]) -> NoteSequenc
     return sequence
 
 
-class _Clock:
+class Clock:
     """Ticks -> seconds, to the last bit as in pretty_midi."""
 
-    def __init__(self, ticks_per_quarter, track):
-        """`track` has the tempos."""
+    def __init__(self, ticks_per_quarter, signatures):
+        """`signatures` are those of a track; the tempos among them count."""
         starts, scales = [0], [60.0 / (DEFAULT_QPM * ticks_per_quarter)]
-        for tick, kind, data in track.signatures:
+        for tick, kind, data in signatures:
             if kind != midi_events.TEMPO:
                 continue
             qpm = 6e7 / int.from_bytes(data, "big")  # it is in microseconds
@@ -69,11 +86,11 @@ class _Clock:
         return (origins[tempo] + scales[tempo] * (ticks - starts[tempo])).tolist()
 
 
-def _add_signatures(sequence, track, clock):
+def _add_signatures(sequence, signatures, clock):
     for time, qpm in zip(clock.seconds(clock.starts), clock.qpms):
         sequence.tempos.add(time=time, qpm=qpm)
-    times = clock.seconds([tick for tick, _, _ in track.signatures])
-    for time, (_, kind, data) in zip(times, track.signatures):
+    times = clock.seconds([tick for tick, _, _ in signatures])
+    for time, (_, kind, data) in zip(times, signatures):
         if kind == midi_events.METRE:
             sequence.time_signatures.add(
                 time=time, numerator=data[0], denominator=2 ** data[1]
@@ -104,7 +121,7 @@ class _Changes(NamedTuple):
     controls: list
 
 
-class _Stage:
+class Stage:
     """The instruments of one track, as they appear."""
 
     def __init__(self):
@@ -113,9 +130,8 @@ class _Stage:
         self.instruments = {}  # by program and channel
         self._early = {}  # by channel
 
-    def instrument(self, channel):
-        """The one that plays on a channel; it appears if it is not there."""
-        program = self.programs[channel]
+    def instrument(self, channel, program):
+        """The one that plays a program on a channel; it appears if it is not there."""
         if (program, channel) not in self.instruments:
             changes = self._early.get(channel, _Changes([], []))
             self.instruments[program, channel] = _Instrument(
@@ -123,38 +139,51 @@ class _Stage:
             )
         return self.instruments[program, channel]
 
-    def changes(self, channel):
+    def change(self, time, status, first, second):
+        """What an event that is no note's does: a control, a program, a name ..."""
+        kind, channel = status & 0xF0, status & 0x0F
+        if kind == midi_events.CONTROL:
+            self._changes(channel).controls.append((time, first, second))
+        elif kind == midi_events.BEND:
+            bend = (second << 7 | first) - 8192
+            self._changes(channel).bends.append((time, bend))
+        elif kind == midi_events.PROGRAM:
+            self.programs[channel] = first
+        elif status == midi_events.META:
+            self.name = second.decode("latin-1")
+
+    def _changes(self, channel):
         """Where bends and controls of a channel go."""
         instrument = self.instruments.get((self.programs[channel], channel))
         return instrument or self._early.setdefault(channel, _Changes([], []))
 
 
-def _instruments(track, clock):
-    stage, sounding = _Stage(), {}
+def _instruments(track, clock, doubtful):
+    """Keys of notes that were dropped or overlapped are added to `doubtful`."""
+    stage, sounding = Stage(), {}
     times = clock.seconds(track.ticks)
     for tick, time, (status, first, second) in zip(track.ticks, times, track.events):
         kind, channel = status & 0xF0, status & 0x0F
         if kind == midi_events.NOTE_ON and second:
             sounding.setdefault((channel, first), []).append((tick, time, second))
         elif kind in (midi_events.NOTE_ON, midi_events.NOTE_OFF):
-            for start, velocity in _release(sounding, (channel, first), tick):
+            key = channel, first
+            for start, velocity in _release(sounding, key, tick, doubtful):
                 note = start, time, first, velocity
-                stage.instrument(channel).notes.append(note)
-        elif kind == midi_events.CONTROL:
-            stage.changes(channel).controls.append((time, first, second))
-        elif kind == midi_events.BEND:
-            stage.changes(channel).bends.append((time, (second << 7 | first) - 8192))
-        elif kind == midi_events.PROGRAM:
-            stage.programs[channel] = first
-        elif status == midi_events.META:
-            stage.name = second.decode("latin-1")
+                program = stage.programs[channel]
+                stage.instrument(channel, program).notes.append(note)
+        else:
+            stage.change(time, status, first, second)
+    doubtful += sounding
     return stage.instruments.values()
 
 
-def _release(sounding, key, tick):
+def _release(sounding, key, tick, doubtful):
     """Start and velocity of the notes that end; they sound no longer."""
     notes = sounding.pop(key, ())
     ended = [(start, velocity) for on, start, velocity in notes if on != tick]
+    if len(notes) != len(ended) or len(ended) > 1:
+        doubtful.append(key)
     if 0 < len(ended) < len(notes):
         sounding[key] = [note for note in notes if note[0] == tick]
     return ended

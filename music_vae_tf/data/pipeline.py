@@ -16,7 +16,8 @@ import numpy as np
 import tensorflow as tf
 
 from music_vae_tf.batch import Batch, Example
-from music_vae_tf.data.converters.base import Converter, Extraction
+from music_vae_tf.data.converters.base import Converter, Extraction, grouped
+from music_vae_tf.data.converters.drum_parts import NO_DRUMS, TAKEN_AS_DRUMS
 from music_vae_tf.data.example_store import ExampleStore, StoreBuilder, layouts_of
 
 REASONS_LISTED = 20
@@ -82,14 +83,22 @@ class Report:
         sequences = _counted(self.sequences, "NoteSequence")
         examples = _counted(self.examples, "example")
         lines = [f"{sequences} gave {examples}; {self.sequences_without:,} gave none."]
-        listed = self.left_out.most_common(REASONS_LISTED)
-        others = self.left_out.total() - sum(count for _, count in listed)
+        left_out = grouped(self.left_out)
+        del left_out[TAKEN_AS_DRUMS]
+        listed = left_out.most_common(REASONS_LISTED)
+        others = left_out.total() - sum(count for _, count in listed)
         if listed:
             lines.append("Left out:")
         lines += [f"{count:>9,}  {reason}" for reason, count in listed]
         if others:
-            reasons = _counted(len(self.left_out) - len(listed), "more reason")
+            reasons = _counted(len(left_out) - len(listed), "more reason")
             lines.append(f"{others:>9,}  for {reasons}")
+        if NO_DRUMS in left_out:
+            lines.append(
+                "--drums=all or --drums=track:NAME takes other notes for drums"
+            )
+        if taken := self.left_out[TAKEN_AS_DRUMS]:
+            lines.append(f"{_counted(taken, 'NoteSequence')} {TAKEN_AS_DRUMS}")
         return "\n".join(lines)
 
 

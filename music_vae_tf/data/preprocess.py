@@ -22,7 +22,7 @@ from apache_beam.options.pipeline_options import PipelineOptions, StandardOption
 from note_seq.protobuf.music_pb2 import NoteSequence
 
 from music_vae_tf.data import records
-from music_vae_tf.data.converters.base import Converter
+from music_vae_tf.data.converters.base import Converter, grouped
 from music_vae_tf.data.single_examples import Filters, single_examples
 
 COUNTS = "ExtractExamplesDoFn"  # Magenta's namespace, as dashboards show it
@@ -158,7 +158,7 @@ class _Extract(beam.DoFn):
         sequence = records.parse_note_sequence(record, f"{path}: record {index}")
         found = single_examples(sequence, self._converter, self._filters)
         _count(COUNTS, found.counts)
-        _count(LEFT_OUT, found.left_out)
+        _count(LEFT_OUT, grouped(found.left_out))
         for example in found.sequences:
             key = example.SerializeToString(deterministic=True)
             yield key, ((path, index), sequence.id)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from note_seq import sequences_lib
 from note_seq.protobuf.music_pb2 import NoteSequence
 
+from music_vae_tf.data.converters import drum_parts
 from music_vae_tf.data.converters.base import Converter
 
 STEPS_PER_QUARTER = 16  # of the grid that metric positions are counted on
@@ -108,6 +109,7 @@ def single_examples(
     They start at 0 seconds, have the tempo that the converter writes, and no id.
     """
     result = SingleExamples()
+    converter = drum_parts.decided(converter, sequence)
     pieces = sequences_lib.split_note_sequence_on_time_changes(sequence)
     if not pieces:
         result.left_out["total_time 0"] += 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 
 log = logging.getLogger(__name__)
@@ -58,7 +59,7 @@ class Source:
     def of_folder(cls, root: str) -> Source:
         """The music files of a folder and all folders in it, in the order of names.
 
-        What cannot be read is left out, with a warning.
+        MIDI is read as a DAW plays it. What cannot be read is left out, with a warning.
 
         Raises:
             NoMusic: there is none.
@@ -129,8 +130,13 @@ def _read_files(root, names) -> Iterator:
 
     from music_vae_tf.data import midi
 
+    mended = Counter()
     for name in names:
-        records, problems = midi.convert(root, name)
-        for problem in problems:
+        conversion = midi.convert(root, name, midi.DAW)
+        for problem in conversion.problems:
             log.warning("%s: %s", name, problem)
-        yield from map(NoteSequence.FromString, records)
+        mended.update(conversion.mended)
+        yield from map(NoteSequence.FromString, conversion.records)
+    if mended:
+        what = ", ".join(f"{count:,} {reason}" for reason, count in mended.items())
+        log.info("Broken MIDI, read as a DAW does: %s", what)

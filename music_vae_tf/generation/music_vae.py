@@ -6,10 +6,12 @@ from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
+from absl import logging
 
 from music_vae_tf import build, checkpoint
 from music_vae_tf import config as configs
 from music_vae_tf.batch import Batch
+from music_vae_tf.data.converters.drum_parts import TAKEN_AS_DRUMS
 from music_vae_tf.generation.compiling import compiled
 from music_vae_tf.models.decoders import Samples
 from music_vae_tf.models.noise import Noise
@@ -47,6 +49,8 @@ class MultipleExtractedExamplesError(ValueError):
 def only_example(converter, sequence, name: str):
     """The one example that a converter makes of a NoteSequence, dense.
 
+    Says so where notes are drums only by their looks.
+
     Raises:
         NoExtractedExamplesError, MultipleExtractedExamplesError: it makes none of it,
             or several.
@@ -57,6 +61,8 @@ def only_example(converter, sequence, name: str):
         raise NoExtractedExamplesError(
             f"No examples extracted from {name}: {reasons}. One is needed."
         )
+    if TAKEN_AS_DRUMS in left_out:
+        logging.info("%s: %s", name, TAKEN_AS_DRUMS)
     dense = [converter.unpack(example) for example in examples]
     if len(dense) > 1:
         raise MultipleExtractedExamplesError(

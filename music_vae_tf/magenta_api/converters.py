@@ -15,6 +15,7 @@ from note_seq.protobuf.music_pb2 import NoteSequence
 from music_vae_tf.config import Kind
 from music_vae_tf.data.converters import (
     base,
+    drum_parts,
     drums,
     groove,
     melody,
@@ -170,6 +171,9 @@ class DrumsConverter(BaseNoteSequenceConverter):
         " max_tensors_per_notesequence presplit_on_time_changes"
     )
 
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options, drums=drum_parts.CHANNEL_10)
+
 
 class TrioConverter(BaseNoteSequenceConverter):
     """Melody, bass and drums, three classes per step."""
@@ -202,7 +206,9 @@ class GrooveConverter(BaseNoteSequenceConverter):
     draws_in_all_modes = True  # which notes the encoder misses
 
     def __init__(self, *arguments, **options):
-        super().__init__(*arguments, **options, double_precision=True)
+        super().__init__(
+            *arguments, **options, double_precision=True, drums=drum_parts.ALL
+        )
 
     @property
     def pitch_classes(self):

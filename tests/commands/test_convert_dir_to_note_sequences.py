@@ -9,9 +9,11 @@ from pathlib import Path
 
 import mido
 import pytest
+from midi_bytes import HEAD, groove, key, midi, note, tempo, track
 from note_seq.protobuf import music_pb2
 
 from music_vae_tf.commands import convert_dir_to_note_sequences as command
+from music_vae_tf.data.midi import Conversion
 from music_vae_tf.data.records import read_note_sequences
 
 PROGRAM = [sys.executable, "-m", "music_vae_tf.commands.convert_dir_to_note_sequences"]
@@ -102,11 +104,54 @@ def test_a_user_runs_it_from_the_shell(folder, tmp_path):
     assert len(names_in(tmp_path / "home" / "new" / "out")) == 5
 
 
-def killer(root, name):
+def test_each_file_is_counted_once_and_what_is_lost_once_a_command(
+    tmp_path, convert, capsys
+):
+    root = tmp_path / "in"
+    root.mkdir()
+    silent = track(*groove(length=0))
+    files = {
+        "band.mid": midi(HEAD, track(*groove())),
+        "hats.mid": midi(HEAD, silent, track(*note(0, 60))),
+        "more.mid": midi(HEAD, silent, track(tempo(0, 400_000), *note(0, 60))),
+        "key.mid": midi(track(key(0, 9)), track(*groove())),
+        "silent.mid": midi(HEAD, silent),
+        "nothing.mid": midi(HEAD),
+        "other.xml": b"<drumkit_info/>",
+    }
+    for name, data in files.items():
+        (root / name).write_bytes(data)
+    (root / "loop.mid").symlink_to("loop.mid")
+    assert convert(root) == 0
+    said = capsys.readouterr()
+    converted, skipped, lost, mended = said.out.splitlines()
+    assert converted.startswith("Converted 4 of 8 files into 4 NoteSequences")
+    assert skipped.startswith("Skipped 4: 3 no notes, 1 cannot be opened")
+    assert lost == (
+        "Lost by Magenta's way of reading MIDI: 144 notes of no length (3 files), "
+        "1 tempos outside the first track (1 file). --midi_reader=daw reads them"
+    )
+    assert mended == (
+        "Broken MIDI, read as a DAW does: 1 impossible key signatures (1 file)"
+    )
+    assert convert(root, "--midi_reader=daw") == 0
+    said = capsys.readouterr()
+    assert "Converted 5 of 8 files" in said.out and "Lost" not in said.out
+    sequences = read_note_sequences(str(tmp_path / "out.tfrecord"))
+    assert {s.filename: len(s.notes) for s in sequences} == {
+        "band.mid": 48,
+        "hats.mid": 49,
+        "key.mid": 48,
+        "more.mid": 49,
+        "silent.mid": 48,
+    }
+
+
+def killer(root, midi_reader, name):
     """In place of reading a file: `b.mid` takes its process down with it."""
     if name == "b.mid":
         os.kill(os.getpid(), signal.SIGKILL)
-    return [music_pb2.NoteSequence(filename=name).SerializeToString()], []
+    return Conversion([music_pb2.NoteSequence(filename=name).SerializeToString()], [])
 
 
 def test_a_file_that_kills_its_process_is_skipped(
@@ -127,7 +172,7 @@ def test_a_file_that_kills_its_process_is_skipped(
         ("missing", "--input_dir={}: No such file or directory; a folder of music"),
         (
             "empty",
-            "--input_dir={}: no music file (.mid, .midi, .xml, .mxl, .abc) there",
+            "--input_dir={}: no music file (.mid, .midi, .kar, .smf, .rmi, .musicxml, ",
         ),
         ("nested", "there; --recursive looks into its 1 folders as well"),
         ("file.mid", "--input_dir={}: Not a directory; a folder of music files"),

@@ -25,7 +25,11 @@ def make(root, *names):
         (".mid", "midi"),
         ("amid", None),
         ("a.mid.gz", None),
-        ("a.musicxml", None),  # Magenta does not know it either
+        ("a.musicxml", "musicxml"),
+        ("a.KAR", "midi"),
+        ("a.smf", "midi"),
+        ("a.Rmi", "midi"),
+        ("a.mscx", None),
     ],
 )
 def test_the_end_of_a_name_decides(name, kind):
@@ -75,3 +79,13 @@ def test_a_folder_that_is_none_raises(tmp_path):
         list_folder(str(tmp_path / "a.mid"), recursive=True)
     with pytest.raises(FileNotFoundError):
         list_folder(str(tmp_path / "b"), recursive=True)
+
+
+def test_a_link_to_itself_costs_only_itself(tmp_path):
+    make(tmp_path, "a.mid", "sub/b.mid")
+    (tmp_path / "loop.mid").symlink_to("loop.mid")
+    (tmp_path / "sub" / "loop").symlink_to("loop")
+    listing = list_folder(str(tmp_path), recursive=True)
+    assert listing.music == ["a.mid", "loop.mid", "sub/b.mid"]
+    assert listing.others == {"": 1}
+    assert listing.closed == []

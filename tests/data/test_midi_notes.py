@@ -42,12 +42,12 @@ def control(value, time=0, channel=0):
 
 
 def sequence_of(data):
-    return midi_notes.to_note_sequence(*midi_events.read_events(data))
+    return midi_notes.read(*midi_events.read_events(data)).sequence
 
 
 def exact(data):
     """The NoteSequence by way of mido, pretty_midi and note_seq."""
-    return midi._parse_unusual_midi(data).sequences[""]
+    return midi._read_by_libraries(data)
 
 
 def notes_of(*track):

@@ -79,7 +79,7 @@ def test_the_corpus_has_chorales_and_quartets_that_can_be_read():
     assert len(chorales) > 300
     assert len(scores) - len(chorales) > 40
     some = chorales[100]
-    (record,), problems = midi.convert(str(some.root), some.name)
+    (record,), problems, *_ = midi.convert(str(some.root), some.name)
     assert not problems
     sequence = NoteSequence.FromString(record)
     arranged = score_corpus.arrangements(sequence, some.stretch)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import re
 from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -25,11 +26,30 @@ class Extraction(NamedTuple):
 
     `left_out` counts reasons in the words a user understands: parts that gave no
     example (`'time signature 3/4': 1`) and notes that were dropped from examples
-    (`'notes of unmapped drum pitch 23': 14`).
+    (`'notes of unmapped drum pitch 23': 14`),
+    and `drum_parts.TAKEN_AS_DRUMS`, which is a remark on the examples.
     """
 
     examples: list[Example]
     left_out: Counter[str]
+
+
+# What is particular about a change: `tempo changes from 120 to 98 at bar 5`.
+CHANGE = re.compile(r"(.* changes) from .* at bar \d+")
+
+
+def grouped(left_out: Counter[str]) -> Counter[str]:
+    """The same reasons, where changes of many kinds are one: `tempo changes`."""
+    groups = {}
+    for reason in left_out:
+        match = CHANGE.fullmatch(reason)
+        groups.setdefault(match[1] if match else reason, []).append(reason)
+    return Counter(
+        {
+            reasons[0] if len(reasons) == 1 else group: sum(map(left_out.get, reasons))
+            for group, reasons in groups.items()
+        }
+    )
 
 
 class TokenVocabulary(NamedTuple):

@@ -12,7 +12,7 @@ from note_seq.constants import STANDARD_PPQ
 from note_seq.protobuf.music_pb2 import NoteSequence
 
 from music_vae_tf.batch import Bits, Example, Layout, OneHot
-from music_vae_tf.data.converters import drum_classes
+from music_vae_tf.data.converters import drum_classes, drum_parts
 from music_vae_tf.data.converters.base import (
     Converter,
     Extraction,
@@ -55,6 +55,7 @@ class DrumsConverter(Converter):
         pad_to_total_time: tracks begin with the sequence and end with it.
         presplit_on_time_changes: whether stretches of constant tempo and metre are
             sequences of their own; otherwise a change makes a sequence unusable.
+        drums: which notes are drums, one of `drum_parts.CHOICES`.
     """
 
     slice_bars: int | None = None
@@ -69,11 +70,13 @@ class DrumsConverter(Converter):
     pad_to_total_time: bool = False
     max_tensors_per_notesequence: int | None = 5
     presplit_on_time_changes: bool = True
+    drums: str = drum_parts.AUTO
 
     controls = None
     length_shape = ()
 
     def __post_init__(self):
+        drum_parts.check(self.drums)
         classes = drum_classes.classes(self.pitch_classes)
         object.__setattr__(self, "pitch_classes", classes)
         is_one_hot = not (self.roll_input and self.roll_output)
@@ -120,11 +123,11 @@ class DrumsConverter(Converter):
 
     def extract(self, sequence, rng=None) -> Extraction:
         score = read(sequence)
-        if not score.notes["is_drum"].any():
-            reason = "no drums on channel 10" if len(score.notes) else "no notes"
-            return Extraction([], Counter([reason]))
         to_grid = on_grid if self.presplit_on_time_changes else on_one_grid
         try:
+            score, remarks = drum_parts.marked(
+                sequence, score, self.drums, self.pitch_classes
+            )
             grid, left_out = to_grid(
                 score, self.steps_per_quarter, self.quarters_per_bar
             )
@@ -138,7 +141,8 @@ class DrumsConverter(Converter):
             patterns += sample_items(found, self.max_tensors_per_notesequence, rng)
             left_out.update(reasons)
         patterns = sample_items(patterns, self.max_tensors_per_notesequence, rng)
-        return Extraction([self._example(pattern) for pattern in patterns], +left_out)
+        examples = [self._example(pattern) for pattern in patterns]
+        return Extraction(examples, +left_out + remarks)
 
     def _patterns(
         self, stretch: Grid, total_steps: int

@@ -11,7 +11,7 @@ import numpy as np
 from note_seq.protobuf.music_pb2 import NoteSequence
 
 from music_vae_tf.batch import Bits, Example, Layout, Reals
-from music_vae_tf.data.converters import drum_classes
+from music_vae_tf.data.converters import drum_classes, drum_parts
 from music_vae_tf.data.converters.base import Converter, Extraction, NotConvertible
 from music_vae_tf.data.converters.groove_edits import (
     Groove,
@@ -42,7 +42,7 @@ class GrooveConverter(Converter):
     a number. With `split_instruments`, each drum of a step has its own row: `[T, 3]`.
 
     Of several hits of a class in a step the loudest counts, of equals the first.
-    Whether notes say of themselves that they are drums does not matter, as in Magenta.
+    Which notes are drums, `drum_parts` decides; for Magenta all are, whatever plays.
 
     Attributes:
         split_bars: bars per example; None makes the whole sequence one.
@@ -60,6 +60,7 @@ class GrooveConverter(Converter):
         hits_as_controls: the hits that were played are controls.
         split_instruments: one row per drum; which drum it is, is a control.
         num_velocity_bins, num_offset_bins: both or neither.
+        drums: which notes are drums, one of `drum_parts.CHOICES`.
         double_precision: rows are float64, as Magenta's converter returns them; what
             models read is float32.
     """
@@ -80,6 +81,7 @@ class GrooveConverter(Converter):
     split_instruments: bool = False
     num_velocity_bins: int | None = None
     num_offset_bins: int | None = None
+    drums: str = drum_parts.AUTO
     double_precision: bool = False
 
     end_token = None
@@ -90,6 +92,7 @@ class GrooveConverter(Converter):
         inference = drum_classes.classes(self.inference_pitch_classes or own)
         object.__setattr__(self, "pitch_classes", own)
         object.__setattr__(self, "inference_pitch_classes", inference)
+        drum_parts.check(self.drums)
         object.__setattr__(self, "add_instruments", tuple(self.add_instruments or ()))
         for wrong, advice in self._contradictions():
             if wrong:
@@ -189,20 +192,18 @@ class GrooveConverter(Converter):
 
     def extract(self, sequence, rng=None) -> Extraction:
         try:
-            score = quantize(
-                read(sequence), self.steps_per_quarter, self.quarters_per_bar
+            score, remarks = drum_parts.marked(
+                sequence, read(sequence), self.drums, self.pitch_classes
             )
-            if not len(score.notes):
-                raise NotConvertible("no notes")
+            score = score._replace(notes=score.notes[score.notes["is_drum"]])
+            score = quantize(score, self.steps_per_quarter, self.quarters_per_bar)
         except NotConvertible as refusal:
             return Extraction([], Counter([refusal.reason]))
         drums, left_out = drum_classes.assign(score.notes["pitch"], self.pitch_classes)
         played = self._groove(score.where(drums >= 0), drums[drums >= 0])
         windows = self._windows(len(played.hits))
         left_out += self._outside(windows, len(played.hits))
-        if not windows and not score.notes["is_drum"].any():
-            left_out = Counter(["no drums on channel 10"])
-        return Extraction(self._examples(played, windows, rng), left_out)
+        return Extraction(self._examples(played, windows, rng), left_out + remarks)
 
     def _groove(self, score: Quantized, drums: np.ndarray) -> Groove:
         """Notes on the grid, `drums` their classes; up to the end of the last bar."""

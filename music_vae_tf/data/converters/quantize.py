@@ -6,6 +6,7 @@ on the arrays of a `Score`, and says in a user's words why a score does not fit 
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +18,9 @@ from music_vae_tf.data.converters.score import (
     Change,
     Score,
 )
+
+SAME_TEMPO = 0.01  # quarters a minute
+NEARLY = 1e-3  # bars: a change this little before a bar line is on it
 
 
 class Quantized(NamedTuple):
@@ -44,12 +48,9 @@ def quantize(score: Score, steps_per_quarter: int, quarters_per_bar: int) -> Qua
         NotConvertible: tempo or metre change, a bar is not `quarters_per_bar` long, or
             something happens before the beginning.
     """
-    metre = _constant(score.metres, COMMON_TIME)
-    if metre is None:
-        raise NotConvertible("metre changes")
-    qpm = _constant(score.tempos, DEFAULT_QPM)
-    if qpm is None:
-        raise NotConvertible("tempo changes")
+    end = _end(score)
+    metre = _constant("metre", score, score.metres, COMMON_TIME, end)
+    qpm = _constant("tempo", score, score.tempos, DEFAULT_QPM, end)
     if not fills_bar(metre, steps_per_quarter, quarters_per_bar):
         raise NotConvertible("time signature {}/{}".format(*metre))
     if qpm == 0:  # note_seq lets it pass; everything would happen in step 0
@@ -75,20 +76,67 @@ def _on_grid(score: Score, qpm: float, steps_per_second: float) -> Quantized:
     return Quantized(score.notes, start_steps, end_steps, int(total_steps), qpm)
 
 
-def _constant(changes: list[Change], default):
-    """The one value that holds throughout, or None if it changes.
+def _constant(what, score, changes: list[Change], default, end: float):
+    """The one value that holds throughout.
 
     As in note_seq, the first change of the *list* is what the others are compared with,
-    and the earliest in *time* is compared with nothing if it is at 0 seconds.
+    and the earliest in *time* is compared with nothing if it is at 0 seconds. Unlike
+    there, changes at the end of the score or behind it are none, and tempos that differ
+    by less than a hundredth of a quarter a minute are one.
+
+    Raises:
+        NotConvertible: it changes; says when, and from what to what.
     """
+    changes = [c for c in changes if c.seconds <= 0 or c.seconds < end]
     if not changes:
         return default
-    earliest, *others = sorted(changes, key=lambda change: change.seconds)
     value = changes[0].value
-    implicit_change = earliest.seconds != 0 and earliest.value != default
-    if implicit_change or any(other.value != value for other in others):
-        return None
+    first, *others = sorted(changes, key=lambda change: change.seconds)
+    if first.seconds != 0 and not _is_same(first.value, default):
+        raise _refusal(what, score, default, first)
+    before = first.value
+    for other in others:
+        if not _is_same(other.value, value):
+            raise _refusal(what, score, before, other)
+        before = other.value
     return value
+
+
+def _is_same(value, other):
+    if isinstance(value, tuple):
+        return value == other
+    return abs(value - other) < SAME_TEMPO
+
+
+def _end(score):
+    """When the score and its last note are over; a drum may end before it begins."""
+    if not len(score.notes):
+        return math.inf
+    starts, ends = score.notes["start_seconds"], score.notes["end_seconds"]
+    return max(score.total_seconds, starts.max(), ends.max())
+
+
+def _refusal(what, score, before, change):
+    before, after = (
+        "{}/{}".format(*value) if isinstance(value, tuple) else f"{value:.5g}"
+        for value in (before, change.value)
+    )
+    bar = _bar_at(score, change.seconds)
+    return NotConvertible(f"{what} changes from {before} to {after} at bar {bar}")
+
+
+def _bar_at(score, seconds):
+    """The number of the bar in which a time is, counted from 1."""
+    changes = [(c.seconds, "qpm", c.value) for c in score.tempos]
+    changes += [(c.seconds, "metre", c.value) for c in score.metres]
+    now, last, bars = {"qpm": DEFAULT_QPM, "metre": COMMON_TIME}, 0.0, 0.0
+    for start, kind, value in [*sorted(changes), (seconds, "end", None)]:
+        start = min(max(start, 0.0), seconds)
+        numerator, denominator = now["metre"]
+        quarters = (start - last) * now["qpm"] / 60
+        bars += quarters * denominator / (4 * numerator) if numerator else 0
+        now[kind], last = value, start
+    return int(bars + NEARLY) + 1
 
 
 def fills_bar(metre, steps_per_quarter: int, quarters_per_bar: int) -> bool:

@@ -19,6 +19,7 @@ import numpy as np
 from note_seq.protobuf.music_pb2 import NoteSequence
 
 from music_vae_tf.batch import Example, Grammar, Layout, OneHot
+from music_vae_tf.data.converters import drum_classes, drum_parts
 from music_vae_tf.data.converters.base import (
     Converter,
     Extraction,
@@ -57,8 +58,7 @@ class TokensConverter(Converter):
     The decoder says bars, each padded: `[bars * max_tokens_per_bar, tokens]`. The
     encoder reads the same tokens end to end, and the padding after them.
 
-    Only notes that say of themselves that they are drums count. Of several of a pitch
-    at a position the loudest counts.
+    Of several notes of a pitch at a position the loudest counts.
 
     Attributes:
         split_bars: bars per example.
@@ -68,6 +68,7 @@ class TokensConverter(Converter):
         num_velocities: how many velocities are told apart.
         lowest_pitch, highest_pitch: other notes are left out.
         max_tensors_per_notesequence: examples at most.
+        drums: which notes are drums, one of `drum_parts.CHOICES`.
     """
 
     split_bars: int
@@ -78,12 +79,14 @@ class TokensConverter(Converter):
     lowest_pitch: int = 22
     highest_pitch: int = 87
     max_tensors_per_notesequence: int | None = None
+    drums: str = drum_parts.AUTO
 
     quarters_per_bar = 4  # what REMI takes for granted where it has no metres
     inputs_are_targets = False
     controls = None
 
     def __post_init__(self):
+        drum_parts.check(self.drums)
         for name in COUNTS:
             value = getattr(self, name)
             if value is not None and value < 1:
@@ -133,6 +136,10 @@ class TokensConverter(Converter):
         )
 
     @property
+    def _pitch_classes(self) -> drum_classes.PitchClasses:
+        return tuple((p,) for p in range(self.lowest_pitch, self.highest_pitch + 1))
+
+    @property
     def _ids(self) -> dict[str, int]:
         return self._tokenizer.vocab
 
@@ -140,13 +147,10 @@ class TokensConverter(Converter):
 
     def extract(self, sequence, rng=None) -> Extraction:
         try:
-            score = quantize(
-                read(sequence), self.steps_per_quarter, self.quarters_per_bar
+            score, remarks = drum_parts.marked(
+                sequence, read(sequence), self.drums, self._pitch_classes
             )
-            if not len(score.notes):
-                raise NotConvertible("no notes")
-            if not score.notes["is_drum"].any():
-                raise NotConvertible("no drums on channel 10")
+            score = quantize(score, self.steps_per_quarter, self.quarters_per_bar)
         except NotConvertible as refusal:
             return Extraction([], Counter([refusal.reason]))
         score, left_out = self._spelled(score.where(score.notes["is_drum"]))
@@ -167,7 +171,7 @@ class TokensConverter(Converter):
             if not is_long
         ]
         limit = self.max_tensors_per_notesequence
-        return Extraction(sample_items(examples, limit, rng), left_out)
+        return Extraction(sample_items(examples, limit, rng), left_out + remarks)
 
     def _spelled(self, score: Quantized) -> tuple[Quantized, Counter[str]]:
         """The notes that there are tokens for, the loudest of each place and pitch; and

@@ -193,7 +193,8 @@ def test_a_tempo_change_begins_a_new_sequence():
     assert [e.targets[:, 0].tolist() for e in examples] == [[1, 0, 0, 1], [2, 0, 0, 0]]
     assert not left_out
     whole = DrumsConverter(**TWO_DRUMS, presplit_on_time_changes=False)
-    assert whole.extract(sequence) == ([], {"tempo changes": 1})
+    reason = "tempo changes from 120 to 60 at bar 2"
+    assert whole.extract(sequence) == ([], {reason: 1})
 
 
 def test_too_many_examples_are_cut_or_with_an_rng_drawn():

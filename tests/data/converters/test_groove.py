@@ -249,11 +249,11 @@ def test_a_sequence_without_examples_says_why():
     assert only_unmapped == {"notes of unmapped drum pitch 99": 1}
 
 
-def test_notes_of_other_channels_count_as_drums_too():
+def test_magentas_way_is_that_all_notes_are_drums():
     sequence = drums((0, 36, 80), (16, 36, 80))
     for note in sequence.notes:
         note.is_drum = False
-    assert left_out(sequence) == {}
+    assert left_out(sequence, drums="all") == {}
 
 
 def test_inference_understands_another_kit():

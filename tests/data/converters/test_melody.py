@@ -45,7 +45,8 @@ def test_tensors_and_sequences_are_magentas(golden, variant):
         examples, left_out = converter.extract(sequence_of(golden, case))
         if case.examples is None:  # Magenta raises, we say why
             assert case.info["raises"] == "MultipleTempoError"
-            assert not examples and left_out == {"tempo changes": 1}
+            (reason,) = left_out
+            assert not examples and reason.startswith("tempo changes from ")
             continue
         if converter.dedupe_event_lists:
             examples = sorted(examples, key=in_order(converter))
