@@ -31,30 +31,34 @@ def resampled_counts(num_performances: int, seed: int) -> np.ndarray:
     return rng.multinomial(num_performances, even, size=RESAMPLES)
 
 
-def estimate(sums: np.ndarray, value: Callable, seed: int) -> Estimate:
-    """A figure that is a function of sums over performances.
+def estimates(sums: np.ndarray, figures: Callable, seed: int) -> list[Estimate]:
+    """Figures that are functions of sums over performances.
 
     Args:
         sums: `[P, ...]`, what each performance adds.
-        value: sums `[R, ...]` -> figures `[R]`.
-
-    Returns:
-        The figure of all performances, and the 2.5th and 97.5th percentile of the
-        figures of 1,000 resamples.
+        figures: sums `[R, ...]` -> F figures of each, `[R, F]`.
     """
     counts = resampled_counts(len(sums), seed)
-    figures = [
-        value(np.tensordot(part, sums, axes=1))
+    of_resamples = [
+        figures(np.tensordot(part, sums, axes=1))
         for part in np.split(counts, range(AT_A_TIME, RESAMPLES, AT_A_TIME))
     ]
-    return with_interval(value(sums.sum(axis=0)[None])[0], np.concatenate(figures))
+    values = figures(sums.sum(axis=0, keepdims=True))[0]
+    return [
+        with_interval(*column) for column in zip(values, np.concatenate(of_resamples).T)
+    ]
 
 
-def with_interval(value: float, figures: np.ndarray) -> Estimate:
-    """A figure, and percentiles of those of its resamples; NaN ones are left out."""
-    figures = figures[~np.isnan(figures)]
-    if not figures.size or np.isnan(value):
+def with_interval(value: float, of_resamples: np.ndarray) -> Estimate:
+    """A figure between the 2.5th and 97.5th percentile of those of its resamples.
+
+    These are moved by as much as the median of the resamples is off the figure, because
+    divergences of resamples, in which performances come twice, are larger throughout.
+    Resamples without a figure, NaN, are left out.
+    """
+    of_resamples = of_resamples[~np.isnan(of_resamples)]
+    if not of_resamples.size or np.isnan(value):
         return Estimate(float(value), float("nan"), float("nan"))
     tail = 100 * (1 - LEVEL) / 2
-    low, high = np.percentile(figures, [tail, 100 - tail])
-    return Estimate(float(value), float(low), float(high))
+    low, middle, high = np.percentile(of_resamples, [tail, 50, 100 - tail])
+    return Estimate(*(float(value + edge - middle) for edge in (middle, low, high)))

@@ -15,6 +15,7 @@ from music_vae_tf.analysis.groove_windows import (
     STEPS_PER_BAR,
     Playing,
     Windows,
+    as_midi,
     with_given,
 )
 
@@ -189,9 +190,7 @@ def _of_neighbours(drummers, nearest):
 
 def _played(windows, hits, velocities, offsets):
     """Hits of the drums that are asked for; the others as the drummers played them."""
-    return with_given(
-        windows, Playing(hits, velocities * hits, np.asarray(offsets * hits, float))
-    )
+    return with_given(windows, as_midi(hits, velocities, np.asarray(offsets)))
 
 
 def baselines(

@@ -7,20 +7,27 @@ import numpy as np
 from music_vae_tf.analysis.groove_windows import STEPS_PER_BAR, Playing
 
 LARGEST_VELOCITY = 127.0
+EXCERPT, HOP = 8, 2  # steps
 
 
-def matrix(playing: Playing) -> np.ndarray:
-    """Hits, velocities and offsets side by side, scaled to 1: `[N, 3 * T * K]`."""
-    features = (
-        playing.hits.astype(float),
-        playing.velocities / LARGEST_VELOCITY,
-        playing.offsets * 2,
-    )
-    return np.concatenate([f.reshape(len(f), -1) for f in features], axis=1)
+def excerpts(playing: Playing) -> np.ndarray:
+    """The matrix itself, half a bar at a time, an excerpt every two steps: 13 a window,
+    `[N, 13, F]`.
+
+    An excerpt is its hits, velocities and offsets, scaled to 1, and where in the bar it
+    begins.
+    """
+    scaled = playing.velocities / LARGEST_VELOCITY, playing.offsets * 2
+    rows = np.concatenate([playing.hits, *scaled], axis=-1)  # [N, T, 3K]
+    starts = range(0, rows.shape[1] - EXCERPT + 1, HOP)
+    flat = [rows[:, start : start + EXCERPT].reshape(len(rows), -1) for start in starts]
+    place = np.eye(STEPS_PER_BAR)[np.array(starts) % STEPS_PER_BAR]
+    places = np.broadcast_to(place, [len(rows), *place.shape])
+    return np.concatenate([np.stack(flat, axis=1), places], axis=-1)
 
 
 def hand_made(playing: Playing) -> np.ndarray:
-    """What a listener might notice: `[N, F]`, 0 where there is nothing to measure.
+    """What a listener might notice: `[N, 1, F]`, 0 where there is nothing to measure.
 
     Means and spreads of velocities and offsets: of all hits, of each place in a beat,
     of each drum. How many hits each drum has. How many hits have the velocity, and how
@@ -30,7 +37,7 @@ def hand_made(playing: Playing) -> np.ndarray:
     second bar is from the same of the first.
     """
     rows = [_of_window(*window) for window in zip(*playing)]
-    return np.nan_to_num(np.array(rows))
+    return np.nan_to_num(np.array(rows))[:, None]
 
 
 def _of_window(hits, velocities, offsets):

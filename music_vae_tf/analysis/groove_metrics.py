@@ -38,13 +38,19 @@ class Metric(abc.ABC):
     def values(self, sums: np.ndarray) -> np.ndarray:
         """`[..., S] -> [...]`; NaN where there is nothing to measure."""
 
-    def values_of_all(self, sums: np.ndarray) -> np.ndarray:
-        """`[..., K, S] -> [...]`, of all drum classes."""
-        if self.all_classes == POOLED:
-            return self.values(sums.sum(axis=-2))
+    def figures(self, sums: np.ndarray) -> np.ndarray:
+        """`[R, K, S] -> [R, 1 + K]`: of all drum classes, then of each; or of all
+        alone, `[R, 1]`."""
+        if not self.of_classes:
+            return self.values(sums.sum(axis=1, keepdims=True))
         values = self.values(sums)
-        there = ~np.isnan(values)
-        return _ratio(np.where(there, values, 0).sum(axis=-1), there.sum(axis=-1))
+        if self.all_classes == POOLED:
+            of_all = self.values(sums.sum(axis=1))
+        else:
+            is_figure = ~np.isnan(values)
+            total = np.where(is_figure, values, 0).sum(axis=1)
+            of_all = _ratio(total, is_figure.sum(axis=1))
+        return np.concatenate([of_all[:, None], values], axis=1)
 
 
 class _MeanOverHits(Metric):
@@ -243,25 +249,25 @@ class VelocityDivergence(_Divergence, _OfVelocities):
 class PooledOffsetWasserstein(OffsetWasserstein):
     """As `OffsetWasserstein`, of the hits of all drum classes together."""
 
-    name, of_classes, all_classes = "offset_wasserstein_pooled", False, POOLED
+    name, of_classes = "offset_wasserstein_pooled", False
 
 
 class PooledVelocityWasserstein(VelocityWasserstein):
     """As `VelocityWasserstein`, of the hits of all drum classes together."""
 
-    name, of_classes, all_classes = "velocity_wasserstein_pooled", False, POOLED
+    name, of_classes = "velocity_wasserstein_pooled", False
 
 
 class PooledOffsetDivergence(OffsetDivergence):
     """As `OffsetDivergence`, of the hits of all drum classes together."""
 
-    name, of_classes, all_classes = "offset_kl_pooled", False, POOLED
+    name, of_classes = "offset_kl_pooled", False
 
 
 class PooledVelocityDivergence(VelocityDivergence):
     """As `VelocityDivergence`, of the hits of all drum classes together."""
 
-    name, of_classes, all_classes = "velocity_kl_pooled", False, POOLED
+    name, of_classes = "velocity_kl_pooled", False
 
 
 class OffsetAutocorrelation(Metric):

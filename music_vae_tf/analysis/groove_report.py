@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from music_vae_tf.analysis import two_sample
-from music_vae_tf.analysis.bootstrap import Estimate, estimate
+from music_vae_tf.analysis.bootstrap import Estimate, estimates
 from music_vae_tf.analysis.groove_metrics import (
     OF_DISTRIBUTIONS,
     OF_KITS,
@@ -82,20 +82,16 @@ def rows(
             ):
                 yield Row(task, metric.name, metric.unit, drum_class, model, *figure)
     for kind in two_sample.KINDS if with_two_sample_tests else ():
-        for model, played in players.items():
-            area = two_sample.area(kind, windows, played, seed)
+        for model, area in two_sample.areas(kind, windows, players, seed):
             yield Row(task, kind.name, two_sample.UNIT, ALL, model, *area)
 
 
 def _figures(metric, windows, played, drum_names, seed):
     sums = metric.sums(windows, played)
-    if metric in OF_KITS:
-        yield ALL, estimate(sums, metric.values_of_all, seed)
-        return
     asked = np.flatnonzero(windows.asked)
-    yield ALL, estimate(sums[:, asked], metric.values_of_all, seed)
-    for drum in asked if metric.of_classes else ():
-        yield drum_names[drum], estimate(sums[:, drum], metric.values, seed)
+    sums = sums if metric in OF_KITS else sums[:, asked]
+    names = [ALL, *(drum_names[drum] for drum in asked)]
+    return zip(names, estimates(sums, metric.figures, seed))
 
 
 def table(rows: Sequence[Row]) -> Iterator[str]:

@@ -13,6 +13,7 @@ import numpy as np
 BARS = 2
 STEPS_PER_BAR = 16
 WINDOW = BARS * STEPS_PER_BAR
+TICKS = 120  # of a sixteenth
 
 
 class Playing(NamedTuple):
@@ -40,6 +41,12 @@ class Windows(NamedTuple):
     def step_ms(self) -> np.ndarray:
         """How long a sixteenth is in each window: milliseconds, `[N]`."""
         return 60_000.0 / self.qpm / 4
+
+
+def as_midi(hits, velocities, offsets) -> Playing:
+    """What a MIDI file of 480 ticks a quarter, as the drummers' are, keeps of it."""
+    rounded = np.clip(np.round(velocities), 0, 127), np.round(offsets * TICKS) / TICKS
+    return Playing(hits, *(np.where(hits, feature, 0.0) for feature in rounded))
 
 
 def with_given(windows: Windows, played: Playing) -> Playing:

@@ -7,13 +7,15 @@ window of a drummer and one of the player, it takes the right one for the player
 
 Unit: none, 0 to 1. Near 0.5 is best: nobody can tell. The area is small, too, where the
 classifier is weak, so there are two of them: gradient-boosted trees on hand-made
-features, and a small network on the matrix of hits, velocities and offsets.
+features of a window, and a small network that reads the matrix of hits, velocities and
+offsets half a bar at a time, whose log odds are averaged over the window.
 """
 
 from __future__ import annotations
 
 import warnings
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -23,7 +25,9 @@ from music_vae_tf.analysis.groove_windows import Playing, Windows
 
 UNIT = "AUC"
 FEWEST_PERFORMANCES = 4
-HIDDEN_UNITS = 64
+SMALLEST_PROBABILITY = 1e-12
+HIDDEN_UNITS, EPOCHS = 64, 30
+ALPHA = 0.1  # L2 penalty of the network's weights
 
 
 class NoClassifiers(ValueError):
@@ -51,14 +55,13 @@ class Kind(NamedTuple):
     """One of the two tests."""
 
     name: str
-    features: object  # Playing -> [N, F]
-    classifier: object  # seed -> a classifier of scikit-learn
+    features: Callable[[Playing], np.ndarray]  # [N, E, F], of E parts of a window
+    classifier: Callable[[int], Any]  # of a seed, one of scikit-learn
 
 
 def _trees(seed):
     from sklearn.ensemble import HistGradientBoostingClassifier
 
-    # By default a tenth of the windows would decide when to stop, of 10,000 on.
     return HistGradientBoostingClassifier(
         max_iter=100, learning_rate=0.1, max_leaf_nodes=15, random_state=seed % 2**32
     )
@@ -70,63 +73,88 @@ def _network(seed):
     from sklearn.preprocessing import StandardScaler
 
     network = MLPClassifier(
-        [HIDDEN_UNITS], alpha=1.0, max_iter=60, random_state=seed % 2**32
+        [HIDDEN_UNITS], alpha=ALPHA, max_iter=EPOCHS, random_state=seed % 2**32
     )
     return make_pipeline(StandardScaler(), network)
 
 
 KINDS = (
     Kind("two_sample_auc_features", groove_features.hand_made, _trees),
-    Kind("two_sample_auc_network", groove_features.matrix, _network),
+    Kind("two_sample_auc_network", groove_features.excerpts, _network),
 )
 
 
-def area(kind: Kind, windows: Windows, played: Playing, seed: int) -> Estimate:
-    """The area under the ROC curve on the half that the classifier has not seen.
+def areas(
+    kind: Kind, windows: Windows, players: Mapping[str, Playing], seed: int
+) -> Iterator[tuple[str, Estimate]]:
+    """Of each player, the area under the ROC curve on the half not learned from.
 
     The halves are of performances, drawn with the seed; so is what is random in the
     classifier, and the interval, which is over the performances of the second half.
     NaN with fewer than 4 performances.
     """
     if windows.num_performances < FEWEST_PERFORMANCES:
-        return Estimate(*[float("nan")] * 3)
+        yield from ((name, Estimate(*[float("nan")] * 3)) for name in players)
+        return
     order = np.random.default_rng(seed).permutation(windows.num_performances)
-    learned_from = np.isin(windows.performances, order[: len(order) // 2])
-    features = [kind.features(one) for one in (windows.drummers, played)]
-    classifier = kind.classifier(seed)
-    with warnings.catch_warnings():  # the network stops before it has converged
-        warnings.simplefilter("ignore")
-        classifier.fit(*_labelled([f[learned_from] for f in features]))
-    rows, labels = _labelled([f[~learned_from] for f in features])
-    scores = classifier.predict_proba(rows)[:, 1]
-    performances = np.tile(windows.performances[~learned_from], 2)
-    return _with_interval(scores, labels, performances, seed)
+    learned = np.isin(windows.performances, order[: len(order) // 2])
+    _, performances = np.unique(windows.performances[~learned], return_inverse=True)
+    counts = resampled_counts(performances.max() + 1, seed)[:, np.tile(performances, 2)]
+    of_drummers = kind.features(windows.drummers)
+    for name, played in players.items():
+        features = of_drummers, kind.features(played)
+        of_halves = ([f[half] for f in features] for half in (learned, ~learned))
+        scores, labels = _scores(kind.classifier(seed), *of_halves)
+        once = np.ones([1, len(scores)])
+        (whole,) = roc_auc(scores, labels, once)
+        yield name, with_interval(whole, roc_auc(scores, labels, counts))
 
 
-def _labelled(features):
-    """Drummers' windows, which are 0, and the player's, 1."""
-    labels = np.repeat([0, 1], [len(f) for f in features])
-    return np.concatenate(features), labels
+def _scores(classifier, learned_from, others):
+    """Learns from the one half; how probable it is that each window of the other half
+    is the player's (mean log odds over its parts), and whether it is: `[N]` each."""
+    from threadpoolctl import threadpool_limits
+
+    # There is too little to do for more than one thread.
+    with warnings.catch_warnings(), threadpool_limits(1):
+        warnings.simplefilter("ignore")  # the network stops before it has converged
+        classifier.fit(*_rows(learned_from))
+        probabilities = classifier.predict_proba(_rows(others)[0])
+    log_probabilities = np.log(np.maximum(probabilities, SMALLEST_PROBABILITY))
+    log_odds = log_probabilities[:, 1] - log_probabilities[:, 0]
+    parts = others[0].shape[1]
+    return log_odds.reshape(-1, parts).mean(axis=1), _labels(others)
 
 
-def _with_interval(scores, labels, performances, seed):
-    _, places = np.unique(performances, return_inverse=True)
-    counts = resampled_counts(places.max() + 1, seed)
-    figures = [roc_auc(scores, labels, drawn[places]) for drawn in counts]
-    return with_interval(roc_auc(scores, labels), np.array(figures))
+def _labels(features):
+    """0 for drummers' windows, 1 for the player's."""
+    return np.repeat([0, 1], [len(f) for f in features])
 
 
-def roc_auc(scores, labels, weights=None) -> float:
+def _rows(features):
+    """All parts of all windows `[N * E, F]`, and the label of each."""
+    rows = np.concatenate(features)
+    parts = rows.shape[1]
+    return rows.reshape(-1, rows.shape[2]), np.repeat(_labels(features), parts)
+
+
+def roc_auc(scores: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """How probable it is that a 1 scores above a 0; equal scores count half.
 
     Args:
         scores, labels: `[N]`; labels are 0 or 1.
-        weights: `[N]`, how often each counts; once by default.
+        weights: `[R, N]`, how often each counts.
+
+    Returns:
+        `[R]`; NaN where all labels that count are the same.
     """
-    weights = np.ones(len(scores)) if weights is None else weights
-    levels, places = np.unique(scores, return_inverse=True)
-    ones = np.bincount(places, weights * labels, len(levels))
-    zeros = np.bincount(places, weights * (1 - np.asarray(labels)), len(levels))
-    below = zeros.cumsum() - zeros / 2
-    total = ones.sum() * zeros.sum()
-    return float(ones @ below / total) if total else float("nan")
+    order = np.argsort(scores)
+    _, starts = np.unique(scores[order], return_index=True)
+    ones, zeros = (
+        np.add.reduceat(weights[:, order] * (labels[order] == label), starts, axis=1)
+        for label in (1, 0)
+    )
+    below = zeros.cumsum(axis=1) - zeros / 2
+    pairs = ones.sum(axis=1) * zeros.sum(axis=1)
+    right = (ones * below).sum(axis=1)
+    return np.divide(right, pairs, out=np.full(len(pairs), np.nan), where=pairs > 0)

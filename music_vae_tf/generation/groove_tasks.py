@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
@@ -15,6 +16,7 @@ from music_vae_tf.analysis.groove_windows import (
     WINDOW,
     Playing,
     Windows,
+    as_midi,
     with_given,
 )
 from music_vae_tf.batch import Batch
@@ -26,7 +28,7 @@ from music_vae_tf.models.decoders import LstmDecoder
 from music_vae_tf.models.music_vae import MusicVAE
 from music_vae_tf.models.noise import Noise
 
-MODE_TEMPERATURE = 1e-6  # what is drawn then is the mode
+MODE_TEMPERATURE = 1e-12  # what is drawn then is the mode
 
 
 class UnfitTask(ValueError):
@@ -103,27 +105,27 @@ def task_examples(
     Raises:
         UnfitTask: there is none.
     """
-    rows, inputs, controls, qpm, performances = [], [], [], [], []
+    grooves, inputs, controls, qpm, performances = [], [], [], [], []
     left_out = Counter()
     for number, sequence in enumerate(sequences):
         extraction = converter.extract(sequence)
         left_out += extraction.left_out
         for example in map(converter.unpack, extraction.examples):
-            rows.append(example.targets)
             inputs.append(example.inputs)
             controls.append(example.controls)
             qpm.append(_qpm(sequence))
             performances.append(number)
-    if not rows:
+        grooves += _grooves(converter, sequence, extraction)
+    if not grooves:
         reasons = "; ".join(f"{n} x {why}" for why, n in left_out.most_common(5))
         raise UnfitTask(
             f"no window of {BARS} bars in 4/4 to measure {task} on: "
             + (reasons or "no performances at all")
         )
     return TaskExamples(
-        _windows(converter, rows, inputs, performances, qpm),
+        _windows(converter, grooves, inputs, performances, qpm),
         *(np.array(column, np.float32) for column in (inputs, controls)),
-        _held(task, converter, rows),
+        _held(task, converter, grooves),
         left_out,
     )
 
@@ -132,40 +134,48 @@ def _qpm(sequence):
     return sequence.tempos[0].qpm if sequence.tempos else DEFAULT_QPM
 
 
-def _windows(converter, rows, inputs, performances, qpm):
+def _grooves(converter, sequence, extraction):
+    """What drummers played in each example, not rounded to the bins of a model."""
+    plain = dataclasses.replace(converter, num_velocity_bins=None, num_offset_bins=None)
+    if plain != converter:
+        extraction = plain.extract(sequence)
+    examples = map(plain.unpack, extraction.examples)
+    return [plain.groove_of(example.targets) for example in examples]
+
+
+def _windows(converter, grooves, inputs, performances, qpm):
     per_example = converter.split_bars // BARS
     _, performances = np.unique(performances, return_inverse=True)
     asked = np.ones(len(converter.pitch_classes), bool)
     if converter.add_instruments:
         asked[:] = np.isin(np.arange(len(asked)), converter.add_instruments)
     return Windows(
-        drummers=playing_of(converter, rows),
-        heard=playing_of(converter, inputs).hits,
+        drummers=_playing(grooves),
+        heard=_playing(map(converter.groove_of, inputs)).hits,
         performances=np.repeat(performances, per_example),
         qpm=np.repeat(np.array(qpm), per_example),
         asked=asked,
     )
 
 
-def playing_of(converter: GrooveConverter, rows: Iterable[np.ndarray]) -> Playing:
-    """Rows of examples `[E, T, D]` as what is played in their windows."""
-    grooves = [converter.groove_of(one) for one in rows]
+def _playing(grooves: Iterable[Groove]) -> Playing:
+    """Grooves of examples as what is played in their windows."""
     hits, velocities, offsets = (
-        np.concatenate(feature).reshape(-1, WINDOW, len(converter.pitch_classes))
+        np.concatenate(feature).reshape(-1, WINDOW, feature[0].shape[1])
         for feature in zip(*grooves)
     )
     # The converter's offsets are in half steps, and 1 is early.
-    return Playing(hits > 0, velocities * MAX_VELOCITY, -offsets / 2)
+    return as_midi(hits > 0, velocities * MAX_VELOCITY, -offsets / 2)
 
 
-def _held(task, converter, rows):
+def _held(task, converter, grooves):
     """What the decoder is given: hits of a score; all of the drums that stay."""
     if not TASKS[task].holds_hits and not converter.add_instruments:
         return None
     asked = np.zeros(len(converter.pitch_classes), bool)
     asked[list(converter.add_instruments)] = True
     held = []
-    for groove in map(converter.groove_of, rows):
+    for groove in grooves:
         if TASKS[task].holds_hits:
             struck = groove.hits > 0
             is_free = Groove(np.zeros_like(struck), struck, struck)
@@ -207,8 +217,8 @@ def play(
     run = _runner(model, is_sample, temperature, seed)
     batches = _batches(examples, batch_size)
     rows = [run(*batch, tf.constant(i)).numpy() for i, batch in enumerate(batches)]
-    played = playing_of(converter, np.concatenate(rows)[: len(examples.inputs)])
-    return with_given(examples.windows, played)
+    rows = np.concatenate(rows)[: len(examples.inputs)]
+    return with_given(examples.windows, _playing(map(converter.groove_of, rows)))
 
 
 def _batches(examples, batch_size):

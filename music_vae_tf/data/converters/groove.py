@@ -315,8 +315,8 @@ class GrooveConverter(Converter):
         return np.where(self._arranged(Groove(*free)), np.nan, self._rows(played))
 
     def groove_of(self, rows: np.ndarray) -> Groove:
-        """Dense rows `[T, D_out]` as the groove that `to_sequence` makes heard: whole
-        MIDI velocities / 127, and 0 where nothing is hit."""
+        """Dense rows `[T, D_out]` as a groove with the velocities and offsets that
+        `to_sequence` writes, and 0 where nothing is hit."""
         features = self._features(np.asarray(rows, np.float64))
         groove = Groove(*np.zeros([3, *features.hits.shape[:2]]))
         cells = np.nonzero(features.hits[:, :, 0] > 0.5)
