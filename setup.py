@@ -52,6 +52,8 @@ SCORE = [
 TOKENS = ["miditok>=3.1", "symusic>=0.5"]
 # A latent space in two dimensions: music_vae_explore.
 UMAP = ["umap-learn>=0.5.9"]
+# Classifiers of the two-sample test: music_vae_evaluate --task.
+EVALUATE = ["scikit-learn>=1.4"]
 
 setup(
     name="music_vae_tf",
@@ -111,12 +113,14 @@ setup(
         "audio": [],  # sound needs no extra any more
         "tokens": TOKENS,
         "umap": UMAP,
+        "evaluate": EVALUATE,
         "test": [
             *TFDS,
             *BEAM,
             *SCORE,
             *TOKENS,
             *UMAP,
+            *EVALUATE,
             "nbclient>=0.10",
             "ipykernel>=6",
             "pytest>=8",

@@ -30,6 +30,7 @@ MAY_IMPORT = {
     },
     "generation": {
         *("build", "config", "data", "batch", "checkpoint", "quiet"),
+        "analysis",  # windows and tasks, which models are measured on
         "models",  # the noise that samples are drawn with
         "losses",  # masks of steps
     },

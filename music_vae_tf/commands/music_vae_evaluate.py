@@ -9,6 +9,13 @@ Of several models, separated by commas, the table has a column each:
 `told` is teacher forcing: each step is told the truth of the steps before, and the
 likeliest is taken. `alone` is a sample from the same latent vector, each step hearing
 what was said before. KL is the divergence of the posterior from the prior.
+
+GrooVAE's models at what they are for, beside the drummers and beside players without a
+network:
+
+    music_vae_evaluate --task=humanize --run_dir=run \\
+        --examples_path=validation.tfrecord --training_path=train.tfrecord \\
+        --output_json=humanize.json
 """
 
 from __future__ import annotations
@@ -18,6 +25,7 @@ import sys
 
 from absl import logging
 
+from music_vae_tf.commands import evaluation_tasks
 from music_vae_tf.commands.command import LARGEST_SEED, Command, UserError
 from music_vae_tf.commands.drums_flag import with_drums
 from music_vae_tf.commands.progress import progress
@@ -25,6 +33,7 @@ from music_vae_tf.commands.trained import (
     add_model_flags,
     config_and_checkpoint,
     config_of_run,
+    restored,
 )
 from music_vae_tf.quiet import import_tensorflow
 
@@ -45,6 +54,7 @@ command.integer(
     at_least=0,
     at_most=LARGEST_SEED,
 )
+evaluation_tasks.add_task_flags(command)
 
 
 def main(flags):
@@ -52,6 +62,12 @@ def main(flags):
 
     if not flags.temperature > 0:
         raise UserError(f"--temperature={flags.temperature}: expected a number above 0")
+    if flags.task:
+        is_named = flags.run_dir or flags.checkpoint_file
+        models = _models if is_named else evaluation_tasks.models_without_weights
+        evaluation_tasks.evaluate(flags, models(flags))
+        return
+    evaluation_tasks.refuse_task_flags(flags)
     models = _models(flags)
     source = Source.of_files(os.path.expanduser(flags.examples_path))
     import_tensorflow()
@@ -85,7 +101,7 @@ def _figures(flags, source, config, path) -> dict:
     from music_vae_tf.data import pipeline
 
     converter = build.converter(config)
-    model, step = _restored(config, converter, path)
+    model, step = restored(config, converter, path)
     with progress(None, "Reading", unit="NoteSequences") as bar:
         sequences = bar.over(source.read())
         store, report = pipeline.extract_examples(sequences, converter)
@@ -107,20 +123,6 @@ def _figures(flags, source, config, path) -> dict:
         # Where the step is unknown, the beta that it was on its way to.
         **totals.figures(float(objective.beta(step if step >= 0 else float("inf")))),
     }
-
-
-def _restored(config, converter, path):
-    """A model with the weights of a checkpoint, and the step they are of; -1 where its
-    name does not tell."""
-    from music_vae_tf import build, checkpoint
-
-    if converter.token_vocabulary is not None:
-        checkpoint.check_vocabulary(path, converter.token_vocabulary)
-    model = build.blank_model(config, converter)
-    found = checkpoint.find(path)
-    checkpoint.restore(model.named_variables, found)
-    logging.info("Evaluating %s", found)
-    return model, checkpoint.step_of(found)
 
 
 def _results(flags, model, converter, batches, objective):

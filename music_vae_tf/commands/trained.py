@@ -90,3 +90,17 @@ def _same_config(trained, asked, directory):
             "run_dir of the other training"
         )
     return trained
+
+
+def restored(config, converter, path):
+    """A model with the weights of a checkpoint, and the step they are of; -1 where its
+    name does not tell."""
+    from music_vae_tf import build, checkpoint
+
+    if converter.token_vocabulary is not None:
+        checkpoint.check_vocabulary(path, converter.token_vocabulary)
+    model = build.blank_model(config, converter)
+    found = checkpoint.find(path)
+    checkpoint.restore(model.named_variables, found)
+    logging.info("Evaluating %s", found)
+    return model, checkpoint.step_of(found)

@@ -158,10 +158,14 @@ class LstmDecoder(Composed, Decoder):
         first=None,
         end_token=None,
         grammar: Grammar | None = None,
+        forced=None,
     ) -> Samples:
         """z [B, Z], length a scalar, controls [T, D_c] shared by the batch or None.
 
         grammar: of one-hot rows; nothing is said that it forbids.
+        forced: [B, T, D], T at least the length: what is not NaN replaces what was
+        sampled, before the next step reads it. So the hits of a groove are held while
+        its velocities and offsets are predicted. (Magenta has nothing of the kind.)
 
         Stops when the controls run out, and when every sequence has said its end token.
         Those that said it earlier go on, as in Magenta; `lengths` tells where they end.
@@ -186,6 +190,8 @@ class LstmDecoder(Composed, Decoder):
                 allowed = grammar.allowed(places, length - t)
                 parameters = tf.where(allowed, parameters, parameters.dtype.min)
             row = self.output_.sample(parameters, temperature, noise.fold(t))
+            if forced is not None:
+                row = tf.where(tf.math.is_nan(forced[:, t]), row, forced[:, t])
             if grammar is not None:
                 places = grammar.after(places, row)
             lengths += tf.cast(running, tf.int32)

@@ -293,10 +293,39 @@ class GrooveConverter(Converter):
         if self._is_binned:
             velocities = _to_bins(velocities, 0.0, 1.0, self.num_velocity_bins)
             offsets = _to_bins(offsets, -1.0, 1.0, self.num_offset_bins)
+        return self._arranged(Groove(hits, velocities, offsets))
+
+    def _arranged(self, features: Groove) -> np.ndarray:
+        """What `_features` makes of rows, as rows."""
         if self.split_instruments:  # [steps, drums, 1 + V + O]
-            rows = np.concatenate([hits, velocities, offsets], axis=-1)
+            rows = np.concatenate(features, axis=-1)
             return rows.reshape(-1, rows.shape[-1])
-        return np.hstack([f.reshape(len(f), -1) for f in (hits, velocities, offsets)])
+        return np.hstack([feature.reshape(len(feature), -1) for feature in features])
+
+    def held_rows(self, played: Groove, is_free: Groove) -> np.ndarray:
+        """Dense rows `[T, D_out]` of a groove for a decoder to hold: NaN is free.
+
+        is_free: for each cell `[steps, drums]`, whether its hit, its velocity, its
+        offset are left to the decoder.
+        """
+        widths = (1, self._velocity_columns, self._offset_columns)
+        free = [
+            np.repeat(np.asarray(cells, bool)[:, :, None], width, axis=-1)
+            for cells, width in zip(is_free, widths)
+        ]
+        return np.where(self._arranged(Groove(*free)), np.nan, self._rows(played))
+
+    def groove_of(self, rows: np.ndarray) -> Groove:
+        """Dense rows `[T, D_out]` as a groove with the velocities and offsets that
+        `to_sequence` writes, and 0 where nothing is hit."""
+        features = self._features(np.asarray(rows, np.float64))
+        groove = Groove(*np.zeros([3, *features.hits.shape[:2]]))
+        cells = np.nonzero(features.hits[:, :, 0] > 0.5)
+        groove.hits[cells] = 1
+        velocities = self._midi_velocities(features.velocities[cells])
+        groove.velocities[cells] = velocities / MAX_VELOCITY
+        groove.offsets[cells] = 2 * self._early_steps(features.offsets[cells])
+        return groove
 
     def _features(self, rows: np.ndarray) -> Groove:
         """Dense rows `[T, D_out]` -> hits, velocities and offsets `[steps, drums, 1]`,

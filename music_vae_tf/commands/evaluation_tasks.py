@@ -1,0 +1,263 @@
+"""`music_vae_evaluate --task=...`: models and baselines beside the drummers."""
+
+from __future__ import annotations
+
+import json
+import os
+
+from absl import logging
+
+from music_vae_tf.commands.command import Command, UserError, writable_directory
+from music_vae_tf.commands.progress import progress
+
+TASK_NAMES = ("humanize", "tap2drum", "infill", "reconstruct")
+NEEDS_TASK = (
+    "training_path",
+    "decoding",
+    "neighbours",
+    "two_sample_test",
+    "output_json",
+)
+UNMAPPED = "notes of unmapped drum pitch "
+
+
+def add_task_flags(command: Command) -> None:
+    """The flags of a task, and those that make sense with one alone."""
+    command.enum(
+        "task",
+        None,
+        TASK_NAMES,
+        "Measure a task on two-bar windows, the drummers' own playing as the truth: "
+        "humanize (velocities and timing for given hits), tap2drum, infill, or "
+        "reconstruct.",
+    )
+    command.string(
+        "training_path",
+        None,
+        "With --task: TFRecord file of the training split, for baselines without a "
+        "network: quantised, mean, a draw from histograms, nearest neighbours.",
+    )
+    command.enum(
+        "decoding",
+        "both",
+        ["mode", "sample", "both"],
+        "With --task: the mean of the latent vector and the more probable hits, or "
+        "draws of both, or a column for each.",
+    )
+    command.integer(
+        "neighbours", 10, "With --task: of the nearest-neighbour baseline.", at_least=1
+    )
+    command.boolean(
+        "two_sample_test",
+        True,
+        "With --task: learn to tell each player from the drummers (needs "
+        "scikit-learn).",
+    )
+    command.string(
+        "output_json",
+        None,
+        "With --task: write all figures to this file too, those of each drum included.",
+    )
+
+
+def refuse_task_flags(flags) -> None:
+    """Sees that without a task no flag of tasks is given."""
+    for name in NEEDS_TASK:
+        if flags[name].present:
+            raise UserError(
+                f"--{name} is for tasks: give --task={'|'.join(TASK_NAMES)} as well"
+            )
+
+
+def evaluate(flags, models) -> None:
+    """Prints the table of a task, and writes its rows as JSON.
+
+    models: `{head of a column: (config, checkpoint)}`; a checkpoint of None is no
+    model, and its config says how the windows are read.
+    """
+    from music_vae_tf.analysis import groove_report, two_sample
+
+    if flags.two_sample_test:
+        two_sample.require_library()
+    if flags.output_json:
+        writable_directory("output_json", os.path.dirname(flags.output_json) or ".")
+    first, _ = next(iter(models.values()))
+    converters = {
+        name: _converter(flags, config) for name, (config, _) in models.items()
+    }
+    players, examples = _players(flags, models, converters)
+    converter = next(iter(converters.values()))
+    if flags.training_path:
+        players |= _baselines(flags, converter, examples.windows)
+
+    from music_vae_tf.generation.groove_tasks import drum_names
+
+    names = drum_names(converter)
+    rows = groove_report.rows(
+        flags.task,
+        examples.windows,
+        players,
+        names,
+        seed=flags.seed,
+        with_two_sample_tests=flags.two_sample_test,
+    )
+    with progress(None, "Measuring", unit="figures") as bar:
+        rows = list(bar.over(rows))
+    print("\n".join(_head(flags, first, examples)))
+    print("\n".join(groove_report.table(rows)))
+    if flags.output_json:
+        _write_json(flags.output_json, rows)
+
+
+def models_without_weights(flags) -> dict:
+    """The config whose windows baselines alone are measured on."""
+    from music_vae_tf import config as configs
+
+    if not (flags.config and flags.training_path):
+        raise UserError(
+            "give --run_dir or --checkpoint_file; or, to measure baselines alone, "
+            "--config and --training_path"
+        )
+    config = configs.load(flags.config, "music_vae")
+    return {config.name: (config, None)}
+
+
+def _converter(flags, config):
+    from music_vae_tf import build
+    from music_vae_tf.generation.groove_tasks import check_task
+
+    converter = build.converter(config)
+    check_task(flags.task, converter, config.name, lambda: _fitting(flags.task))
+    return converter
+
+
+def _fitting(task):
+    """Names of the configs that a task fits."""
+    from music_vae_tf import build
+    from music_vae_tf import config as configs
+    from music_vae_tf.generation.groove_tasks import task_of
+
+    loaded = (configs.load(name) for name in configs.names("music_vae"))
+    return [
+        config.name
+        for config in loaded
+        if config.converter.kind == "groove"
+        and task_of(build.converter(config)) == task
+    ]
+
+
+def _players(flags, models, converters):
+    """What each model makes of the windows, by the heads of columns; and the examples,
+    which have to be the same for all."""
+    from music_vae_tf.commands.quiet import import_tensorflow
+
+    import_tensorflow()
+    players, examples = {}, None
+    sequences = _sequences(flags.examples_path)
+    for name, (config, checkpoint) in models.items():
+        own = _examples(flags, converters[name], sequences)
+        if examples is None:
+            examples = own
+            _say_what_is_left_out(examples)
+        elif not _same_windows(examples.windows, own.windows):
+            raise UserError(
+                f"{name} reads other windows or drum classes than the models before "
+                "it: evaluate it by itself"
+            )
+        if checkpoint is not None:
+            players |= _played(flags, name, config, converters[name], checkpoint, own)
+    return players, examples
+
+
+def _sequences(path):
+    from music_vae_tf.data.source import Source
+
+    source = Source.of_files(os.path.expanduser(path))
+    with progress(None, "Reading", unit="NoteSequences") as bar:
+        return list(bar.over(source.read()))
+
+
+def _examples(flags, converter, sequences):
+    from music_vae_tf.generation.groove_tasks import task_examples
+
+    return task_examples(flags.task, converter, sequences)
+
+
+def _say_what_is_left_out(examples):
+    lacking = {
+        reason.removeprefix(UNMAPPED): count
+        for reason, count in examples.left_out.items()
+        if reason.startswith(UNMAPPED)
+    }
+    if lacking:
+        logging.warning(
+            "%d notes are of drums that the config has no class for, and not measured: "
+            "MIDI pitches %s",
+            sum(lacking.values()),
+            ", ".join(f"{pitch} ({count})" for pitch, count in lacking.items()),
+        )
+    for reason, count in examples.left_out.most_common():
+        if not reason.startswith(UNMAPPED):
+            logging.info("left out: %d x %s", count, reason)
+
+
+def _same_windows(one, other):
+    import numpy as np
+
+    arrays = [(*w.drummers, w.heard, w.performances, w.asked) for w in (one, other)]
+    return all(
+        np.shape(x) == np.shape(y) and np.array_equal(x, y) for x, y in zip(*arrays)
+    )
+
+
+def _played(flags, name, config, converter, checkpoint, examples):
+    from music_vae_tf.commands.trained import restored
+    from music_vae_tf.generation.groove_tasks import play
+
+    model, step = restored(config, converter, checkpoint)
+    logging.info("%s: step %s", name, "unknown" if step < 0 else f"{step:,}")
+    decodings = ("mode", "sample") if flags.decoding == "both" else (flags.decoding,)
+    return {
+        f"{name}, {decoding}": play(
+            model,
+            converter,
+            examples,
+            is_sample=decoding == "sample",
+            temperature=flags.temperature,
+            seed=flags.seed,
+            batch_size=flags.batch_size,
+        )
+        for decoding in decodings
+    }
+
+
+def _baselines(flags, converter, windows):
+    from music_vae_tf.analysis.groove_baselines import baselines
+    from music_vae_tf.analysis.groove_windows import TASKS
+
+    training = _examples(flags, converter, _sequences(flags.training_path)).windows
+    holds_hits = TASKS[flags.task].holds_hits
+    return baselines(training, windows, holds_hits, flags.seed, flags.neighbours)
+
+
+def _head(flags, config, examples):
+    from music_vae_tf.analysis.bootstrap import LEVEL, RESAMPLES
+    from music_vae_tf.analysis.groove_windows import TASKS
+
+    windows = examples.windows
+    yield f"{flags.task}: {TASKS[flags.task].description}."
+    yield (
+        f"{len(windows.qpm):,} windows of two bars, {windows.num_performances:,} "
+        f"performances, as {config.name} reads them; in brackets {LEVEL:.0%} intervals "
+        f"of {RESAMPLES:,} bootstrap resamples of performances."
+    )
+    yield ""
+
+
+def _write_json(path, rows):
+    from music_vae_tf.data.whole_file import whole_file
+
+    text = json.dumps([row.as_json() for row in rows], indent=1)
+    with whole_file(os.path.expanduser(path)) as file:
+        file.write(f"{text}\n".encode())
+    logging.info("Wrote %d rows: %s", len(rows), path)
