@@ -78,7 +78,7 @@ def test_a_file_that_gives_nothing_is_refused_with_its_reason(
 def test_a_file_that_cannot_be_parsed_is_refused_with_its_reason(tmp_path):
     (tmp_path / "bad.mid").write_bytes(b"MThd and no more")
     facts = prepare_file(str(tmp_path), str(tmp_path / "out"), "bad.mid")
-    assert facts.refused == "cut off: the file ends inside a track"
+    assert facts.refused == "no track in it"
 
 
 def test_a_file_whose_metre_changes_is_used_and_remarked(prepare, tmp_path):
