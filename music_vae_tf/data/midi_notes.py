@@ -27,7 +27,8 @@ DEFAULT_QPM = 120.0
 
 class Music(NamedTuple):
     """The NoteSequence of a file, and whether this way of reading it is certain to have
-    kept its notes: none was dropped, and none overlapped another of its pitch."""
+    kept its notes: none was dropped, and but for drums, whose ends mean little, none
+    overlapped another of its pitch."""
 
     sequence: NoteSequence
     has_all_notes: bool
@@ -182,7 +183,7 @@ def _release(sounding, key, tick, doubtful):
     """Start and velocity of the notes that end; they sound no longer."""
     notes = sounding.pop(key, ())
     ended = [(start, velocity) for on, start, velocity in notes if on != tick]
-    if len(notes) != len(ended) or len(ended) > 1:
+    if notes and (not ended or len(ended) > 1 and key[0] != DRUM_CHANNEL):
         doubtful.append(key)
     if 0 < len(ended) < len(notes):
         sounding[key] = [note for note in notes if note[0] == tick]

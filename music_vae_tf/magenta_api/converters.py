@@ -43,6 +43,7 @@ class BaseNoteSequenceConverter:
     row_dtype = np.bool_  # of the arrays in `to_tensors`
     no_end_token = None  # what `end_token` is where there is none
     draws_in_all_modes = False
+    magentas_drums: str | None = None  # which notes are drums, where the music is drums
 
     def __init__(self, *arguments, **options):
         options.update(zip(self.arguments.split(), arguments))
@@ -53,9 +54,10 @@ class BaseNoteSequenceConverter:
     @property
     def converter(self) -> base.Converter:
         """The house's converter as it is now."""
-        converter = dataclasses.replace(
-            self._converter, max_tensors_per_notesequence=self._max_tensors_per_input
-        )
+        changes = {"max_tensors_per_notesequence": self._max_tensors_per_input}
+        if self.magentas_drums and self._converter.drums == drum_parts.AUTO:
+            changes["drums"] = self.magentas_drums
+        converter = dataclasses.replace(self._converter, **changes)
         return converter.for_inference() if self.is_inferring else converter
 
     @property
@@ -170,9 +172,7 @@ class DrumsConverter(BaseNoteSequenceConverter):
         " quarters_per_bar pad_to_total_time roll_input roll_output"
         " max_tensors_per_notesequence presplit_on_time_changes"
     )
-
-    def __init__(self, *arguments, **options):
-        super().__init__(*arguments, **options, drums=drum_parts.CHANNEL_10)
+    magentas_drums = drum_parts.CHANNEL_10
 
 
 class TrioConverter(BaseNoteSequenceConverter):
@@ -203,12 +203,11 @@ class GrooveConverter(BaseNoteSequenceConverter):
     input_dtype = output_dtype = np.float32
     row_dtype = np.float64
     no_end_token = False  # as the trio's
+    magentas_drums = drum_parts.ALL
     draws_in_all_modes = True  # which notes the encoder misses
 
     def __init__(self, *arguments, **options):
-        super().__init__(
-            *arguments, **options, double_precision=True, drums=drum_parts.ALL
-        )
+        super().__init__(*arguments, **options, double_precision=True)
 
     @property
     def pitch_classes(self):
