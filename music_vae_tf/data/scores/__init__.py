@@ -23,8 +23,8 @@ They serve as references instead: notes and onsets were compared with music21's,
 ABC with abc2midi's as well.
 """
 
-# from music_vae_tf.data.scores.abc import Tune, read_abc
+from music_vae_tf.data.scores.abc import Tune, read_abc
 from music_vae_tf.data.scores.musicxml import read_musicxml
 from music_vae_tf.data.scores.score import UnreadableScore
 
-__all__ = ["UnreadableScore", "read_musicxml"]
+__all__ = ["Tune", "UnreadableScore", "read_abc", "read_musicxml"]

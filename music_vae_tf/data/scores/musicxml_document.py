@@ -40,7 +40,7 @@ def musicxml_tree(data: bytes) -> ElementTree.Element:
         return _partwise(root)
     if root.tag != "score-partwise":
         raise UnreadableScore(
-            f"not MusicXML: an XML file of <{root.tag[:40]}>, where <score-partwise> or "
+            f"not MusicXML: an XML file of <{root.tag[:40]}>; <score-partwise> or "
             "<score-timewise> is expected"
         )
     return root
@@ -121,8 +121,8 @@ def _encoding(data):
 
 def _refuse_entity(name, *_):
     raise UnreadableScore(
-        f"refused: it declares the entity {name[:40]!r}; scores need none, and entities "
-        "can fill the memory"
+        f"refused: it declares the entity {name[:40]!r}; scores need none, and "
+        "entities can fill the memory"
     )
 
 

@@ -130,21 +130,34 @@ class _Sound:
 
 def _sounding(part: Part, line: Timeline) -> list[_Sound]:
     """The notes of a part as played: ties joined, grace notes before their beats."""
-    sounds, graces, open_ties = [], [], {}
+    sounds, graces, open_ties = [], [], defaultdict(list)
     for start, index in zip(line.starts, line.order):
         for note in sorted(part.bars[index].notes, key=lambda note: note.onset):
             onset = start + note.onset
             if note.grace:
                 graces.append((onset, note))
                 continue
-            sound = open_ties.pop(note.pitch, None) if note.continues else None
-            if sound is None or sound.end != onset:
+            sound = _tied_to(note, onset, open_ties)
+            if sound is None:
                 sound = _Sound(onset, onset, note)
                 sounds.append(sound)
             sound.end = onset + note.duration
             if note.tie:
-                open_ties[note.pitch] = sound
+                open_ties[note.pitch].append(sound)
     return sounds + _place_graces(graces, sounds)
+
+
+def _tied_to(note, onset, open_ties):
+    """The sound that a note goes on with; of several, that of the same voice."""
+    if not note.continues or note.pitch not in open_ties:
+        return None
+    found = [sound for sound in open_ties.pop(note.pitch) if sound.end >= onset]
+    found.sort(key=lambda sound: (sound.end != onset, sound.note.voice != note.voice))
+    if not found or found[0].end != onset:
+        open_ties[note.pitch] += found
+        return None
+    open_ties[note.pitch] += found[1:]
+    return found[0]
 
 
 def _place_graces(graces, sounds):
