@@ -23,6 +23,7 @@ from music_vae_tf.data.scores.score import (
     Metre,
     Note,
     Pitch,
+    Tied,
     UnreadableScore,
     checked_pitch,
 )
@@ -249,6 +250,6 @@ def _lay_out(layer, voice, bar):
                     )
                 )
         for pitch, tie in zip(event.pitches, event.ties):
-            note = Note(onset, event.duration, pitch, event.velocity, voice, tie, True)
-            bar.notes.append(note)
+            note = Note(onset, event.duration, pitch, event.velocity, voice, tie)
+            bar.notes.append(note._replace(continues=Tied.BY_NEIGHBOUR))
         onset += event.duration

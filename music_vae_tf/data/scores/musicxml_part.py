@@ -18,6 +18,7 @@ from music_vae_tf.data.scores.score import (
     Key,
     Metre,
     Note,
+    Tied,
     UnreadableScore,
     checked_pitch,
 )
@@ -126,7 +127,7 @@ class PartReader:
             velocity or 0,  # until `finish`
             int(voice) if voice.isdigit() and len(voice) < 9 else 1,
             tie,
-            continues,
+            Tied.BY_SIGN if continues else Tied.NOT,
             grace,
         )
         if staff != "1":

@@ -14,6 +14,7 @@ from music_vae_tf.data.scores.score import (
     Marks,
     Part,
     Score,
+    Tied,
     UnreadableScore,
 )
 from music_vae_tf.data.scores.timeline import Timeline, timeline
@@ -21,6 +22,7 @@ from music_vae_tf.data.scores.timeline import Timeline, timeline
 TICKS_PER_QUARTER = 220  # as note_seq gives its scores
 GRACE = Fraction(1, 8)  # quarters: a 32nd each, before the beat
 SHORTEST = Fraction(1, 64)
+LONGEST_GAP = 4  # quarters between tied notes
 
 
 def to_note_sequence(score: Score, encoding: str, repeats: bool = True):
@@ -148,12 +150,17 @@ def _sounding(part: Part, line: Timeline) -> list[_Sound]:
 
 
 def _tied_to(note, onset, open_ties):
-    """The sound that a note goes on with; of several, that of the same voice."""
+    """The sound that a note goes on with, the nearest of the same voice if there are
+    several.
+
+    Ties of arpeggios leave a gap: the note sounds on until its other half.
+    """
     if not note.continues or note.pitch not in open_ties:
         return None
-    found = [sound for sound in open_ties.pop(note.pitch) if sound.end >= onset]
-    found.sort(key=lambda sound: (sound.end != onset, sound.note.voice != note.voice))
-    if not found or found[0].end != onset:
+    gap = LONGEST_GAP if note.continues == Tied.BY_SIGN else 0
+    found = [s for s in open_ties.pop(note.pitch) if s.end >= onset - LONGEST_GAP]
+    found.sort(key=lambda s: (abs(onset - s.end), s.note.voice != note.voice))
+    if not found or not 0 <= onset - found[0].end <= gap:
         open_ties[note.pitch] += found
         return None
     open_ties[note.pitch] += found[1:]
@@ -181,8 +188,18 @@ def _place_graces(graces, sounds):
             sound.end = max(sound.start + shortest, first)
         for note in notes:
             start = first + (number - note.grace) * each
-            placed.append(_Sound(start, start + each, note))
+            own = _tied_from(note, starting[beat, voice])
+            if own is not None:
+                own.start = min(own.start, start)
+            else:
+                placed.append(_Sound(start, start + each, note))
     return placed
+
+
+def _tied_from(grace, sounds):
+    """The sound that a tied grace note goes on in."""
+    same = [sound for sound in sounds if sound.note.pitch == grace.pitch]
+    return same[0] if grace.tie and same else None
 
 
 def _make_room_after(number, sounds):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import Enum
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -74,6 +75,17 @@ class Pitch(NamedTuple):
     program: int = 0  # General MIDI
 
 
+class Tied(Enum):
+    """Whether a note continues an earlier one that is tied."""
+
+    NOT = 0
+    BY_NEIGHBOUR = 1  # if that ends where it begins, as in ABC
+    BY_SIGN = 2  # it has a tie of its own, as in MusicXML
+
+    def __bool__(self):
+        return self is not Tied.NOT
+
+
 class Note(NamedTuple):
     """A written note. A chord is several."""
 
@@ -83,7 +95,7 @@ class Note(NamedTuple):
     velocity: int = DEFAULT_VELOCITY
     voice: int = 1
     tie: bool = False  # it goes on in a later note
-    continues: bool = False  # it may go on from an earlier note
+    continues: Tied = Tied.NOT  # it goes on from an earlier note
     grace: int = 0  # for a grace note: its distance to the beat, 1 is the last before
 
 
