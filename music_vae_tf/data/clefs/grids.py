@@ -53,7 +53,8 @@ def _halves(first, second, cost):
     return Grid(tuple(sorted(lower | upper)), cost)
 
 
-# Of 246,000 quarters with notes in music21's corpus, 99.6 % lie on the first four rows.
+# The costs are a ranking, chosen by hand: the finer and the rarer a grid, the more the
+# notes have to gain by it.
 PLAIN = (
     _even(1, 0.0),
     _even(2, 0.0),

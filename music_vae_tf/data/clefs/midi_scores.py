@@ -14,6 +14,7 @@ from music_vae_tf.data import midi_events
 from music_vae_tf.data.clefs import TICKS_PER_QUARTER, NotUsable
 from music_vae_tf.data.clefs.quantizing import Note, Quantized, quantize
 
+DRUM_CHANNEL = 9  # drums are no part of a piano, and their timing is another's
 SHORTEST = 0.25  # quarter notes: what a note of no length lasts
 
 
@@ -34,7 +35,11 @@ def score_of(data: bytes):
     from music21 import midi
 
     music = read_notes(data)
-    quantized = quantize(music.parts, [start for start, _, _ in music.metres])
+    quantized = quantize(
+        music.parts,
+        [start for start, _, _ in music.metres],
+        timed=[channel != DRUM_CHANNEL for channel in music.channels],
+    )
     if quantized.timing.is_free:
         raise NotUsable(
             "played without its beats: notes are off every grid by "

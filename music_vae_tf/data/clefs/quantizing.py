@@ -42,16 +42,22 @@ class Quantized(NamedTuple):
     deviation: float  # quarter notes: standard deviation from the plain grids
 
 
-def quantize(parts: list[list[Note]], origins: list[float]) -> Quantized:
+def quantize(
+    parts: list[list[Note]], origins: list[float], timed: list[bool] | None = None
+) -> Quantized:
     """The notes of all parts on their grids.
 
     Args:
+        timed: which parts the timing is measured of; all of them if None.
         parts: notes in quarter notes since the beginning.
         origins: where metres begin, in quarter notes, ascending; beats count from there.
     """
-    timing = timing_of([note.start for part in parts for note in part])
+    chosen = [True] * len(parts) if timed is None else timed
+    timing = timing_of(
+        [note.start for part, its in zip(parts, chosen) if its for note in part]
+    )
     late = [[_earlier(note, timing.latency) for note in part] for part in parts]
-    deviation = _deviation(late, origins)
+    deviation = DEVIATIONS[0] if timing.is_exact else _deviation(late, origins)
     return Quantized(
         [_quantized_part(part, origins, deviation) for part in late], timing, deviation
     )
