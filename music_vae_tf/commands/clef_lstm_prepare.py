@@ -45,6 +45,13 @@ command.string(
     "By default a tenth, chosen by a checksum of the names.",
 )
 command.string("validation_files", "", "The same for validation.")
+command.enum(
+    "quantization",
+    "fine",
+    ("fine", "original"),
+    "Of MIDI: fine as its music, down to a 24th of a quarter, and performances that keep "
+    "to no beat are refused; or to sixteenths and triplets of eighths, as the original.",
+)
 command.integer(
     "num_workers",
     None,
@@ -63,7 +70,10 @@ def main(flags):
     require_libraries()
     output_dir = writable_directory("output_dir", flags.output_dir)
     root, names = _files(flags)
-    usable = _prepare(root, names, output_dir, flags.num_workers or usable_cores())
+    work = functools.partial(
+        _prepare_one, str(root), str(output_dir), flags.quantization
+    )
+    usable = _prepare(work, names, output_dir, flags.num_workers or usable_cores())
     _split(flags, output_dir, usable)
 
 
@@ -79,12 +89,16 @@ def _files(flags):
     return root, files.sample_files(names, flags.num_files, flags.seed)
 
 
-def _prepare(root, names, output_dir, num_workers) -> list[str]:
-    """Makes the data frames of all files; the names of those that gave some."""
+def _prepare_one(root, output_dir, quantization, name):
     from music_vae_tf.data.clefs.prepared import prepare_file
+
+    return prepare_file(root, output_dir, name, quantization)
+
+
+def _prepare(work, names, output_dir, num_workers) -> list[str]:
+    """Makes the data frames of all files; the names of those that gave some."""
     from music_vae_tf.data.workers import map_in_processes
 
-    work = functools.partial(prepare_file, str(root), str(output_dir))
     preload = ["music21", "music_vae_tf.data.clefs.prepared"]
     tally = _Tally()
     with (
@@ -131,10 +145,15 @@ class _Tally:
     def lines(self, output_dir):
         keys = ", ".join(f"{n} {mode}" for mode, n in self._keys.most_common())
         yield f"Prepared {len(self.usable)} pieces ({keys or 'none'}): {output_dir}"
-        for what, counter in (("Skipped", self._refused), ("Remarks", self._remarks)):
-            if counter:
-                reasons = ", ".join(f"{n} {why}" for why, n in counter.most_common())
-                yield f"{what}: {reasons}"
+        if self._refused:
+            # Files: each has one reason. Remarks are of the prepared, and may be several.
+            yield f"Skipped {self._refused.total()}: {_counts(self._refused)}"
+        if self._remarks:
+            yield f"Remarks: {_counts(self._remarks)}"
+
+
+def _counts(counter):
+    return ", ".join(f"{n} {why}" for why, n in counter.most_common())
 
 
 def _split(flags, output_dir, names):

@@ -118,3 +118,23 @@ def test_without_music21_the_line_that_installs_it_is_told(
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     assert prepare(f"--input_dir={folder}") == 1
     assert "pip install 'music_vae_tf[score]'" in capsys.readouterr().err
+
+
+def test_each_file_is_counted_once(folder, prepare, capsys):
+    assert prepare(f"--input_dir={folder}", "--num_workers=1") == 0
+    said = capsys.readouterr().out
+    assert "Prepared 5 pieces" in said
+    reasons = said.partition("Skipped 3: ")[2].splitlines()[0].split(", ")
+    assert sum(int(reason.split()[0]) for reason in reasons if reason[0].isdigit()) == 3
+
+
+def test_the_originals_grid_is_an_option(prepare, tmp_path):
+    run = [(i / 8, 1 / 8, [72 + i % 5]) for i in range(32)]
+    write_piano(tmp_path / "in" / "a.mid", run, two_hands(1)[1])
+    frame = tmp_path / "out" / "pieces" / "a.mid" / "treble.csv"
+    rows = {}
+    for quantization in ("fine", "original"):
+        flags = (f"--input_dir={tmp_path / 'in'}", "--num_workers=1")
+        assert prepare(*flags, f"--quantization={quantization}") == 0
+        rows[quantization] = len(frame.read_text().splitlines()) - 1
+    assert rows == {"fine": 32, "original": 16}

@@ -6,7 +6,7 @@ import random
 import warnings
 from pathlib import Path
 
-from music_vae_tf.data.clefs import NotUsable
+from music_vae_tf.data.clefs import NotUsable, midi_scores
 from music_vae_tf.data.folder import kind_of
 from music_vae_tf.data.midi import UnreadableMusic, read_midi
 
@@ -49,26 +49,29 @@ def _corpus_root(path: Path) -> Path:
     return next(parent for parent in path.parents if parent.name == "corpus")
 
 
-def parse(path):
+def parse(path, quantization: str = "fine"):
     """The music21 score of a file.
 
-    MIDI goes through the house's own reader first, which knows broken and absurd files
-    in words, and in no time.
+    MIDI goes through our own reader first, which explains broken and absurd files.
+
+    Args:
+        quantization: of MIDI. 'fine' as `midi_scores` has it; 'original' to sixteenths
+            and triplets of eighths, as music21 and so the original system have it.
 
     Raises:
-        NotUsable: it cannot be parsed, or holds several scores.
+        NotUsable: it cannot be parsed, holds several scores, or was played freely.
     """
-    from music21 import converter, stream
+    from music21 import stream
 
     path = Path(path)
     if not path.is_file():
         raise NotUsable("no ordinary file")
     try:
-        if kind_of(path.name) == "midi":
-            read_midi(path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # music21's remarks on track names
-            score = converter.parse(path, forceSource=True, storePickle=False)
+            score = _parse(path, quantization)
+    except NotUsable:
+        raise
     except UnreadableMusic as error:
         raise NotUsable(str(error).removeprefix(f"{path}: ")) from error
     except OSError as error:
@@ -78,3 +81,14 @@ def parse(path):
     if isinstance(score, stream.Opus):
         raise NotUsable("several scores in one file")
     return score
+
+
+def _parse(path, quantization):
+    from music21 import converter
+
+    is_midi = kind_of(path.name) == "midi"
+    if is_midi:
+        read_midi(path)
+    if is_midi and quantization == "fine":
+        return midi_scores.score_of(path.read_bytes())
+    return converter.parse(path, forceSource=True, storePickle=False)

@@ -28,7 +28,7 @@ from music_vae_tf.data.clefs import (
 from music_vae_tf.data.clefs.windows import Piece
 from music_vae_tf.data.whole_file import whole_file
 
-FORMAT = 1  # of piece.json and the frames; others are made anew
+FORMAT = 2  # of piece.json and the frames; others are made anew
 SPLITS = ("train", "validation", "test")
 
 
@@ -51,6 +51,7 @@ class Facts:
     bars: tuple[int, ...] = ()  # ticks
     end: int = 0  # ticks
     clefs: tuple[str, ...] = ()  # of its parts
+    quantization: str = "fine"  # of MIDI, see `files.parse`
     format: int = FORMAT
 
     @property
@@ -62,26 +63,34 @@ class Facts:
 # Making one.
 
 
-def prepare_file(root: str, output_dir: str, name: str) -> Facts:
+def prepare_file(
+    root: str, output_dir: str, name: str, quantization: str = "fine"
+) -> Facts:
     """Makes the data frames of the file `name` below `root`, unless they are there.
 
-    Its piece.json is written last: where that is, all is.
+    `quantization` is that of MIDI, 'fine' or 'original', see `files.parse`. The
+    file's piece.json is written last: where that is, all is.
     """
     folder, source = piece_folder(output_dir, name), _digest(Path(root, name))
     facts = _read_facts(folder)
-    if facts is not None and (facts.source, facts.format) == (source, FORMAT):
+    if facts is not None and _made_of(facts) == (source, FORMAT, quantization):
         return facts
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        facts, tables = _stages(Path(root, name), source)
+        facts, tables = _stages(Path(root, name), source, quantization)
     except NotUsable as refusal:
-        facts, tables = Facts(source, refused=refusal.reason), {}
+        facts = Facts(source, refused=refusal.reason, quantization=quantization)
+        tables = {}
     for staff, table in tables.items():
         with whole_file(folder / f"{staff}.csv") as file:
             file.write(frames.to_csv(table))
     with whole_file(folder / "piece.json") as file:
         file.write(json.dumps(vars(facts)).encode())
     return facts
+
+
+def _made_of(facts):
+    return facts.source, facts.format, facts.quantization
 
 
 def piece_folder(output_dir, name: str) -> Path:
@@ -96,9 +105,9 @@ def _digest(path):
         return ""
 
 
-def _stages(path, source):
+def _stages(path, source, quantization):
     """Stages 2 to 5: a file -> its facts, and a data frame for each staff."""
-    score = files.parse(path)
+    score = files.parse(path, quantization)
     if extraction.is_percussion(score):
         raise NotUsable("drums only")
     parts = list(score.parts) or [score]
@@ -122,6 +131,7 @@ def _stages(path, source):
         tuple(extraction.bar_starts(parts[0])),
         max(ends),
         tuple(staff or "none" for staff in staves),
+        quantization,
     )
     return facts, {staff: frames.to_frame(its) for staff, its in split.items()}
 

@@ -155,7 +155,7 @@ ALL = "MUSIC_VAE_TF_ALL_OF_CHOPIN"
 def counts_and_labels(path):
     """Clefs of a file's parts; for the parts of either clef the elements, and the
     pitches of each duration type; and the chords as they are."""
-    score = files.parse(path)
+    score = files.parse(path, "original")  # the counts are of the original's reading
     clefs = [splitting.staff_of(part) for part in score.parts]
     parts = [extraction.elements(part, 0) for part in score.parts]
     split = splitting.split([splitting.Part(*both) for both in zip(parts, clefs)])
