@@ -6,6 +6,10 @@ A `kind` of a config is read into a blueprint, a dataclass of its arguments, who
 
 from __future__ import annotations
 
+import music_vae_tf.models  # noqa: F401  first: TensorFlow starts quietly there
+
+# isort: split
+
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass

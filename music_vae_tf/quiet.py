@@ -178,31 +178,37 @@ def _held_back():
     sys.stderr.flush()
     stderr = os.dup(2)
     descriptor, path = tempfile.mkstemp(prefix="music_vae_tf_stderr_")
-    with _watched(path):
-        os.dup2(descriptor, 2)
-        try:
-            yield lambda: _text_of(path)
-        except Exception:
-            os.write(stderr, _text_of(path).encode())
-            raise
-        finally:
-            os.dup2(stderr, 2)
-            os.close(stderr)
-            os.close(descriptor)
-    with contextlib.suppress(FileNotFoundError):
-        os.remove(path)
+    try:
+        with _watched(path):
+            os.dup2(descriptor, 2)
+            try:
+                yield lambda: _text_of(path)
+            except Exception:
+                os.write(stderr, _text_of(path).encode())
+                raise
+            finally:
+                os.dup2(stderr, 2)
+                os.close(stderr)
+                os.close(descriptor)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(path)
 
 
 @contextlib.contextmanager
 def _watched(path):
     """While it lasts, a shell waits for the end of this process, to show the file."""
     ours, its = socket.socketpair()  # not inherited by other children
-    watcher = subprocess.Popen(["/bin/sh", "-c", WATCHER, "sh", path], stdin=its)
+    # A session of its own: Ctrl-C goes to this process alone.
+    watcher = subprocess.Popen(
+        ["/bin/sh", "-c", WATCHER, "sh", path], stdin=its, start_new_session=True
+    )
     its.close()
     try:
         yield
     finally:
-        ours.send(b"\n")
+        with contextlib.suppress(BrokenPipeError):  # somebody ended the watcher
+            ours.send(b"\n")
         ours.close()
         watcher.wait()
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import music_vae_tf.models  # noqa: F401  first: TensorFlow starts quietly there
+
+# isort: split
+
 import itertools
 import json
 import logging

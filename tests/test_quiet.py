@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 PROGRAM = """
 import gc, sys
 from music_vae_tf import quiet
@@ -110,5 +112,54 @@ def test_a_library_import_is_quiet_and_hides_nothing():
     )
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+HELD_BACK = """
+import os, signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from music_vae_tf import quiet
+with quiet._held_back():
+    os.write(2, b"words of a library\\n")
+    {action}
+"""
+
+
+def held_back(action, folder):
+    """Runs a process, in a group of its own, that does something while quiet."""
+    return subprocess.run(
+        [sys.executable, "-c", HELD_BACK.format(action=action)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "TMPDIR": str(folder)},
+        start_new_session=True,
+    )
+
+
+def test_an_interruption_of_the_whole_group_stays_an_interruption(tmp_path):
+    """As Ctrl-C sends it, to this process and to its children."""
+    done = held_back("os.killpg(0, signal.SIGINT); time.sleep(5)", tmp_path)
+    assert done.stderr.splitlines()[-1] == "KeyboardInterrupt"
+    assert "BrokenPipeError" not in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_start_that_fails_shows_why_and_leaves_no_file(tmp_path):
+    done = held_back("raise ValueError('broken')", tmp_path)
+    assert "words of a library" in done.stderr
+    assert done.stderr.splitlines()[-1] == "ValueError: broken"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("module", ["build", "magenta_api"])
+def test_modules_that_need_tensorflow_are_imported_quietly(module):
+    environment = {**os.environ}
+    environment.pop("TF_CPP_MIN_LOG_LEVEL", None)
+    done = subprocess.run(
+        [sys.executable, "-c", f"import music_vae_tf.{module}"],
+        capture_output=True,
+        text=True,
+        env=environment,
     )
     assert (done.returncode, done.stderr) == (0, "")

@@ -19,6 +19,10 @@ from music_vae_tf import quiet
 
 quiet.import_quietly()
 
+import music_vae_tf.data  # noqa: E402, F401  before any of note_seq, which warns
+
+# isort: split
+
 from music_vae_tf.magenta_api import (  # noqa: E402
     configs,
     data,
