@@ -1,4 +1,4 @@
-"""The classifier two-sample test: can anybody tell the player from the drummers?
+"""The classifier two-sample test: a model beside the drummers it learned from.
 
 A classifier learns to, from the windows of one half of the performances, and is tried
 on those of the other half (Lopez-Paz and Oquab 2017, "Revisiting Classifier Two-Sample

@@ -149,7 +149,7 @@ def _fitting(task):
 def _players(flags, models, converters):
     """What each model makes of the windows, by the heads of columns; and the examples,
     which have to be the same for all."""
-    from music_vae_tf.commands.quiet import import_tensorflow
+    from music_vae_tf.quiet import import_tensorflow
 
     import_tensorflow()
     players, examples = {}, None
