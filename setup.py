@@ -35,12 +35,8 @@ COMMANDS = [
 ]
 # --tfds_name: MIDI data sets of TensorFlow Datasets. Older ones look for each set in a
 # bucket that is gone, and wait for it.
-TFDS = [
-    "tensorflow-datasets>=4.9.10",
-    # Of tensorflow-datasets. On Python 3.10 pip would try all of its old versions.
-    "tensorflow-metadata>=1.17",
-    "protobuf<6.33; python_version < '3.11'",
-]
+# On Python 3.10 pip finds no versions of what it needs that go together.
+TFDS = ["tensorflow-datasets>=4.9.10; python_version >= '3.11'"]
 # music_vae_preprocess_tfrecord, on one machine or many.
 BEAM = ["apache-beam>=2.70"]
 # Scores: read, and those that music21 brings; written, kept as tables, engraved, as

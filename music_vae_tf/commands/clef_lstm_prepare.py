@@ -49,8 +49,9 @@ command.enum(
     "quantization",
     "fine",
     ("fine", "original"),
-    "Of MIDI: fine as its music, down to a 24th of a quarter, and performances that keep "
-    "to no beat are refused; or to sixteenths and triplets of eighths, as the original.",
+    "Of MIDI: fine as its music, down to a 24th of a quarter, and performances that "
+    "keep to no beat are refused; or to sixteenths and triplets of eighths, as the "
+    "original.",
 )
 command.integer(
     "num_workers",
@@ -146,7 +147,7 @@ class _Tally:
         keys = ", ".join(f"{n} {mode}" for mode, n in self._keys.most_common())
         yield f"Prepared {len(self.usable)} pieces ({keys or 'none'}): {output_dir}"
         if self._refused:
-            # Files: each has one reason. Remarks are of the prepared, and may be several.
+            # Files: each has one reason. Remarks may be several for one piece.
             yield f"Skipped {self._refused.total()}: {_counts(self._refused)}"
         if self._remarks:
             yield f"Remarks: {_counts(self._remarks)}"

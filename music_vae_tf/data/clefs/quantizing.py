@@ -50,7 +50,7 @@ def quantize(
     Args:
         timed: which parts the timing is measured of; all of them if None.
         parts: notes in quarter notes since the beginning.
-        origins: where metres begin, in quarter notes, ascending; beats count from there.
+        origins: where metres begin, in quarter notes, ascending; beats count from it.
     """
     chosen = [True] * len(parts) if timed is None else timed
     timing = timing_of(
@@ -164,7 +164,7 @@ def _end_tick(end, origins):
 
 
 def _one_at_a_time(notes):
-    """The notes without what a key cannot do: begin twice, or begin while it is down."""
+    """The notes without what a key cannot do: begin twice, or while it is down."""
     kept = {}
     for note in sorted(notes, key=lambda note: (note.start, -note.end)):
         kept.setdefault((note.pitch, note.start), note)

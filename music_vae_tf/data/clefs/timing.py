@@ -23,7 +23,7 @@ MIN_ONSETS = 16  # with fewer, chance alone may be on a grid, or off it
 # A latency, by which all notes are late, halves the distance at least when it is taken
 # away; where a score is concerned, nothing does.
 LATENCY_GAIN = 0.5
-# Most notes of a score are on fractions of a quarter, but for the rounding of its ticks;
+# Most notes of a score are on fractions of a quarter, but for rounding to its ticks;
 # by chance 14 % are.
 EXACT_PARTS = (5, 7, 12, 16)
 EXACT, EXACT_SHARE = 0.002, 0.8
