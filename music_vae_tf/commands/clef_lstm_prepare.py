@@ -49,9 +49,8 @@ command.enum(
     "quantization",
     "fine",
     ("fine", "original"),
-    "Of MIDI: fine as its music, down to a 24th of a quarter, and performances that "
-    "keep to no beat are refused; or to sixteenths and triplets of eighths, as the "
-    "original.",
+    "Of MIDI: fine as its music, down to a 24th of a quarter, where performances that "
+    "keep to no beat are refused; or to sixteenths and triplets, as the original.",
 )
 command.integer(
     "num_workers",
@@ -147,7 +146,7 @@ class _Tally:
         keys = ", ".join(f"{n} {mode}" for mode, n in self._keys.most_common())
         yield f"Prepared {len(self.usable)} pieces ({keys or 'none'}): {output_dir}"
         if self._refused:
-            # Files: each has one reason. Remarks may be several for one piece.
+            # Each of these files has one reason; a prepared one may have remarks.
             yield f"Skipped {self._refused.total()}: {_counts(self._refused)}"
         if self._remarks:
             yield f"Remarks: {_counts(self._remarks)}"

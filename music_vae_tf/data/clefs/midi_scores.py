@@ -1,8 +1,9 @@
 """A MIDI file as a music21 score, whose notes lie on grids as fine as the music.
 
 music21 itself has sixteenths and triplets of eighths, as the original system: faster
-notes become chords of neighbours. So notes are put on their ticks here (`quantizing`)
-and given to music21 in a file of 24 ticks a quarter, with a track for each channel.
+notes become chords of neighbours. So the notes are put on their ticks here
+(`quantizing`), and music21 reads a file of 24 ticks a quarter with a track for each
+channel.
 """
 
 from __future__ import annotations

@@ -50,7 +50,7 @@ def quantize(
     Args:
         timed: which parts the timing is measured of; all of them if None.
         parts: notes in quarter notes since the beginning.
-        origins: where metres begin, in quarter notes, ascending; beats count from it.
+        origins: where metres, and their beats, begin: quarter notes, ascending.
     """
     chosen = [True] * len(parts) if timed is None else timed
     timing = timing_of(

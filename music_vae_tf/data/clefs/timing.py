@@ -23,9 +23,10 @@ MIN_ONSETS = 16  # with fewer, chance alone may be on a grid, or off it
 # A latency, by which all notes are late, halves the distance at least when it is taken
 # away; where a score is concerned, nothing does.
 LATENCY_GAIN = 0.5
-# Most notes of a score are on fractions of a quarter, but for rounding to its ticks;
-# by chance 14 % are.
-EXACT_PARTS = (5, 7, 12, 16)
+AS_NEAR = 0.02  # of what chance gives
+# Most notes of a score are on fractions of a quarter, but for the rounding of its
+# ticks; by chance 17 % are.
+EXACT_PARTS = (5, 7, 16, 24)
 EXACT, EXACT_SHARE = 0.002, 0.8
 
 
@@ -52,11 +53,7 @@ def timing_of(onsets) -> Timing:
     if len(onsets) < MIN_ONSETS:
         return Timing(0.0, 0.0, _is_exact(onsets))
     strict = min(_off(onsets, parts) for parts in PARTS)
-    late, latency = min(
-        (_off(onsets - lag, parts), lag)
-        for parts in PARTS
-        for lag in [_latency(onsets, parts)]
-    )
+    late, latency = _best_latency(onsets)
     if late < LATENCY_GAIN * strict:
         return Timing(late, latency, _is_exact(onsets - latency))
     return Timing(strict, 0.0, _is_exact(onsets))
@@ -72,6 +69,15 @@ def _off(onsets, parts):
     """1 for notes at random: their mean distance is a quarter of the grid's step."""
     scaled = onsets * parts
     return float(4 * np.abs(scaled - np.round(scaled)).mean())
+
+
+def _best_latency(onsets):
+    """The least distance after a latency is taken away, and that latency: of grids that
+    are as near, the coarsest one's, as any latency is small beside a fine grid."""
+    lags = [_latency(onsets, parts) for parts in PARTS]
+    offs = [_off(onsets - lag, parts) for lag, parts in zip(lags, PARTS)]
+    best = min(offs)
+    return next((off, lag) for off, lag in zip(offs, lags) if off <= best + AS_NEAR)
 
 
 def _latency(onsets, parts):

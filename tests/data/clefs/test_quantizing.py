@@ -89,7 +89,7 @@ def test_timing_tells_written_played_and_free_notes_apart():
     assert timing_of(random.uniform(0, 60, 200)).is_free
 
 
-def test_free_playing_is_refused_with_the_figure_and_read_as_the_original_does(
+def test_free_playing_is_refused_with_the_figure_but_not_by_the_original(
     tmp_path,
 ):
     random = np.random.default_rng(0)
