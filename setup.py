@@ -54,7 +54,7 @@ TOKENS = ["miditok>=3.1", "symusic>=0.5"]
 # A latent space in two dimensions: music_vae_explore.
 UMAP = ["umap-learn>=0.5.9"]
 # Classifiers of the two-sample test: music_vae_evaluate --task.
-EVALUATE = ["scikit-learn>=1.4"]
+EVALUATE = ["scikit-learn>=1.4", "threadpoolctl>=3.1"]
 
 setup(
     name="music_vae_tf",

@@ -23,6 +23,7 @@ COMMANDS = ast.literal_eval(re.search(r"COMMANDS = (\[.*?\])", SETUP, re.S)[1])
 # Where the name of an import is not that of the package.
 PACKAGES = {
     "resvg_py": "resvg-py",
+    "sklearn": "scikit-learn",
     "absl": "absl-py",
     "apache_beam": "apache-beam",
     "google": "protobuf",

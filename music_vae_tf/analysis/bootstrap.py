@@ -31,12 +31,15 @@ def resampled_counts(num_performances: int, seed: int) -> np.ndarray:
     return rng.multinomial(num_performances, even, size=RESAMPLES)
 
 
-def estimates(sums: np.ndarray, figures: Callable, seed: int) -> list[Estimate]:
+def estimates(
+    sums: np.ndarray, figures: Callable, seed: int, bounds=(0.0, np.inf)
+) -> list[Estimate]:
     """Figures that are functions of sums over performances.
 
     Args:
         sums: `[P, ...]`, what each performance adds.
         figures: sums `[R, ...]` -> F figures of each, `[R, F]`.
+        bounds: the least and the largest that a figure can be.
     """
     counts = resampled_counts(len(sums), seed)
     of_resamples = [
@@ -45,20 +48,23 @@ def estimates(sums: np.ndarray, figures: Callable, seed: int) -> list[Estimate]:
     ]
     values = figures(sums.sum(axis=0, keepdims=True))[0]
     return [
-        with_interval(*column) for column in zip(values, np.concatenate(of_resamples).T)
+        with_interval(*column, bounds)
+        for column in zip(values, np.concatenate(of_resamples).T)
     ]
 
 
-def with_interval(value: float, of_resamples: np.ndarray) -> Estimate:
+def with_interval(value: float, of_resamples: np.ndarray, bounds) -> Estimate:
     """A figure between the 2.5th and 97.5th percentile of those of its resamples.
 
     These are moved by as much as the median of the resamples is off the figure, because
-    divergences of resamples, in which performances come twice, are larger throughout.
-    Resamples without a figure, NaN, are left out.
+    divergences of resamples, in which performances come twice, are larger throughout;
+    and they are kept within what the figure can be. Resamples that give NaN are left
+    out.
     """
     of_resamples = of_resamples[~np.isnan(of_resamples)]
     if not of_resamples.size or np.isnan(value):
         return Estimate(float(value), float("nan"), float("nan"))
     tail = 100 * (1 - LEVEL) / 2
     low, middle, high = np.percentile(of_resamples, [tail, 50, 100 - tail])
-    return Estimate(*(float(value + edge - middle) for edge in (middle, low, high)))
+    low, high = np.clip([value + low - middle, value + high - middle], *bounds)
+    return Estimate(float(value), float(low), float(high))

@@ -25,6 +25,7 @@ class Metric(abc.ABC):
 
     name: ClassVar[str]
     unit: ClassVar[str]
+    bounds: ClassVar[tuple[float, float]] = (0.0, np.inf)
     of_classes: ClassVar[bool] = True  # has a figure for each drum class too
     # How "all" drum classes make one figure: their hits together, or the mean of the
     # figures of the classes that have one.
@@ -112,7 +113,7 @@ class HitsF1(Metric):
     Unit: none, 0 to 1. Higher is better; 1 means the same hits.
     """
 
-    name, unit = "hits_f1", "0 to 1"
+    name, unit, bounds = "hits_f1", "0 to 1", (0.0, 1.0)
 
     def sums(self, windows, played):
         hits = windows.drummers.hits, played.hits
@@ -281,7 +282,7 @@ class OffsetAutocorrelation(Metric):
     where no offset differs, as when all is on the grid.
     """
 
-    name, unit = "offset_autocorrelation", "-1 to 1"
+    name, unit, bounds = "offset_autocorrelation", "-1 to 1", (-1.0, 1.0)
     of_classes = False
 
     def sums(self, windows, played):

@@ -91,7 +91,7 @@ def _figures(metric, windows, played, drum_names, seed):
     asked = np.flatnonzero(windows.asked)
     sums = sums if metric in OF_KITS else sums[:, asked]
     names = [ALL, *(drum_names[drum] for drum in asked)]
-    return zip(names, estimates(sums, metric.figures, seed))
+    return zip(names, estimates(sums, metric.figures, seed, metric.bounds))
 
 
 def table(rows: Sequence[Row]) -> Iterator[str]:

@@ -107,7 +107,7 @@ def areas(
         scores, labels = _scores(kind.classifier(seed), *of_halves)
         once = np.ones([1, len(scores)])
         (whole,) = roc_auc(scores, labels, once)
-        yield name, with_interval(whole, roc_auc(scores, labels, counts))
+        yield name, with_interval(whole, roc_auc(scores, labels, counts), (0, 1))
 
 
 def _scores(classifier, learned_from, others):

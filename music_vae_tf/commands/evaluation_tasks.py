@@ -75,38 +75,48 @@ def evaluate(flags, models) -> None:
     models: `{head of a column: (config, checkpoint)}`; a checkpoint of None is no
     model, and its config says how the windows are read.
     """
-    from music_vae_tf.analysis import groove_report, two_sample
+    from music_vae_tf.analysis import groove_report
+
+    _check(flags)
+    converters = {
+        name: _converter(flags, config) for name, (config, _) in models.items()
+    }
+    converter = next(iter(converters.values()))
+    players, examples = _players(flags, models, converters)
+    if flags.training_path:
+        players |= _baselines(flags, converter, examples.windows)
+    rows = _rows(flags, converter, examples.windows, players)
+    config, _ = next(iter(models.values()))
+    print("\n".join(_head(flags, config, examples)))
+    print("\n".join(groove_report.table(rows)))
+    if flags.output_json:
+        _write_json(flags.output_json, rows)
+
+
+def _check(flags):
+    """What would otherwise fail after all the work."""
+    from music_vae_tf.analysis import two_sample
 
     if flags.two_sample_test:
         two_sample.require_library()
     if flags.output_json:
         writable_directory("output_json", os.path.dirname(flags.output_json) or ".")
-    first, _ = next(iter(models.values()))
-    converters = {
-        name: _converter(flags, config) for name, (config, _) in models.items()
-    }
-    players, examples = _players(flags, models, converters)
-    converter = next(iter(converters.values()))
-    if flags.training_path:
-        players |= _baselines(flags, converter, examples.windows)
 
+
+def _rows(flags, converter, windows, players):
+    from music_vae_tf.analysis import groove_report
     from music_vae_tf.generation.groove_tasks import drum_names
 
-    names = drum_names(converter)
     rows = groove_report.rows(
         flags.task,
-        examples.windows,
+        windows,
         players,
-        names,
+        drum_names(converter),
         seed=flags.seed,
         with_two_sample_tests=flags.two_sample_test,
     )
     with progress(None, "Measuring", unit="figures") as bar:
-        rows = list(bar.over(rows))
-    print("\n".join(_head(flags, first, examples)))
-    print("\n".join(groove_report.table(rows)))
-    if flags.output_json:
-        _write_json(flags.output_json, rows)
+        return list(bar.over(rows))
 
 
 def models_without_weights(flags) -> dict:

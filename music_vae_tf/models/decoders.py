@@ -191,7 +191,7 @@ class LstmDecoder(Composed, Decoder):
                 parameters = tf.where(allowed, parameters, parameters.dtype.min)
             row = self.output_.sample(parameters, temperature, noise.fold(t))
             if forced is not None:
-                row = tf.where(tf.math.is_nan(forced[:, t]), row, forced[:, t])
+                row = self.output_.hold(row, parameters, forced[:, t])
             if grammar is not None:
                 places = grammar.after(places, row)
             lengths += tf.cast(running, tf.int32)

@@ -17,6 +17,7 @@ from music_vae_tf.models.noise import Noise
 from music_vae_tf.models.tally import Tally
 
 NEARLY_ZERO = 1e-6  # a temperature
+SMALLEST_PROBABILITY = 1e-6  # that is divided by
 
 
 class Output(keras.Layer, abc.ABC):
@@ -43,6 +44,11 @@ class Output(keras.Layer, abc.ABC):
         A lower temperature makes likely rows likelier. None is how scheduled sampling
         draws while training.
         """
+
+    def hold(self, rows, parameters, held):
+        """Rows [B, D] that were sampled, with what is held in its place: [B, D], NaN is
+        free."""
+        return tf.where(tf.math.is_nan(held), rows, held)
 
     def likeliest(self, parameters):
         """What is drawn as the temperature goes to 0: [..., P] -> [..., D]."""
@@ -143,6 +149,26 @@ class GrooveColumns(Output):
 
     def loss(self, parameters, targets):
         return tf.add_n(self._terms(parameters, targets))
+
+    def hold(self, rows, parameters, held):
+        """Where a hit is held, its free velocity and offset are those given the hit.
+
+        Targets are 0 where a drum rests, and the losses count these cells too, so what
+        is emitted is the mean over both cases, E[v] = p(hit) E[v | hit]: soft, and
+        near the grid, where the hit came as a surprise. Divided by p(hit), it is
+        E[v | hit]. Magenta has nothing of the kind.
+        """
+        hits, velocities, offsets = tf.split(rows, 3, axis=-1)
+        logits, *_ = tf.split(parameters, 3, axis=-1)
+        held_hits, *_ = tf.split(held, 3, axis=-1)
+        probabilities = tf.maximum(tf.sigmoid(logits), SMALLEST_PROBABILITY)
+        share = tf.where(held_hits > 0.5, probabilities, 1.0)
+        given_hits = [
+            hits,
+            tf.minimum(velocities / share, 1.0),
+            tf.clip_by_value(offsets / share, -1.0, 1.0),
+        ]
+        return super().hold(tf.concat(given_hits, axis=-1), parameters, held)
 
     def tallies(self, parameters, targets, weights):
         names = ("hits_loss", "velocities_loss", "offsets_loss")

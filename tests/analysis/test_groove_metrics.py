@@ -163,6 +163,17 @@ def test_intervals_are_over_performances():
     assert second == (0, 0, 0)
 
 
+def test_intervals_hold_the_figure_and_nothing_that_it_cannot_be():
+    rng = np.random.default_rng(0)
+    notes = [(w, t, 0, rng.integers(40, 90), 0) for w in range(40) for t in range(4)]
+    windows = windows_of(playing(40, *notes), range(40), [120] * 40)
+    like = playing(40, *((*n[:3], rng.integers(40, 90), 0) for n in notes))
+    metric = metrics.VelocityDivergence()
+    sums = metric.sums(windows, like)
+    figure, *_ = estimates(sums, metric.figures, 0, metric.bounds)
+    assert 0 <= figure.low < figure.value < figure.high
+
+
 def test_the_same_seed_gives_the_same_interval():
     rng = np.random.default_rng(0)
     sums = np.stack([rng.random([30, 1]), np.ones([30, 1])], axis=-1)

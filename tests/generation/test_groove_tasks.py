@@ -13,6 +13,7 @@ from music_vae_tf.data.converters.drum_classes import CLOSED_HIHAT
 from music_vae_tf.data.converters.groove import GrooveConverter
 from music_vae_tf.data.converters.groove_edits import Groove
 from music_vae_tf.generation import groove_tasks
+from music_vae_tf.models import outputs
 from music_vae_tf.models.noise import Noise
 
 HUMANIZE, INFILL, TAPS = (
@@ -135,6 +136,32 @@ def test_a_decoder_reads_what_is_held_in_place_of_what_it_sampled():
     )
     expected = model.decoder.output_.sample(taught.parameters[:, -1], 1e-6, Noise(0))
     np.testing.assert_allclose(samples.rows[:, -1], expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", [outputs.Groove, outputs.GrooveAsChances])
+def test_velocities_and_offsets_of_a_held_hit_are_those_given_the_hit(kind):
+    """Two drums, each with p(hit) 0.25; the first one's hit is held."""
+    output = kind(6)
+    parameters = tf.constant([[np.log(1 / 3)] * 2 + [0.0] * 4], tf.float32)
+    rows = tf.constant([[0.0, 0.0, 0.2, 0.2, -0.1, -0.1]])
+    free = np.nan
+    held = tf.constant([[1.0, free, free, free, free, free]])
+    expected = [[1.0, 0.0, 0.8, 0.2, -0.4, -0.1]]
+    np.testing.assert_allclose(output.hold(rows, parameters, held), expected, rtol=1e-6)
+
+
+def test_no_velocity_or_offset_of_a_held_hit_is_beyond_its_range():
+    parameters = tf.constant([[-100.0, 0.0, 0.0]])
+    rows = tf.constant([[0.0, 0.9, -0.9]])
+    held = tf.constant([[1.0, np.nan, np.nan]])
+    row = outputs.Groove(3).hold(rows, parameters, held)
+    np.testing.assert_allclose(row, [[1.0, 1.0, -1.0]])
+
+
+def test_other_outputs_hold_what_they_are_given_and_nothing_else():
+    rows, held = tf.constant([[0.0, 1.0]]), tf.constant([[np.nan, 0.0]])
+    row = outputs.Bernoulli(2).hold(rows, tf.zeros([1, 2]), held)
+    np.testing.assert_array_equal(row, [[0.0, 0.0]])
 
 
 @pytest.mark.parametrize(
