@@ -9,8 +9,8 @@ import os
 import sys
 import warnings
 
-warnings.filterwarnings("ignore")
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+warnings.filterwarnings('ignore')
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
 import make_converters  # noqa: E402
 import make_inputs  # noqa: E402
@@ -25,11 +25,11 @@ def stored_pool():
     """{name: serialized NoteSequence}: the conversions, and those derived from them."""
     pool = {}
     for collection in make_inputs.MUSIC:
-        path = os.path.join(FOLDER, "conversion", collection + ".tfrecord")
+        path = os.path.join(FOLDER, 'conversion', collection + '.tfrecord')
         for record in make_inputs.records(path):
             name = make_inputs.note_seq.NoteSequence.FromString(record).filename
-            pool["%s/%s" % (collection, name)] = record
-    with np.load(os.path.join(FOLDER, "derived.npz")) as arrays:
+            pool['%s/%s' % (collection, name)] = record
+    with np.load(os.path.join(FOLDER, 'derived.npz')) as arrays:
         pool.update({name: arrays[name].tobytes() for name in arrays.files})
     return pool
 
@@ -37,24 +37,24 @@ def stored_pool():
 def make_pool():
     derived = make_inputs.derive(make_inputs.convert(FOLDER))
     arrays = {
-        "derived/" + name: np.frombuffer(sequence.SerializeToString(), np.uint8)
+        'derived/' + name: np.frombuffer(sequence.SerializeToString(), np.uint8)
         for name, sequence in derived.items()
     }
-    np.savez_compressed(os.path.join(FOLDER, "derived.npz"), **arrays)
+    np.savez_compressed(os.path.join(FOLDER, 'derived.npz'), **arrays)
 
 
 def main(parts):
-    everything = ["inputs", "converters"] + sorted(configs.CONFIG_MAP)
+    everything = ['inputs', 'converters'] + sorted(configs.CONFIG_MAP)
     parts = parts or everything
     unknown = set(parts) - set(everything)
     if unknown:
-        sys.exit("unknown: %s; expected of %s" % (sorted(unknown), everything))
-    if "inputs" in parts:
+        sys.exit('unknown: %s; expected of %s' % (sorted(unknown), everything))
+    if 'inputs' in parts:
         make_pool()
     pool = stored_pool()
     groups = make_inputs.groups(pool)
-    if "converters" in parts:
-        os.makedirs(os.path.join(FOLDER, "converters"), exist_ok=True)
+    if 'converters' in parts:
+        os.makedirs(os.path.join(FOLDER, 'converters'), exist_ok=True)
         make_converters.write(FOLDER, pool, groups)
         make_inputs.write_augmented(FOLDER, pool)
     for name in parts:
@@ -62,5 +62,5 @@ def main(parts):
             make_models.write(FOLDER, name, pool, groups)
 
 
-if __name__ == "__main__":
+if __name__ == '__main__':
     main(sys.argv[1:])

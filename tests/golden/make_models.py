@@ -19,10 +19,10 @@ from make_converters import CONFIGS
 from note_seq.protobuf import music_pb2
 
 TRAINED = (
-    "cat-mel_2bar_small",
-    "groovae_4bar",
-    "hierdec-trio_16bar",
-    "nade-drums_2bar_reduced",
+    'cat-mel_2bar_small',
+    'groovae_4bar',
+    'hierdec-trio_16bar',
+    'nade-drums_2bar_reduced',
 )
 BATCH_SIZE = 4
 # Rows of a kernel are as many as the depth: wide inputs get narrow layers.
@@ -39,15 +39,15 @@ SCHEDULE_STEPS = [0, 1, 10, 1000, 10000, 100000]
 def group_of(name):
     """The group of NoteSequences that a config's converter reads."""
     for start, group in (
-        ("hier-multiperf", "multi"),
-        ("groovae", "groove"),
-        ("cat-mel_2bar_med_chords", "chords"),
+        ('hier-multiperf', 'multi'),
+        ('groovae', 'groove'),
+        ('cat-mel_2bar_med_chords', 'chords'),
     ):
         if name.startswith(start):
             return group
-    if "trio" in name:
-        return "trio"
-    return "melody" if "mel" in name else "drums"
+    if 'trio' in name:
+        return 'trio'
+    return 'melody' if 'mel' in name else 'drums'
 
 
 def narrow(name):
@@ -60,18 +60,18 @@ def narrow(name):
     old, depth = config.hparams, config.data_converter.output_depth
     widths = WIDTHS_OF_WIDE if depth > WIDE else WIDTHS
     changes = {
-        "batch_size": BATCH_SIZE,
-        "z_size": 8,
-        "enc_rnn_size": widths[-len(old.enc_rnn_size) :],
-        "dec_rnn_size": widths[-len(old.dec_rnn_size) :],
-        "dropout_keep_prob": 1.0,
-        "sampling_schedule": "constant",
-        "sampling_rate": 0.0,
+        'batch_size': BATCH_SIZE,
+        'z_size': 8,
+        'enc_rnn_size': widths[-len(old.enc_rnn_size) :],
+        'dec_rnn_size': widths[-len(old.dec_rnn_size) :],
+        'dropout_keep_prob': 1.0,
+        'sampling_schedule': 'constant',
+        'sampling_rate': 0.0,
     }
     if old.free_bits:
-        changes["free_bits"] = 2.0
-    if "nade_num_hidden" in old.values():
-        changes["nade_num_hidden"] = 8
+        changes['free_bits'] = 2.0
+    if 'nade_num_hidden' in old.values():
+        changes['nade_num_hidden'] = 8
     for key, value in changes.items():
         setattr(config.hparams, key, value)
     return config, changes
@@ -80,7 +80,7 @@ def narrow(name):
 def examples(config, names, pool):
     """Four examples of full length as arrays, from different music where possible."""
     converter, length = config.data_converter, config.hparams.max_seq_len
-    converter.set_mode("eval")
+    converter.set_mode('eval')
     per_source = []
     for name in names:
         np.random.seed(1)  # of note dropout
@@ -93,13 +93,13 @@ def examples(config, names, pool):
             continue
         per_source.append([e for e in found if len(e[1]) == length])
     queue = [e for column in zip_longest(per_source) for e in column]
-    assert len(queue) >= BATCH_SIZE, "too few examples of full length"
+    assert len(queue) >= BATCH_SIZE, 'too few examples of full length'
     inputs, outputs, controls, lengths = zip(*queue[:BATCH_SIZE])
     return {
-        "input_sequence": np.stack(inputs),
-        "output_sequence": np.stack(outputs),
-        "control_sequence": np.stack(controls),
-        "sequence_length": np.array(lengths, np.int32),
+        'input_sequence': np.stack(inputs),
+        'output_sequence': np.stack(outputs),
+        'control_sequence': np.stack(controls),
+        'sequence_length': np.array(lengths, np.int32),
     }
 
 
@@ -111,7 +111,7 @@ def zip_longest(lists):
 def shortened(batch, length, is_hierarchical):
     """The same batch with other lengths, one of them 0, and zeros behind them."""
     batch = dict(batch)
-    lengths = batch["sequence_length"]
+    lengths = batch['sequence_length']
     if lengths.ndim == 2:
         lengths = np.minimum(lengths, [[9], [64], [3], [17]])
         lengths[1, ::2] = 0
@@ -123,17 +123,17 @@ def shortened(batch, length, is_hierarchical):
         segment = length
     ends = lengths.reshape([BATCH_SIZE, -1, 1])
     mask = (np.arange(segment) < ends).reshape([BATCH_SIZE, length, 1])
-    for key in ("input_sequence", "output_sequence", "control_sequence"):
+    for key in ('input_sequence', 'output_sequence', 'control_sequence'):
         batch[key] = np.where(mask, batch[key], np.zeros_like(batch[key]))
-    batch["sequence_length"] = lengths.astype(np.int32)
+    batch['sequence_length'] = lengths.astype(np.int32)
     return batch
 
 
 def leaves(decoder):
     """The decoders that have an output of their own, in order."""
-    if hasattr(decoder, "_core_decoders"):
+    if hasattr(decoder, '_core_decoders'):
         return [leaf for core in decoder._core_decoders for leaf in leaves(core)]
-    if hasattr(decoder, "_core_decoder"):
+    if hasattr(decoder, '_core_decoder'):
         return leaves(decoder._core_decoder)
     return [decoder]
 
@@ -160,8 +160,8 @@ class Recorder(object):
 
     def __exit__(self, *_):
         for leaf in self._leaves:
-            leaf.__dict__.pop("_flat_reconstruction_loss")
-            leaf.__dict__.pop("_sample", None)
+            leaf.__dict__.pop('_flat_reconstruction_loss')
+            leaf.__dict__.pop('_sample', None)
 
     @staticmethod
     def _recorded(leaf, calls):
@@ -185,13 +185,13 @@ class Graph(object):
         with self.graph.as_default():
             rows = lambda depth: tf.placeholder(tf.float32, [BATCH_SIZE, None, depth])
             self.feeds = {
-                "input_sequence": rows(self.converter.input_depth),
-                "output_sequence": rows(self.converter.output_depth),
-                "sequence_length": tf.placeholder(tf.int32, length_shape),
-                "control_sequence": None,
+                'input_sequence': rows(self.converter.input_depth),
+                'output_sequence': rows(self.converter.output_depth),
+                'sequence_length': tf.placeholder(tf.int32, length_shape),
+                'control_sequence': None,
             }
             if self.converter.control_depth:
-                self.feeds["control_sequence"] = rows(self.converter.control_depth)
+                self.feeds['control_sequence'] = rows(self.converter.control_depth)
             self._build(hparams, sampling_rate > 0)
             self.session = tf.Session()
 
@@ -249,7 +249,7 @@ class Graph(object):
         os.makedirs(folder)
         with self.graph.as_default():
             saver = tf.train.Saver(save_relative_paths=True)
-        prefix = os.path.join(folder, "model.ckpt")
+        prefix = os.path.join(folder, 'model.ckpt')
         saver.save(self.session, prefix, step, write_meta_graph=False)
 
     def add_train_op(self):
@@ -258,7 +258,7 @@ class Graph(object):
         with self.graph.as_default():
             gradients, variables = zip(*self.optimizer.compute_gradients(self.loss))
             self.global_norm = tf.global_norm(gradients)
-            assert hparams.clip_mode == "global_norm"
+            assert hparams.clip_mode == 'global_norm'
             clipped = tf.cond(
                 self.global_norm < hparams.grad_norm_clip_to_zero,
                 lambda: tf.clip_by_global_norm(
@@ -275,9 +275,7 @@ class Graph(object):
 
         Losses are summed over leaves, outputs are concatenated.
         """
-        values = self.session.run(
-            [[c[part] for c in calls] for calls in self.calls], fed
-        )
+        values = self.session.run([[c[part] for c in calls] for calls in self.calls], fed)
         total = self.config.hparams.max_seq_len
         of_leaves = [placed(segments, lengths, total) for segments in values]
         if part == 0:
@@ -307,7 +305,7 @@ def weights_of(graph, name, attempt):
     """Random weights from the name of the config."""
     rng = np.random.RandomState(zlib.crc32(name.encode()) + attempt)
     return {
-        v.op.name: rng.normal(0, WEIGHT_DEVIATION, v.shape.as_list()).astype("f")
+        v.op.name: rng.normal(0, WEIGHT_DEVIATION, v.shape.as_list()).astype('f')
         for v in sorted(graph.variables, key=lambda v: v.op.name)
     }
 
@@ -316,13 +314,13 @@ def numbers_of_batch(graph, batch, z, stride):
     """{name: array} and {metric: value} of a batch, the decoder given `z`."""
     fed = graph.feed(batch, z)
     run = lambda tensor: graph.session.run(tensor, fed)
-    lengths = batch["sequence_length"]
-    arrays = {"mu": run(graph.mu), "sigma": run(graph.sigma)}
-    arrays["r_loss"] = run(graph.scalars["losses/r_loss"])
-    arrays["kl_div"] = run(graph.scalars["losses/kl_bits"] * np.float32(np.log(2)))
-    arrays["kl_cost"] = run(graph.scalars["losses/kl_loss"])
-    arrays["step_loss"] = graph.steps(fed, lengths, 0)
-    arrays["logits"] = graph.steps(fed, lengths, 1)[:, ::stride]
+    lengths = batch['sequence_length']
+    arrays = {'mu': run(graph.mu), 'sigma': run(graph.sigma)}
+    arrays['r_loss'] = run(graph.scalars['losses/r_loss'])
+    arrays['kl_div'] = run(graph.scalars['losses/kl_bits'] * np.float32(np.log(2)))
+    arrays['kl_cost'] = run(graph.scalars['losses/kl_loss'])
+    arrays['step_loss'] = graph.steps(fed, lengths, 0)
+    arrays['logits'] = graph.steps(fed, lengths, 1)[:, ::stride]
     with graph.graph.as_default():
         graph.session.run(tf.local_variables_initializer())
         names = sorted(graph.metrics)
@@ -336,7 +334,7 @@ def losses_at_steps(graph, batch, z, steps):
     found = []
     for step in steps:
         graph.step.load(step, graph.session)
-        tensors = [graph.loss, graph.scalars["losses/kl_beta"], graph.optimizer._lr]
+        tensors = [graph.loss, graph.scalars['losses/kl_beta'], graph.optimizer._lr]
         found.append(graph.session.run(tensors, graph.feed(batch, z)))
     return [np.array(column, np.float32) for column in zip(*found)]
 
@@ -362,25 +360,25 @@ def decodings(config, prefix, z, controls):
     )
     model = TrainedModel(own, BATCH_SIZE, prefix)
     arguments = (z, config.hparams.max_seq_len, NEARLY_ZERO, controls)
-    arrays = {"decode/samples": model.decode_to_tensors(*arguments)}
+    arrays = {'decode/samples': model.decode_to_tensors(*arguments)}
     for number, sequence in enumerate(model.decode(*arguments)):
         data = np.frombuffer(sequence.SerializeToString(), np.uint8)
-        arrays["decode/notesequence_%d" % number] = data
+        arrays['decode/notesequence_%d' % number] = data
     return arrays
 
 
 def smallest_margin(graph, samples, z, controls):
     """How near a decision of a decoding was to another one."""
-    batch = {"input_sequence": np.zeros([BATCH_SIZE, samples.shape[1], 1])}
+    batch = {'input_sequence': np.zeros([BATCH_SIZE, samples.shape[1], 1])}
     shape = list(samples.shape[:2]) + [graph.converter.input_depth]
-    batch["input_sequence"] = np.zeros(shape)
-    batch["output_sequence"] = samples
+    batch['input_sequence'] = np.zeros(shape)
+    batch['output_sequence'] = samples
     if controls is not None:
-        batch["control_sequence"] = np.tile(controls, [BATCH_SIZE, 1, 1])
+        batch['control_sequence'] = np.tile(controls, [BATCH_SIZE, 1, 1])
     shape = [BATCH_SIZE] + list(graph.converter.length_shape)
     segments = np.prod(graph.converter.length_shape, dtype=int)
     lengths = np.full(shape, samples.shape[1] // segments, np.int32)
-    batch["sequence_length"] = lengths
+    batch['sequence_length'] = lengths
     outputs = graph.steps(graph.feed(batch, z), lengths, 1)
     return margins(graph, outputs).min()
 
@@ -392,7 +390,7 @@ def margins(graph, outputs):
         return np.full(outputs.shape[:2], np.inf)
     if isinstance(decoder[0], lstm_models.GrooveLstmDecoder):
         return np.abs(outputs[..., : outputs.shape[-1] // 3]).min(axis=-1)
-    depths = getattr(decoder[0], "_output_depths", None)
+    depths = getattr(decoder[0], '_output_depths', None)
     depths = depths or [leaf._output_depth for leaf in decoder]
     gaps = []
     for part in np.split(outputs, np.cumsum(depths)[:-1], axis=-1):
@@ -404,7 +402,7 @@ def margins(graph, outputs):
 def trained(graph, batch, folder, rng):
     """{name: array} of three steps; writes the checkpoints before and after them."""
     graph.add_train_op()
-    eps = rng.normal(size=[3, BATCH_SIZE, graph.config.hparams.z_size]).astype("f")
+    eps = rng.normal(size=[3, BATCH_SIZE, graph.config.hparams.z_size]).astype('f')
     return eps
 
 
@@ -415,21 +413,18 @@ def train_three_steps(graph, batch, eps):
         rows.append(graph.session.run(tensors, graph.feed(batch, eps=noise))[:3])
     loss, norm, rate = (np.array(column, np.float32) for column in zip(*rows))
     return {
-        "train/eps": eps,
-        "train/loss": loss,
-        "train/global_norm": norm,
-        "train/learning_rate": rate,
+        'train/eps': eps,
+        'train/loss': loss,
+        'train/global_norm': norm,
+        'train/learning_rate': rate,
     }
 
 
 def listed(prefix):
     reader = tf.train.load_checkpoint(prefix)
-    shapes, types = (
-        reader.get_variable_to_shape_map(),
-        reader.get_variable_to_dtype_map(),
-    )
+    shapes, types = reader.get_variable_to_shape_map(), reader.get_variable_to_dtype_map()
     return [
-        {"name": name, "shape": list(shapes[name]), "dtype": types[name].name}
+        {'name': name, 'shape': list(shapes[name]), 'dtype': types[name].name}
         for name in sorted(shapes)
     ]
 
@@ -445,12 +440,12 @@ def attempt_at(number, folder, name, graph, arrays, step):
     """Draws weights, saves them, decodes; False where a decision was too close."""
     weights = weights_of(graph, name, number)
     graph.assign(weights, step)
-    graph.save(os.path.join(folder, "ckpt"), step)
-    prefix = os.path.join(folder, "ckpt", "model.ckpt-%d" % step)
-    controls = arrays.get("decode/c_input")
-    arrays.update(decodings(graph.config, prefix, arrays["decode/z"], controls))
+    graph.save(os.path.join(folder, 'ckpt'), step)
+    prefix = os.path.join(folder, 'ckpt', 'model.ckpt-%d' % step)
+    controls = arrays.get('decode/c_input')
+    arrays.update(decodings(graph.config, prefix, arrays['decode/z'], controls))
     margin = smallest_margin(
-        graph, arrays["decode/samples"], arrays["decode/z"], controls
+        graph, arrays['decode/samples'], arrays['decode/z'], controls
     )
     return margin > SMALLEST_MARGIN, weights
 
@@ -461,30 +456,30 @@ def scheduled(config, weights, batches, z):
     graph.assign(weights, 0)
     for name, batch in batches.items():
         fed = graph.feed(batch, z)
-        lengths = batch["sequence_length"]
-        arrays[name + "/sampled_step_loss"] = graph.steps(fed, lengths, 0)
-        arrays[name + "/sampled_r_loss"] = graph.session.run(
-            graph.scalars["losses/r_loss"], fed
+        lengths = batch['sequence_length']
+        arrays[name + '/sampled_step_loss'] = graph.steps(fed, lengths, 0)
+        arrays[name + '/sampled_r_loss'] = graph.session.run(
+            graph.scalars['losses/r_loss'], fed
         )
         close = margins(graph, graph.steps(fed, lengths, 1))
         inside = np.arange(close.shape[1]) < lengths[:, np.newaxis]
-        assert close[inside].min() > SMALLEST_MARGIN, "a decision was too close"
+        assert close[inside].min() > SMALLEST_MARGIN, 'a decision was too close'
     return arrays
 
 
 def write(root, name, pool, groups):
     """Writes `models/<name>/`."""
-    folder = os.path.join(root, "models", name)
+    folder = os.path.join(root, 'models', name)
     config, changes = narrow(name)
     rng = np.random.RandomState(zlib.crc32(name.encode()))
-    batches = {"full": examples(config, groups[group_of(name)], pool)}
+    batches = {'full': examples(config, groups[group_of(name)], pool)}
     length = config.hparams.max_seq_len
-    is_hierarchical = "Hierarchical" in type(config.model.decoder).__name__
-    batches["short"] = shortened(batches["full"], length, is_hierarchical)
-    z = rng.normal(size=[BATCH_SIZE, config.hparams.z_size]).astype("f")
-    arrays = {"z": z, "decode/z": rng.normal(size=z.shape).astype("f")}
+    is_hierarchical = 'Hierarchical' in type(config.model.decoder).__name__
+    batches['short'] = shortened(batches['full'], length, is_hierarchical)
+    z = rng.normal(size=[BATCH_SIZE, config.hparams.z_size]).astype('f')
+    arrays = {'z': z, 'decode/z': rng.normal(size=z.shape).astype('f')}
     if config.data_converter.control_depth:
-        arrays["decode/c_input"] = batches["full"]["control_sequence"][0].astype("f")
+        arrays['decode/c_input'] = batches['full']['control_sequence'][0].astype('f')
 
     graph = Graph(config)
     step = 0 if name in TRAINED else 1000
@@ -495,45 +490,45 @@ def write(root, name, pool, groups):
         if is_clear:
             break
     else:
-        raise RuntimeError("no weights with clear decisions")
+        raise RuntimeError('no weights with clear decisions')
 
     stride = max(1, length // 8)
     metrics = {}
     for batch_name, batch in batches.items():
         found, metrics[batch_name] = numbers_of_batch(graph, batch, z, stride)
-        arrays.update({"%s/%s" % (batch_name, k): v for k, v in batch.items()})
-        arrays.update({"%s/%s" % (batch_name, k): v for k, v in found.items()})
-    loss, beta, _ = losses_at_steps(graph, batches["full"], z, LOSS_STEPS)
-    arrays.update({"full/loss": loss, "full/kl_beta": beta})
-    arrays["loss_global_steps"] = np.array(LOSS_STEPS)
-    _, beta, rate = losses_at_steps(graph, batches["full"], z, SCHEDULE_STEPS)
-    arrays.update({"schedule/kl_beta": beta, "schedule/learning_rate": rate})
-    arrays["schedule/sampling_probability"] = sampling_probabilities(name)
-    arrays["schedule/global_steps"] = np.array(SCHEDULE_STEPS)
+        arrays.update({'%s/%s' % (batch_name, k): v for k, v in batch.items()})
+        arrays.update({'%s/%s' % (batch_name, k): v for k, v in found.items()})
+    loss, beta, _ = losses_at_steps(graph, batches['full'], z, LOSS_STEPS)
+    arrays.update({'full/loss': loss, 'full/kl_beta': beta})
+    arrays['loss_global_steps'] = np.array(LOSS_STEPS)
+    _, beta, rate = losses_at_steps(graph, batches['full'], z, SCHEDULE_STEPS)
+    arrays.update({'schedule/kl_beta': beta, 'schedule/learning_rate': rate})
+    arrays['schedule/sampling_probability'] = sampling_probabilities(name)
+    arrays['schedule/global_steps'] = np.array(SCHEDULE_STEPS)
     if configs.CONFIG_MAP[name].hparams.sampling_rate:
         arrays.update(scheduled(config, weights, batches, z))
     manifest = {
-        "config": name,
-        "hparams": config.hparams.values(),
-        "hparams_changed_from_config": changes,
-        "batches": sorted(batches),
-        "logits_time_stride": stride,
-        "metrics": metrics,
-        "checkpoint_prefix": "ckpt/model.ckpt-%d" % step,
-        "checkpoint": listed(os.path.join(folder, "ckpt", "model.ckpt-%d" % step)),
+        'config': name,
+        'hparams': config.hparams.values(),
+        'hparams_changed_from_config': changes,
+        'batches': sorted(batches),
+        'logits_time_stride': stride,
+        'metrics': metrics,
+        'checkpoint_prefix': 'ckpt/model.ckpt-%d' % step,
+        'checkpoint': listed(os.path.join(folder, 'ckpt', 'model.ckpt-%d' % step)),
     }
     if name in TRAINED:
         graph.assign(weights, 0)
-        eps = rng.normal(size=[3] + list(z.shape)).astype("f")
-        arrays.update(train_three_steps(graph, batches["full"], eps))
-        graph.save(os.path.join(folder, "train_ckpt"), 3)
-        after = os.path.join(folder, "train_ckpt", "model.ckpt-3")
-        manifest["train_checkpoint"] = listed(after)
+        eps = rng.normal(size=[3] + list(z.shape)).astype('f')
+        arrays.update(train_three_steps(graph, batches['full'], eps))
+        graph.save(os.path.join(folder, 'train_ckpt'), 3)
+        after = os.path.join(folder, 'train_ckpt', 'model.ckpt-3')
+        manifest['train_checkpoint'] = listed(after)
     empty = [key for key, array in arrays.items() if array.size == 0]
     for key in empty:
         del arrays[key]
-    path = os.path.join(folder, "arrays.npz")
+    path = os.path.join(folder, 'arrays.npz')
     np.savez_compressed(path, **{key: compact(a) for key, a in arrays.items()})
-    with open(os.path.join(folder, "manifest.json"), "w") as f:
+    with open(os.path.join(folder, 'manifest.json'), 'w') as f:
         json.dump(manifest, f, sort_keys=True)
-    print(name, "after %d attempts" % (number + 1), flush=True)
+    print(name, 'after %d attempts' % (number + 1), flush=True)
