@@ -135,7 +135,7 @@ def test_what_gives_no_roll_is_told_with_the_reason(work, tmp_path, capsys):
     assert prepare.run(flags) == 0
     error = capsys.readouterr().err
     assert "broken.mid: no MIDI file" in error
-    assert "1  files that could not be read" in error
+    assert "1  no MIDI file" in error
     assert "1  pieces without piano, guitar or bass" in error
     assert "10  notes of other instruments" in error
     assert "1  pieces with less than 0.8 s of music" in error
