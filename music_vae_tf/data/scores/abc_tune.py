@@ -63,7 +63,7 @@ class _TuneReader:
             if (bars := voice.finish())
         ]
         if not parts:
-            raise UnreadableScore("no note in it")
+            raise UnreadableScore("no notes")
         return Score(parts, self._title, self._composer, self._sections)
 
     def remarks(self) -> list[str]:
