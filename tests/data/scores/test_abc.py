@@ -224,6 +224,7 @@ def test_a_tempo_may_change():
         ("CD:|E|", "CDCDE"),
         ("|:C::D:|", "CCDD"),
         ("|:C:||:D:|", "CCDD"),
+        ("|:C[|]:|D[|]", "CCD"),
         ("|::C::|", "CCC"),
         ("|:C|1D:|2E|]", "CDCE"),
         ("|:C|[1D:|[2E||F", "CDCEF"),

@@ -63,8 +63,8 @@ def ending(*numbers, **marks):
         ([{}, {"to_coda": ""}, D_C, {"coda": "", **START, **END}], "0 1 2 0 1 3 3"),
         # D.C. with endings plays the last
         ([START, ending(1, **END), ending(2), D_C], "0 1 0 2 3 0 2 3"),
-        # D.S. where there is no segno goes to the beginning
-        ([{}, {**D_S}, {"fine": True}], "0 1 0 1 2"),
+        # D.S. where there is no segno
+        ([{}, D_S, {"fine": True}], "0 1 2"),
         # two segnos told apart by their labels
         (
             [
