@@ -263,6 +263,11 @@ def test_parts_are_played_in_their_order(order, expected):
     assert "".join("C D EF"[pitch - 60] for pitch in found) == expected
 
 
+def test_a_part_that_is_a_sign_is_no_part():
+    music = "P:A\nC|\nP:segno\nD|\nP:B\nE|"
+    assert pitches(music, header=f"{HEADER}P:AB\n") == [60, 62, 64]
+
+
 @pytest.mark.parametrize(
     "music",
     [
