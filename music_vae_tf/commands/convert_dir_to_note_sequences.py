@@ -5,7 +5,8 @@ Reads MIDI (.mid, .midi, .kar, .smf, .rmi), MusicXML (.musicxml, .xml, .mxl) and
 reason.
 
 MIDI gives the NoteSequences of Magenta. What that way of reading loses is counted, and
---midi_reader=daw reads it.
+--midi_reader=daw reads it. MusicXML and ABC give what they sound like; with
+--score_reader=magenta, they are read as Magenta does, which fails on half of them.
 
 Example:
 
@@ -55,7 +56,32 @@ def add_midi_reader(command: Command) -> None:
     )
 
 
+def add_score_reader(command: Command) -> None:
+    """The flags that say how MusicXML and ABC are read."""
+    command.enum(
+        "score_reader",
+        "sounding",
+        ["sounding", "magenta"],
+        "How MusicXML and ABC are read: as they sound, or by the parsers of Magenta, "
+        "which know no ties, percussion, rests in ABC, and more.",
+    )
+    command.boolean(
+        "repeats",
+        True,
+        "Play the repeats, endings, D.C. and D.S. of scores; --norepeats takes the "
+        "bars as they are written.",
+    )
+
+
+def score_options(flags):
+    """What these flags say, as `data.midi.convert` takes it."""
+    from music_vae_tf.data.scores.files import ScoreOptions
+
+    return ScoreOptions(flags.score_reader, flags.repeats)
+
+
 add_midi_reader(command)
+add_score_reader(command)
 
 
 def main(flags):
@@ -64,7 +90,12 @@ def main(flags):
     listing = list_music(root, flags.recursive)
     os.makedirs(os.path.dirname(output_file) or ".", exist_ok=True)
     tally = convert(
-        root, listing.music, output_file, flags.num_workers, flags.midi_reader
+        root,
+        listing.music,
+        output_file,
+        flags.num_workers,
+        flags.midi_reader,
+        score_options(flags),
     )
     for line in tally.lines():
         print(line)
@@ -93,13 +124,16 @@ def list_music(root, recursive):
     return listing
 
 
-def convert(root, names, output_file, num_workers=None, midi_reader="magenta") -> Tally:
+def convert(
+    root, names, output_file, num_workers=None, midi_reader="magenta", scores=None
+) -> Tally:
     """Writes the NoteSequences of all files that can be read, in the order of names.
 
     Args:
         names: of music files, relative to the folder `root`.
         num_workers: processes that share the work, one per core if None.
         midi_reader: 'magenta' or 'daw'.
+        scores: how MusicXML and ABC are read, a `data.scores.files.ScoreOptions`.
 
     Raises:
         UserError: none of them can be read; nothing is written.
@@ -112,10 +146,10 @@ def convert(root, names, output_file, num_workers=None, midi_reader="magenta") -
         records_writer(output_file) as write,
         contextlib.closing(
             map_in_processes(
-                functools.partial(_convert_one, root, midi_reader),
+                functools.partial(_convert_one, root, midi_reader, scores),
                 names,
                 num_workers or usable_cores(),
-                preload=["music_vae_tf.data.midi"],
+                preload=["music_vae_tf.data.midi", "music_vae_tf.data.scores.files"],
             )
         ) as conversions,
         progress(len(names), "Converting", unit="files") as bar,
@@ -129,10 +163,10 @@ def convert(root, names, output_file, num_workers=None, midi_reader="magenta") -
     return tally
 
 
-def _convert_one(root, midi_reader, name):
+def _convert_one(root, midi_reader, scores, name):
     from music_vae_tf.data import midi  # only the processes that convert need it
 
-    return midi.convert(root, name, midi_reader)
+    return midi.convert(root, name, midi_reader, scores)
 
 
 class Tally:

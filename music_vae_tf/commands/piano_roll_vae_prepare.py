@@ -26,16 +26,22 @@ from music_vae_tf.commands.command import Command, UserError, writable_directory
 from music_vae_tf.commands.convert_dir_to_note_sequences import (
     Remarks,
     add_midi_reader,
+    add_score_reader,
     crash,
     kind_of_reason,
     list_music,
+    score_options,
     usable_cores,
 )
 from music_vae_tf.commands.progress import progress
 
 log = logging.getLogger(__name__)
 
-CONVERTING = ["music_vae_tf.data.midi", "music_vae_tf.data.score_corpus"]
+CONVERTING = [
+    "music_vae_tf.data.midi",
+    "music_vae_tf.data.score_corpus",
+    "music_vae_tf.data.scores.files",
+]
 TRAIN, HELD_OUT = "train.npz", "held_out.npz"
 
 command = Command("piano_roll_vae_prepare", __doc__)
@@ -56,6 +62,7 @@ command.integer(
     at_least=1,
 )
 add_midi_reader(command)
+add_score_reader(command)
 
 
 def main(flags):
@@ -64,9 +71,10 @@ def main(flags):
     files = _files(flags)
     directory = writable_directory("output_dir", flags.output_dir)
     converter = _converter(flags.config)
-    pieces, left_out = _convert(
-        files, converter, flags.num_workers or usable_cores(), flags.midi_reader
+    convert = functools.partial(
+        convert_one, converter, flags.midi_reader, score_options(flags)
     )
+    pieces, left_out = _convert(files, convert, flags.num_workers or usable_cores())
     _say_what_was_left_out(left_out)
     if not pieces:
         raise UserError("no piece gave a roll, nothing is written")
@@ -127,14 +135,11 @@ def _converter(name):
     return build.converter(config)
 
 
-def _convert(
-    files, converter, num_workers, midi_reader
-) -> tuple[list[Piece], Counter[str]]:
+def _convert(files, convert, num_workers) -> tuple[list[Piece], Counter[str]]:
     """The pieces that gave rolls, and what was left out, by reason."""
     from music_vae_tf.data.workers import map_in_processes
 
     pieces, left_out, remarks = [], Counter(), Remarks()
-    convert = functools.partial(convert_one, converter, midi_reader)
     with (
         contextlib.closing(
             map_in_processes(convert, files, num_workers, preload=CONVERTING)
@@ -167,12 +172,12 @@ def _piece(file, result) -> Piece:
     return result
 
 
-def convert_one(converter, midi_reader, file: File) -> Piece:
+def convert_one(converter, midi_reader, scores, file: File) -> Piece:
     """The rolls of a file; what cannot be read gives none, and a problem."""
     from music_vae_tf.data import midi
     from music_vae_tf.data.rolls import of_sequence
 
-    conversion = midi.convert(file.root, file.name, midi_reader)
+    conversion = midi.convert(file.root, file.name, midi_reader, scores)
     rolls, left_out = [], Counter()
     if not conversion.records:
         left_out[kind_of_reason(conversion.problems[0])] += 1

@@ -3,9 +3,10 @@
 MIDI has two readers. `magenta` gives the NoteSequences of Magenta: what is written as
 the standard says is read by `midi_events` and `midi_notes`, all other by the libraries
 that Magenta uses, and what they refuse as `daw` does. `daw` reads as `midi_daw` tells.
+MusicXML and ABC are read by `scores`.
 
-These libraries, and the parsers of MusicXML and ABC, are imported where a file asks for
-them: they take longer than most files do.
+These libraries, and `scores`, are imported where a file asks for them: they take longer
+than most files do.
 """
 
 from __future__ import annotations
@@ -16,16 +17,18 @@ import io
 import logging
 import os
 import re
-import tempfile
 import warnings
 from collections import Counter
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from note_seq.protobuf import music_pb2
 
 from music_vae_tf.data import midi_daw, midi_events, midi_lenient, midi_notes
 from music_vae_tf.data.folder import kind_of
+
+if TYPE_CHECKING:
+    from music_vae_tf.data.scores.files import ScoreOptions
 
 # pretty_midi keeps the time of every tick, and needs up to 32 bytes for each. This is
 # 3 hours at 9600 ticks a second; a broken file easily claims 2**31 ticks.
@@ -82,14 +85,23 @@ def parse_midi(data: bytes) -> music_pb2.NoteSequence:
     return _parse_midi(data, MAGENTA).sequences[""]
 
 
-def convert(root: str, name: str, reader: str = MAGENTA) -> Conversion:
+def convert(
+    root: str,
+    name: str,
+    reader: str = MAGENTA,
+    scores: ScoreOptions | None = None,
+) -> Conversion:
     """The file `name` below the folder `root`, with the ids and names that Magenta
     gives to its NoteSequences; without those that have no note.
+
+    Args:
+        reader: of MIDI, 'magenta' or 'daw'.
+        scores: how MusicXML and ABC are read; by default as they sound.
 
     Never raises: a file that cannot be read gives no record, and a problem.
     """
     try:
-        reading = _read(os.path.join(root, name), kind_of(name), reader)
+        reading = _read(os.path.join(root, name), kind_of(name), reader, scores)
         for tune, sequence in reading.sequences.items():
             _identify(sequence, root, name, tune)
         return _serialized(reading)
@@ -117,7 +129,7 @@ def _no_notes(lost):
     return f"no notes: Magenta's reader drops {dropped}; --midi_reader=daw plays them"
 
 
-def _read(path, kind, reader):
+def _read(path, kind, reader, scores=None):
     if os.path.exists(path) and not os.path.isfile(path):  # a pipe would block
         raise UnreadableMusic("no ordinary file")
     data = Path(path).read_bytes()
@@ -125,9 +137,19 @@ def _read(path, kind, reader):
         raise UnreadableMusic("empty file")
     if kind == "midi":
         return _parse_midi(data, reader)
-    parse = {"musicxml": _parse_musicxml, "abc": _parse_abc}
-    with _silent_libraries():
-        return parse[kind](data)
+    return _parse_score(data, kind, scores)
+
+
+def _parse_score(data, kind, options):
+    from music_vae_tf.data.scores import files
+
+    try:
+        with _silent_libraries():
+            return Reading(
+                *files.read_score(data, kind, options or files.ScoreOptions())
+            )
+    except files.UnreadableScore as error:
+        raise UnreadableMusic(str(error)) from error
 
 
 @contextlib.contextmanager
@@ -228,38 +250,3 @@ def _check_length(tracks):
     ticks = max(track.length for track in tracks)
     if ticks > MAX_TICKS:
         raise UnreadableMusic(f"absurd length: {ticks} ticks, {MAX_TICKS} at most")
-
-
-def _parse_musicxml(data):
-    from note_seq import musicxml_reader
-
-    # The parser wants a file, and goes by its name.
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "score.mxl" if data.startswith(b"PK") else "score.xml")
-        path.write_bytes(data)
-        try:
-            sequence = musicxml_reader.musicxml_file_to_sequence_proto(str(path))
-        except Exception as error:  # malformed scores raise nearly anything
-            raise UnreadableMusic(f"no valid MusicXML: {_in_words(error)}") from error
-    return Reading({"": sequence}, [])
-
-
-def _parse_abc(data):
-    from note_seq import abc_parser
-
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = data.decode("latin-1")  # as before ABC 2.1
-    try:
-        tunes, errors = abc_parser.parse_abc_tunebook(text)
-    except Exception as error:  # malformed tunes raise nearly anything
-        raise UnreadableMusic(f"no valid ABC: {_in_words(error)}") from error
-    problems = [f"tune that is no valid ABC: {_in_words(error)}" for error in errors]
-    if not tunes:
-        raise UnreadableMusic(problems[0] if problems else "no tune in it")
-    return Reading({str(number): tune for number, tune in tunes.items()}, problems)
-
-
-def _in_words(error):
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

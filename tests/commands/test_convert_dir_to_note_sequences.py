@@ -36,7 +36,7 @@ def folder(tmp_path):
         make_midi(root / name, pitch)
     (root / "empty.mid").touch()
     (root / "photo.mid").write_bytes(b"GIF89a")
-    (root / "song.abc").write_bytes(b"X:1\nK:C\nCDE|\n\nX:2\nK:C\n[CE]|\n")
+    (root / "song.abc").write_bytes(b"X:1\nK:C\nCDE|\n\nX:2\nT:Lost\nK:C\n[CE|\n")
     (root / "README").write_text("words")
     return root
 
@@ -66,12 +66,12 @@ def test_a_folder_is_converted_in_order_and_bad_files_are_named(
     assert said.out.splitlines() == [
         f"Converted 4 of 6 files into 4 NoteSequences: {output}",
         "Skipped 2: 1 empty file, 1 no MIDI file",
-        "Not read of the converted: 1 tune that is no valid ABC",
+        "Not read of the converted: 1 tune that cannot be read",
         "Left alone: 1 without suffix",
     ]
     assert "warning: skipped empty.mid: empty file" in said.err
     assert "warning: skipped photo.mid: no MIDI file: it starts with" in said.err
-    assert "song.abc: tune that is no valid ABC: ChordError" in said.err
+    assert 'song.abc: tune that cannot be read: X:2 "Lost", [ is not closed' in said.err
     assert "Converting: 6/6 files" in said.err
 
 
@@ -126,7 +126,9 @@ def test_each_file_is_counted_once_and_what_is_lost_once_a_command(
     said = capsys.readouterr()
     converted, skipped, lost, mended = said.out.splitlines()
     assert converted.startswith("Converted 4 of 8 files into 4 NoteSequences")
-    assert skipped.startswith("Skipped 4: 3 no notes, 1 cannot be opened")
+    assert skipped.startswith(
+        "Skipped 4: 2 no notes, 1 cannot be opened, 1 not MusicXML"
+    )
     assert lost == (
         "Lost by Magenta's way of reading MIDI: 144 notes of no length (3 files), "
         "1 tempos outside the first track (1 file). --midi_reader=daw reads them"
@@ -147,7 +149,7 @@ def test_each_file_is_counted_once_and_what_is_lost_once_a_command(
     }
 
 
-def killer(root, midi_reader, name):
+def killer(root, midi_reader, scores, name):
     """In place of reading a file: `b.mid` takes its process down with it."""
     if name == "b.mid":
         os.kill(os.getpid(), signal.SIGKILL)

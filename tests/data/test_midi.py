@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from note_seq.protobuf import music_pb2
 
 from music_vae_tf.data import midi
+from music_vae_tf.data.scores.files import ScoreOptions
 
 ABC = """\
 X:1
@@ -144,18 +145,41 @@ def test_a_file_without_notes_is_skipped_with_its_reason(tmp_path):
 
 def test_each_tune_of_an_abc_file_is_a_sequence(tmp_path):
     for data in (ABC.encode(), ABC.encode("utf-8-sig"), ABC.encode("latin-1")):
-        (first, last), problems = converted(tmp_path, "tunes.abc", data)
+        (first, chords, last), problems = converted(tmp_path, "tunes.abc", data)
         assert [first.sequence_metadata.title, last.sequence_metadata.title] == [
             "Eins",
             "Fünf",
         ]
+        assert [note.pitch for note in chords.notes] == [67, 64, 60, 62]
         assert [note.pitch for note in last.notes] == [67, 69, 71, 67, 69]
         assert [note.start_time for note in last.notes] == [0, 0.5, 1, 1.5, 2.5]
         sha1 = "d4bb8d0c1cf6945f99b3dd47fa90e48a40d10c4c"  # of tunes.abc_5
         assert last.id == f"/id/abc/{tmp_path.name}/{sha1}"
-        assert problems == [
-            "tune that is no valid ABC: ChordError: Chords are not supported."
-        ]
+        assert not problems
+
+
+def test_tunes_of_the_same_number_are_two_and_the_first_keeps_its_id(tmp_path):
+    (one,), _ = converted(tmp_path, "a.abc", b"X:1\nK:C\nC\n")
+    (first, second), problems = converted(
+        tmp_path, "a.abc", b"X:1\nK:C\nC\n\nX:1\nK:C\nD"
+    )
+    assert not problems
+    assert first.id == one.id != second.id
+    assert [second.notes[0].pitch, len(second.notes)] == [62, 1]
+
+
+def test_magentas_parsers_of_scores_are_an_option(tmp_path):
+    (tmp_path / "tunes.abc").write_bytes(ABC.encode())
+    options = ScoreOptions("magenta")
+    records, problems, *_ = midi.convert(str(tmp_path), "tunes.abc", scores=options)
+    assert len(records) == 2
+    assert problems == [
+        "tune that is no valid ABC: ChordError: Chords are not supported."
+    ]
+    (tmp_path / "a.xml").write_text(MUSICXML)
+    (record,), *_ = midi.convert(str(tmp_path), "a.xml", scores=options)
+    sequence = music_pb2.NoteSequence.FromString(record)
+    assert sequence.source_info.parser == sequence.SourceInfo.MAGENTA_MUSIC_XML
 
 
 @pytest.mark.parametrize(
@@ -192,10 +216,14 @@ PAST_ALL = [NOTE[0], NOTE[1].copy(time=2**31)]
         ("a.mid", midi_bytes(PAST_ALL), "absurd length: 2147483648 ticks"),
         ("a.abc", b"", "empty file"),
         ("a.abc", b"\n \n", "no tune in it"),
-        ("a.abc", b"X:1\nK:C\nC\n\nX:1\nK:C\nD", "no valid ABC: DuplicateReference"),
-        ("a.abc", b"X:1\nK:C\n\x00", "tune that is no valid ABC: InvalidCharacter"),
-        ("a.xml", MUSICXML[:400].encode(), "no valid MusicXML"),
-        ("a.mxl", b"PK\x03\x04 and no more", "no valid MusicXML"),
+        (
+            "a.abc",
+            b"X:1\nT:t\nK:C\n\x01",
+            'tune that cannot be read: X:1 "t", not text',
+        ),
+        ("a.xml", MUSICXML[:400].encode(), "not MusicXML: no well-formed XML"),
+        ("a.xml", b"<drumkit_info/>", "not MusicXML: an XML file of <drumkit_info>"),
+        ("a.mxl", b"PK\x03\x04 and no more", "damaged .mxl archive"),
     ],
 )
 def test_what_cannot_be_read_has_a_reason(tmp_path, name, data, reason):

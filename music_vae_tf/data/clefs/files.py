@@ -5,10 +5,13 @@ from __future__ import annotations
 import random
 import warnings
 from pathlib import Path
+from xml.etree import ElementTree
 
 from music_vae_tf.data.clefs import NotUsable, midi_scores
 from music_vae_tf.data.folder import kind_of
 from music_vae_tf.data.midi import UnreadableMusic, read_midi
+from music_vae_tf.data.scores.musicxml_document import musicxml_tree
+from music_vae_tf.data.scores.score import UnreadableScore
 
 
 class NoSuchCorpus(ValueError):
@@ -72,7 +75,7 @@ def parse(path, quantization: str = "fine"):
             score = _parse(path, quantization)
     except NotUsable:
         raise
-    except UnreadableMusic as error:
+    except (UnreadableMusic, UnreadableScore) as error:
         raise NotUsable(str(error).removeprefix(f"{path}: ")) from error
     except OSError as error:
         raise NotUsable(f"cannot be opened: {error.strerror}") from error
@@ -91,4 +94,8 @@ def _parse(path, quantization):
         read_midi(path)
     if is_midi and quantization == "fine":
         return midi_scores.score_of(path.read_bytes())
+    if kind_of(path.name) == "musicxml":  # checked, and by parts
+        tree = musicxml_tree(path.read_bytes())
+        text = ElementTree.tostring(tree, encoding="unicode")
+        return converter.parseData(text, format="musicxml")
     return converter.parse(path, forceSource=True, storePickle=False)

@@ -113,7 +113,7 @@ def metre(text: str) -> Metre | None:
         numerator, denominator = sum(numbers), int(found[2])
         if 0 < numerator < 256 and denominator in (1, 2, 4, 8, 16, 32, 64):
             return Metre(numerator, denominator)
-    if re.match(r"C\|?(?!\w)|free", text, re.IGNORECASE):
+    if re.match(r"C\|?(?!\w)|fre[ei]", text, re.IGNORECASE):
         return named.get(text[:2].strip().upper())
     raise UnreadableScore(f"M:{text[:20]} is not a metre, such as 3/4")
 

@@ -141,6 +141,7 @@ class MusicReader:
     def _bar(self, text):
         sign = text.rstrip("0123456789,.-")
         ending = _passes(text[len(sign) :])
+        sign = sign.replace("[|]", "") or "|"  # a bar line that is not seen
         if sign == "::":
             plays, starts = 2, True
         else:

@@ -10,6 +10,7 @@ from music_vae_tf.data.scores.abc_book import FIELD, without_comment
 from music_vae_tf.data.scores.abc_fields import Properties
 from music_vae_tf.data.scores.abc_music import MusicReader
 from music_vae_tf.data.scores.abc_voice import Event, Voice
+from music_vae_tf.data.scores.playback_order import marks_of_words
 from music_vae_tf.data.scores.score import Part, Score, UnreadableScore
 
 MAX_VOICES = 256
@@ -63,7 +64,7 @@ class _TuneReader:
             if (bars := voice.finish())
         ]
         if not parts:
-            raise UnreadableScore("no note in it")
+            raise UnreadableScore("no notes")
         return Score(parts, self._title, self._composer, self._sections)
 
     def remarks(self) -> list[str]:
@@ -129,8 +130,10 @@ class _TuneReader:
             voice.unit = fields.unit_length(text)
         elif name == "Q":
             voice.say(Event(qpm=fields.tempo(text, voice.unit)))
-        elif name == "P" and (label := re.match(r"[A-Za-z]", text)):
-            voice.section(label[0])
+        elif name == "P" and re.fullmatch(r"[A-Za-z]\.?", text):
+            voice.section(text[0])
+        elif name == "P":
+            voice.mark(**marks_of_words(text))
         elif name == "K":
             voice.properties.read(text)
             found = fields.signature(text)

@@ -53,7 +53,7 @@ def _score(root):
         for measure in element.iter("measure"):
             reader.read(measure)
     if not any(reader.bars for reader in readers):
-        raise UnreadableScore("no note in it: a score without measures")
+        raise UnreadableScore("no notes: a score without measures")
     longest = max(len(reader.bars) for reader in readers)
     parts = []
     for reader in readers:

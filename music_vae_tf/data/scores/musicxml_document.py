@@ -90,7 +90,8 @@ def _member(archive, name):
 def _parse(data):
     """The tree of an XML document; namespaces are left out."""
     builder = _Builder()
-    parser = expat.ParserCreate(_encoding(data), namespace_separator="}")
+    data, encoding = _in_an_encoding_of_expat(data)
+    parser = expat.ParserCreate(encoding, namespace_separator="}")
     parser.buffer_text = True
     parser.EntityDeclHandler = _refuse_entity
     parser.StartElementHandler = builder.start
@@ -107,16 +108,16 @@ def _parse(data):
     return builder.root
 
 
-def _encoding(data):
-    """What expat does not find out by itself: some programs write UTF-16 without a
-    mark, or say utf-16 in a file that is UTF-8."""
+def _in_an_encoding_of_expat(data):
+    """The bytes and their encoding, None if expat finds it: some programs write UTF-16
+    without a mark, or UTF-8 that claims to be UTF-16."""
     head = data[:200]
     if b"\0" not in head:
-        is_wrong = b"utf-16" in head.lower()
-        return "utf-8" if is_wrong else None
+        return data, "utf-8" if b"utf-16" in head.lower() else None
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return None
-    return "utf-16-le" if head[1:2] == b"\0" else "utf-16-be"
+        return data, None
+    encoding = "utf-16-le" if head[1:2] == b"\0" else "utf-16-be"
+    return data.decode(encoding, errors="replace").encode(), "utf-8"
 
 
 def _refuse_entity(name, *_):

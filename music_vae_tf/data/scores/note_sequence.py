@@ -115,7 +115,7 @@ def _check_size(score, timelines):
     if number > MAX_NOTES:
         raise UnreadableScore(f"{number} notes as played; {MAX_NOTES} are the limit")
     if not number:
-        raise UnreadableScore("no note in it")
+        raise UnreadableScore("no notes")
 
 
 # Notes as they sound.

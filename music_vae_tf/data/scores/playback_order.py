@@ -132,20 +132,24 @@ class _Player:
                 return self._start
             if bar not in self._groups:
                 self._begin(bar + 1)
-        if mark.jump and not self._has_jumped:
-            return self._jump(mark.jump)
-        return self._following(bar)
+        target = None if self._has_jumped else self._target(mark.jump)
+        return self._following(bar) if target is None else self._jump(target)
 
     def _plays(self, bar, mark):
         if bar in self._groups:  # |1 :| alone is followed by the second ending
             return max(self._groups[bar], 2 if max(mark.ending) == 1 else 1)
         return mark.repeat_plays
 
-    def _jump(self, jump):
+    def _target(self, jump):
+        """Where a jump leads; None if there is none, or no segno for it."""
+        if jump is None or not jump.to_segno:
+            return None if jump is None else 0
+        return self._find("segno", jump.label)
+
+    def _jump(self, target):
         self._has_jumped, self._takes_repeats = True, False
-        segno = self._find("segno", jump.label) if jump.to_segno else 0
-        self._begin(segno or 0)
-        return self._start
+        self._begin(target)
+        return target
 
     def _find(self, what, label, beyond=-1):
         """The bar with a segno or coda, by its label if there are several."""

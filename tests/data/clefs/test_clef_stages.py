@@ -56,10 +56,26 @@ def test_files_that_hold_no_music_say_why(tmp_path):
     (tmp_path / "broken.xml").write_text("<score-partwise><part")
     with pytest.raises(NotUsable, match="no MIDI file: it starts with b'GIF8'"):
         files.parse(tmp_path / "photo.mid")
-    with pytest.raises(NotUsable, match="cannot be parsed"):
+    with pytest.raises(NotUsable, match="not MusicXML: no well-formed XML"):
         files.parse(tmp_path / "broken.xml")
     with pytest.raises(NotUsable, match="no ordinary file"):
         files.parse(tmp_path / "missing.mid")
+
+
+def test_a_score_by_measures_is_read_and_one_that_explodes_is_not(tmp_path):
+    note = "<note><pitch><step>C</step><octave>4</octave></pitch><duration>4</duration>"
+    (tmp_path / "timewise.musicxml").write_text(
+        "<score-timewise><part-list><score-part id='P1'><part-name/></score-part>"
+        "</part-list><measure number='1'><part id='P1'><attributes><divisions>1"
+        f"</divisions></attributes>{note}</note></part></measure></score-timewise>"
+    )
+    score = files.parse(tmp_path / "timewise.musicxml")
+    assert [n.pitch.midi for n in score.recurse().notes] == [60]
+    (tmp_path / "bomb.xml").write_text(
+        '<!DOCTYPE a [<!ENTITY b "b"><!ENTITY c "&b;&b;">]><score-partwise/>'
+    )
+    with pytest.raises(NotUsable, match="refused: it declares the entity 'b'"):
+        files.parse(tmp_path / "bomb.xml")
 
 
 # 2 Key transposing.
