@@ -55,6 +55,8 @@ TOKENS = ["miditok>=3.1", "symusic>=0.5"]
 UMAP = ["umap-learn>=0.5.9"]
 # Classifiers of the two-sample test: music_vae_evaluate --task.
 EVALUATE = ["scikit-learn>=1.4", "threadpoolctl>=3.1"]
+# The documentation as a site: bin/docs.
+DOCS = ["mkdocs>=1.6,<2", "mkdocs-material>=9.5", "mkdocstrings[python]>=0.27"]
 
 setup(
     name="music_vae_tf",
@@ -115,6 +117,7 @@ setup(
         "tokens": TOKENS,
         "umap": UMAP,
         "evaluate": EVALUATE,
+        "docs": DOCS,
         "test": [
             *TFDS,
             *BEAM,
@@ -122,6 +125,7 @@ setup(
             *TOKENS,
             *UMAP,
             *EVALUATE,
+            *DOCS,
             "nbclient>=0.10",
             "ipykernel>=6",
             "pytest>=8",

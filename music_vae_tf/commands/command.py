@@ -142,8 +142,7 @@ class Command:
         def run(argv=None) -> int:
             arguments = sys.argv[1:] if argv is None else list(argv)
             if _asks_for_help(arguments):
-                print(self.help())
-                return DONE
+                return _show(self.help())
             return self._call(main, arguments)
 
         return run
@@ -154,8 +153,7 @@ class Command:
             if "list_configs" in flags and flags.list_configs not in (None, "false"):
                 from music_vae_tf.commands import config_list
 
-                print(config_list.table(flags.list_configs))
-                return DONE
+                return _show(config_list.table(flags.list_configs))
             self._check_required(flags)
             with _messages_from(flags.log):
                 return main(flags) or DONE
@@ -221,6 +219,16 @@ class Command:
             for name in self._flags
         ]
         return "\n".join([f"{self.name}: {self._doc.strip()}", "", "Flags:", *entries])
+
+
+def _show(text: str) -> int:
+    """Prints it; a reader that has read enough, as `| head` does, is no failure."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        # Python flushes once more when it ends, into the same closed pipe.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return DONE
 
 
 def _asks_for_help(arguments):

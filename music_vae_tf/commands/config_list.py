@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
+import itertools
 import re
 import textwrap
 
@@ -28,6 +30,18 @@ COMMANDS = {  # by kind of model
 SIZE = re.compile(r"^# Size +([\d,]+) weights", re.MULTILINE)
 CHECKPOINT_BYTES_PER_WEIGHT = 12  # the weight and Adam's two moments
 ALL = ("true", "1", "")
+PAGE_HEAD = """# All configs
+
+<!-- Generated from the heads of configs/*.yaml: bin/docs writes this page. -->
+
+A config is a file in `configs/`. It describes the data, the model and the training, and
+it is complete: no config builds on another. Copy one, change it, and give its path to
+`--config`. *Size* is the number of weights; a checkpoint takes 12 bytes for each.
+`music_vae_train --list_configs=groovae` prints these tables on the terminal, filtered.
+"""
+COLUMNS = (
+    "| config | what it is for | length | in | out | size |\n|---|---|---|---|---|--:|"
+)
 
 
 def table(wanted: str) -> str:
@@ -72,6 +86,24 @@ def _unknown(wanted, every):
     return f"--list_configs={wanted}: no config has that in its name or family{hint}"
 
 
+@dataclasses.dataclass(frozen=True)
+class Music:
+    """What the examples of a config hold.
+
+    Attributes:
+        length: of one example, in bars, seconds or events.
+        source: what the encoder, or the model, is given.
+        target: what comes out.
+    """
+
+    length: str
+    source: str
+    target: str = "the same"
+
+    def __str__(self):
+        return f"{self.length}: {self.source} -> {self.target}"
+
+
 def _entry(config) -> str:
     """`  groovae_4bar` and a line of what it does."""
     music = _MUSIC[config.converter.kind](config)
@@ -79,19 +111,61 @@ def _entry(config) -> str:
     return f"  {config.name}\n{textwrap.indent(line, ' ' * 6)}"
 
 
-def _size(config) -> str:
+def _head(config) -> str:
+    """The comment at the top of a config's file."""
     from music_vae_tf import config as configs
 
     file = configs.configs_folder() / f"{config.name}.yaml"
-    found = SIZE.search(file.read_text(encoding="utf-8"))
-    if not found:
-        return "as large as its music's vocabulary asks for"
-    weights = int(found[1].replace(",", ""))
+    return file.read_text(encoding="utf-8")
+
+
+def purpose(config) -> str:
+    """The first paragraph of the head: what the model is for, in a sentence."""
+    lines = _head(config).splitlines()[2:]
+    paragraph = itertools.takewhile(lambda line: line.strip("# "), lines)
+    return " ".join(line.lstrip("# ") for line in paragraph)
+
+
+def _weights(config) -> int | None:
+    """How many numbers the model has; None where that depends on the data."""
+    found = SIZE.search(_head(config))
+    return int(found[1].replace(",", "")) if found else None
+
+
+def _size(config) -> str:
+    weights = _weights(config)
+    if weights is None:
+        return "its size depends on the vocabulary of its data"
     size = CHECKPOINT_BYTES_PER_WEIGHT * weights
     return f"{weights / 1e6:,.1f} M weights, a checkpoint of {size / 1e6:,.0f} MB"
 
 
-def _of_groove(config) -> str:
+def markdown() -> str:
+    """The page `docs/play/configs.md`: a table for each family of configs."""
+    from music_vae_tf import config as configs
+
+    every = [configs.load(name) for name in configs.names()]
+    return "\n".join([PAGE_HEAD, *_sections(every)])
+
+
+def _sections(every):
+    for kind, family in FAMILIES.items():
+        members = [config for config in every if config.converter.kind == kind]
+        command = COMMANDS[members[0].kind]
+        yield f"## {family}\n\nTrained with `{command}`.\n\n{COLUMNS}"
+        yield from (_table_row(config) for config in members)
+        yield ""
+
+
+def _table_row(config) -> str:
+    music = _MUSIC[config.converter.kind](config)
+    weights = _weights(config)
+    size = "by vocabulary" if weights is None else f"{weights / 1e6:,.1f} M"
+    cells = (f"`{config.name}`", purpose(config), music.length, music.source)
+    return f"| {' | '.join((*cells, music.target, size))} |"
+
+
+def _of_groove(config) -> Music:
     options = config.converter.arguments
     kit = "9 drums with velocities and offsets"
     source = kit
@@ -103,51 +177,53 @@ def _of_groove(config) -> str:
         source = "9 drums without those to be added"
     elif options.get("hits_as_controls"):
         source = f"{kit}, and which are hit"
-    return f"{options['split_bars']} bars: {source} -> {kit}"
+    return Music(f"{options['split_bars']} bars", source, kit)
 
 
-def _of_tokens(config) -> str:
-    return f"{config.converter.arguments['split_bars']} bars: REMI tokens -> the same"
+def _of_tokens(config) -> Music:
+    return Music(f"{config.converter.arguments['split_bars']} bars", "REMI tokens")
 
 
-def _of_drums(config) -> str:
+def _of_drums(config) -> Music:
     options = config.converter.arguments
     kit = "9 drums" if options["pitch_classes"] == "reduced" else "61 drums"
-    return f"{options['slice_bars']} bars: hits of {kit} -> the same"
+    return Music(f"{options['slice_bars']} bars", f"hits of {kit}")
 
 
-def _of_melody(config) -> str:
+def _of_melody(config) -> Music:
     options = config.converter.arguments
     over = " over given chords" if options.get("chord_encoding") else ""
-    return f"{options['slice_bars']} bars: one melody{over} -> the same"
+    return Music(f"{options['slice_bars']} bars", f"one melody{over}")
 
 
-def _of_trio(config) -> str:
+def _of_trio(config) -> Music:
     bars = config.converter.arguments["slice_bars"]
-    return f"{bars} bars: melody, bass and drums -> the same"
+    return Music(f"{bars} bars", "melody, bass and drums")
 
 
-def _of_multitrack(config) -> str:
+def _of_multitrack(config) -> Music:
     options = config.converter.arguments
     over = " over given chords" if options.get("chord_encoding") else ""
-    return (
-        f"{options['hop_size_bars']} bar: 2 to {options['max_num_instruments']} "
-        f"instruments with velocities{over} -> the same"
+    instruments = f"2 to {options['max_num_instruments']} instruments"
+    return Music(
+        f"{options['hop_size_bars']} bar", f"{instruments} with velocities{over}"
     )
 
 
-def _of_rolls(config) -> str:
+def _of_rolls(config) -> Music:
     options = config.converter.arguments
-    length_s = options["roll_steps"] * options["step_seconds"]
+    length = f"{options['roll_steps'] * options['step_seconds']:.0f} s"
     if config.kind == "conv_cvae":
-        return f"{length_s:.0f} s: piano, guitar and bass -> the same"
-    next_s = options["continuation_steps"] * options["step_seconds"]
-    return f"latents of {length_s:.0f} s by conv_cvae -> the {next_s:.0f} s that follow"
+        return Music(length, "piano, guitar and bass")
+    following_s = options["continuation_steps"] * options["step_seconds"]
+    return Music(length, "latents by conv_cvae", f"the {following_s:.0f} s that follow")
 
 
-def _of_clefs(config) -> str:
+def _of_clefs(config) -> Music:
     window = config.converter.arguments["window"]
-    return f"{window} events of treble and bass -> the next event of each"
+    return Music(
+        f"{window} events", "events of treble and bass", "the next event of each"
+    )
 
 
 _MUSIC = {
@@ -160,3 +236,6 @@ _MUSIC = {
     "piano_roll": _of_rolls,
     "clefs": _of_clefs,
 }
+
+if __name__ == "__main__":  # bin/docs
+    print(markdown(), end="")

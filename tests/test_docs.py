@@ -1,0 +1,97 @@
+"""The documentation: commands parse, generated pages are current, links hold."""
+
+import importlib
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from music_vae_tf.commands import config_list
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
+FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+MODULES = {
+    file.stem: f"music_vae_tf.commands.{file.stem}"
+    for file in (REPOSITORY / "music_vae_tf" / "commands").glob("*.py")
+    if "\nrun = command.entry(" in file.read_text(encoding="utf-8")
+}
+SCRIPTS = {"bin/demo": "demo", "bin/benchmark": "music_vae_benchmark"}
+
+
+def shell_lines(page):
+    """Command lines of the fenced `bash` blocks, continued lines joined."""
+    for language, block in FENCE.findall(page.read_text(encoding="utf-8")):
+        if language == "bash":
+            yield from block.replace("\\\n", " ").splitlines()
+
+
+def commands_of(page):
+    """(name, arguments) of each of the project's commands that a page shows."""
+    for line in shell_lines(page):
+        words = shlex.split(line, comments=True)
+        while words and re.match(r"[A-Z_]+=", words[0]):
+            words = words[1:]
+        if words and (name := SCRIPTS.get(words[0], words[0])) in MODULES:
+            yield name, words[1:]
+
+
+SHOWN = [
+    pytest.param(name, arguments, id=f"{page.stem}-{name}-{number}")
+    for page in PAGES
+    for number, (name, arguments) in enumerate(commands_of(page))
+]
+
+
+@pytest.mark.parametrize(("name", "arguments"), SHOWN)
+def test_a_command_of_the_documentation_parses(name, arguments):
+    if "--help" not in arguments:
+        importlib.import_module(MODULES[name]).command.parse(arguments)
+
+
+def test_the_documentation_shows_every_command():
+    shown = {parameter.values[0] for parameter in SHOWN}
+    assert set(MODULES) - shown <= {"demo"}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_code_blocks_name_their_language(page):
+    text = page.read_text(encoding="utf-8")
+    fences = re.findall(r"^```(\w*)$", text, re.MULTILINE)
+    assert all(fences[::2]) and not any(fences[1::2])
+
+
+def test_the_page_of_configs_is_current():
+    page = REPOSITORY / "docs" / "play" / "configs.md"
+    assert page.read_text(encoding="utf-8") == config_list.markdown(), "run bin/docs"
+
+
+def test_the_readme_is_short():
+    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    assert len(readme.splitlines()) <= 110
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_links_to_files_lead_somewhere(page):
+    text = FENCE.sub("", page.read_text(encoding="utf-8"))
+    targets = re.findall(r"\]\(([^)#\s]+)(?:#[\w-]*)?\)", text)
+    for target in targets:
+        if not target.startswith(("http:", "https:")):
+            assert (page.parent / target).exists(), target
+
+
+def test_the_site_builds(tmp_path):
+    """`mkdocs build --strict` fails at a dead link, and at a page without a place."""
+    pytest.importorskip("mkdocs", reason="left out: mkdocs is not installed")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet"]
+    result = subprocess.run(
+        [*command, "--site-dir", str(tmp_path / "site")],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stderr
+    assert (tmp_path / "site" / "play" / "configs" / "index.html").exists()
