@@ -145,7 +145,7 @@ class Bits(Layout):
 
 
 @dataclasses.dataclass(frozen=True)
-class Quarters(Layout):
+class TwoBit(Layout):
     """Columns that are whole numbers from 0 to 3, four to a byte."""
 
     depth: int  # a multiple of 4

@@ -95,7 +95,7 @@ def _level_lengths(value: object) -> Iterator[tuple[int, ...]]:
 
 
 @dataclasses.dataclass(frozen=True)
-class ObjectiveConfig:
+class MusicVAEObjectiveConfig:
     """What is minimised: reconstruction loss + beta * max(KL - free bits, 0)."""
 
     free_bits: NonNegative  # bits of KL that cost nothing, per example
@@ -154,7 +154,7 @@ class ConvCvaeConfig:
 
 
 @dataclasses.dataclass(frozen=True)
-class RollElboConfig:
+class ConvCvaeObjectiveConfig:
     """What is minimised: cross-entropy of the cells + beta * max(KL - free bits, 0)."""
 
     sounding_weight: Positive  # of a cell that sounds; a silent one weighs 1
@@ -174,7 +174,7 @@ class ClstmDecoderConfig:
 
 
 @dataclasses.dataclass(frozen=True)
-class ContinuationConfig:
+class ClstmDecoderObjectiveConfig:
     """What is minimised: cross-entropy of the cells that follow."""
 
     sounding_weight: Positive  # of a cell that sounds; a silent one weighs 1
@@ -194,7 +194,7 @@ class ClefLSTMConfig:
 
 
 @dataclasses.dataclass(frozen=True)
-class NextEventConfig:
+class ClefLSTMObjectiveConfig:
     """What is minimised: cross-entropy of the next notes and durations."""
 
     predicted: Literal["every", "last"]  # every event of a window, or its last alone
@@ -209,10 +209,10 @@ class Sections(NamedTuple):
 
 # By `kind` of the section `model`.
 MODELS = {
-    "music_vae": Sections(MusicVAEConfig, ObjectiveConfig),
-    "conv_cvae": Sections(ConvCvaeConfig, RollElboConfig),
-    "clstm_decoder": Sections(ClstmDecoderConfig, ContinuationConfig),
-    "clef_lstm": Sections(ClefLSTMConfig, NextEventConfig),
+    "music_vae": Sections(MusicVAEConfig, MusicVAEObjectiveConfig),
+    "conv_cvae": Sections(ConvCvaeConfig, ConvCvaeObjectiveConfig),
+    "clstm_decoder": Sections(ClstmDecoderConfig, ClstmDecoderObjectiveConfig),
+    "clef_lstm": Sections(ClefLSTMConfig, ClefLSTMObjectiveConfig),
 }
 
 

@@ -44,7 +44,7 @@ class RunDirectoryError(ValueError):
 
 
 @dataclasses.dataclass(frozen=True)
-class Record:
+class RunMetadata:
     """What a run directory says of its training."""
 
     config: Config
@@ -84,7 +84,7 @@ class RunDirectory:
     def record_file(self) -> Path:
         return self.train_dir / "config.yaml"
 
-    def record(self) -> Record | None:
+    def record(self) -> RunMetadata | None:
         """What was trained here; None for a directory of Magenta's, or a new one.
 
         Raises:
@@ -205,13 +205,13 @@ class RunDirectory:
             time.sleep(interval_s)
 
 
-def _read_record(text: str) -> Record:
+def _read_record(text: str) -> RunMetadata:
     pattern = HEAD.format(version=r"(\S+)", name=r"(.+)", seed=r"(\d+)")
     head = re.match(pattern, text)
     if head is None:
         raise ConfigError("its first line should name version, config and seed")
     version, name, seed = head.groups()
-    return Record(config.parse(text, name), int(seed), version)
+    return RunMetadata(config.parse(text, name), int(seed), version)
 
 
 def _differences(there: Config, asked: Config, bound: bool) -> list[str]:

@@ -23,7 +23,7 @@ import tensorflow as tf
 from music_vae_tf import build, checkpoint, strategies
 from music_vae_tf.config import Config
 from music_vae_tf.config import hparams as hparams_of
-from music_vae_tf.models.tally import Tally
+from music_vae_tf.models.metrics import WeightedMean
 from music_vae_tf.models.trainable import Trainable
 
 log = logging.getLogger(__name__)
@@ -92,7 +92,7 @@ def compiled_model(
     with (strategy or tf.distribute.get_strategy()).scope():
         model = build.model(config, converter)
         objective = build.objective(config)
-        optimizer = Adam(_LearningRate(objective.descent.learning_rate), **ADAM)
+        optimizer = Adam(_LearningRate(objective.optimizer.learning_rate), **ADAM)
         optimizer.build(model.trainable_variables)
         model.compile(optimizer, objective, seed)
     if mixed_precision:
@@ -273,7 +273,7 @@ class Evaluation:
     def __init__(self, model: Trainable, batches: Iterable):
         self._model, self._batches = model, batches
         number = tf.TensorSpec([], tf.int64)
-        self._tallies_of = _compiled(model.evaluate_batch, batches, number)
+        self._metrics_of = _compiled(model.evaluate_batch, batches, number)
 
     def of_checkpoint(self, path) -> dict[str, float]:
         """The metrics by name, with the weights and at the step of a checkpoint."""
@@ -284,13 +284,13 @@ class Evaluation:
 
     def of_model(self) -> dict[str, float]:
         """The metrics by name, with the model's weights and at its step."""
-        totals: dict[str, Tally] = {}
+        totals: dict[str, WeightedMean] = {}
         for number, batch in enumerate(self._batches):
-            tallies = self._tallies_of(batch, tf.constant(number, tf.int64))
-            for name, tally in tallies.items():
+            metrics = self._metrics_of(batch, tf.constant(number, tf.int64))
+            for name, metric in metrics.items():
                 before = totals.get(name)
-                totals[name] = tally if before is None else before.plus(tally)
-        return {name: float(tally.value) for name, tally in totals.items()}
+                totals[name] = metric if before is None else before.plus(metric)
+        return {name: float(metric.value) for name, metric in totals.items()}
 
 
 class ValidationRule(NamedTuple):

@@ -42,7 +42,7 @@ def restore(
         _assign(variables, fit.matched, tensors)
 
 
-def warm_start(variables: Mapping[str, object], path) -> Fit:
+def warm_start(variables: Mapping[str, object], path) -> RestoreReport:
     """Assigns to `{our name: variable}` what a checkpoint has by name and shape.
 
     Returns:
@@ -79,7 +79,7 @@ class Row(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class Fit:
+class RestoreReport:
     """Which tensors of a checkpoint fit which variables of a model."""
 
     rows: tuple[Row, ...]
@@ -111,7 +111,7 @@ def _fit(variables, shapes, substitutions):
         rows.append(Row(name, tensor, wanted, shapes.get(tensor), *nearest[:1]))
     ours = our_names(shapes)
     rows += [Row(ours[tensor], tensor, None, shapes[tensor]) for tensor in unread]
-    return Fit(tuple(sorted(rows)))
+    return RestoreReport(tuple(sorted(rows)))
 
 
 def _assign(variables, rows, tensors):

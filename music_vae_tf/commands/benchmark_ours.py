@@ -23,9 +23,9 @@ def train(config, hparams, examples_path, shape, mixed_precision=False):
     import time
 
     from music_vae_tf import build, training
-    from music_vae_tf.models import lanes
+    from music_vae_tf.models import shards
 
-    lanes.set_up_training()
+    shards.set_up_training()
     config = _config(config, hparams)
     converter = build.converter(config)
     model = training.compiled_model(

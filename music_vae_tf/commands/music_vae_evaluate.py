@@ -170,9 +170,9 @@ class _Totals:
         self._told, self._alone = added(self._told, told), added(self._alone, alone)
         self._means.append(result.mu)
         self._losses.append((result.r_loss, result.kl_cost, result.kl_bits))
-        for name, tally in result.metrics.items():
+        for name, metric in result.metrics.items():
             before = self._metrics.get(name)
-            self._metrics[name] = tally if before is None else before.plus(tally)
+            self._metrics[name] = metric if before is None else before.plus(metric)
 
     def figures(self, beta: float) -> dict[str, str]:
         import numpy as np
@@ -190,9 +190,9 @@ class _Totals:
         }
         terms = {
             f"{name.removeprefix('metrics/').replace('_', ' ')} of a step": (
-                f"{float(tally.value):.3f}"
+                f"{float(metric.value):.3f}"
             )
-            for name, tally in self._metrics.items()
+            for name, metric in self._metrics.items()
             if name.startswith("metrics/") and name.endswith("_loss")
         }
         return {

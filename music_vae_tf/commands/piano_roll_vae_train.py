@@ -113,7 +113,7 @@ class _Rolls(Material):
     def training_batches(self, seed, first_step):
         from music_vae_tf.data import pipeline
         from music_vae_tf.data.rolls import transposed
-        from music_vae_tf.models.noise import Noise
+        from music_vae_tf.models.prng import PRNGKey
 
         batches = pipeline.training_batches(
             self._store(), self._config.training.batch_size, seed, first_step
@@ -121,13 +121,13 @@ class _Rolls(Material):
         numbered = batches.enumerate(first_step)
         if self._config.dataset.transpose_range:
             low, high = self._config.dataset.transpose_range
-            draw = lambda step: Noise(seed).fold("transposition").fold(step)
+            draw = lambda step: PRNGKey(seed).fold_in("transposition").fold_in(step)
             numbered = numbered.map(
                 lambda step, batch: (step, transposed(batch, low, high, draw(step)))
             )
         if self._cvae_config:
             record_latents(self._flags.run_dir, self._cvae)
-        latents = lambda step: Noise(seed).fold("latents").fold(step)
+        latents = lambda step: PRNGKey(seed).fold_in("latents").fold_in(step)
         return self._read_by_the_model(numbered, latents)
 
     def evaluation_batches(self, num_batches):

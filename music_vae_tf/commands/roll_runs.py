@@ -158,7 +158,7 @@ def restored_model(config, converter, run_dir: str):
     from music_vae_tf import build, checkpoint
     from music_vae_tf.run_directory import RunDirectory
 
-    model = build.blank_model(config, converter)
+    model = build.uninitialized_model(config, converter)
     found = RunDirectory.at(run_dir).to_generate_from()
     checkpoint.restore(model.named_variables, found)
     return model

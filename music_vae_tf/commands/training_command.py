@@ -326,9 +326,9 @@ def _use_devices(tf):
     ]
     logging.info("Devices: %s", ", ".join(names) or f"CPU, {os.cpu_count()} cores")
     if not gpus:
-        from music_vae_tf.models import lanes
+        from music_vae_tf.models import shards
 
-        lanes.set_up_training()
+        shards.set_up_training()
 
 
 # Training.

@@ -17,12 +17,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from music_vae_tf.batch import Batch, Quarters
+from music_vae_tf.batch import Batch, TwoBit
 from music_vae_tf.data.converters.piano_roll import PITCHES, PianoRollConverter
 from music_vae_tf.data.example_store import ExampleStore
 from music_vae_tf.data.whole_file import whole_file
 
-LAYOUT = Quarters(PITCHES)
+LAYOUT = TwoBit(PITCHES)
 MAKE_ONE = "piano_roll_vae_prepare makes one of a folder of MIDI"
 
 

@@ -54,7 +54,7 @@ def restored_weights(config: Config, checkpoint_path) -> dict[str, np.ndarray]:
     Raises:
         checkpoint.CheckpointError: there is none, it is damaged, or it does not fit.
     """
-    model = build.blank_model(config, build.converter(config))
+    model = build.uninitialized_model(config, build.converter(config))
     variables = model.named_variables
     checkpoint.restore(variables, checkpoint_path)
     names = checkpoint.magenta_names(variables)
@@ -201,7 +201,7 @@ def _checked(config: Config, arrays: Mapping[str, np.ndarray], folder):
     Raises:
         ExportError: one is missing, or has another shape.
     """
-    model = build.blank_model(config, build.converter(config))
+    model = build.uninitialized_model(config, build.converter(config))
     names = checkpoint.magenta_names(model.named_variables)
     problems = [
         _problem(names[ours], variable, arrays.get(names[ours]))

@@ -25,7 +25,7 @@ from music_vae_tf.data.clefs.keys import Key
 from music_vae_tf.data.clefs.transformation import Event
 from music_vae_tf.data.clefs.windows import Clock, Context, Piece, multi_hot
 from music_vae_tf.generation.compiling import compiled
-from music_vae_tf.models.clef_lstm import Logits, Step
+from music_vae_tf.models.clef_lstm import Logits, StaffInput
 
 TRACKS = {"treble": "Right hand", "bass": "Left hand"}
 VELOCITIES = {"treble": 84, "bass": 68}  # the melody before what goes with it
@@ -59,7 +59,7 @@ class TrainedClefLSTM:
         """
         self.config, self.labels = config, labels
         self.windows = build.converter(config).windows(labels)
-        self.model = build.blank_model(config, self.windows)
+        self.model = build.uninitialized_model(config, self.windows)
         checkpoint.restore(self.model.named_variables, checkpoint_dir_or_path)
         self._predict = compiled(self.model)
         self._steps = {
@@ -182,7 +182,7 @@ class TrainedClefLSTM:
         return pandas.DataFrame(rows, columns=["note", "duration"])
 
     def _step_before(self, staff, before, clock, heard):
-        """What the network reads before its next event: `Step` [1, ...]."""
+        """What the network reads before its next event: `StaffInput` [1, ...]."""
         pitches = ()
         if before is not None:
             label = self.labels[staff].notes.decode(before[0])
@@ -195,7 +195,7 @@ class TrainedClefLSTM:
             clock,
             np.concatenate([multi_hot(now), multi_hot(after)]),
         )
-        return Step(*(np.array([value], np.float32) for value in values))
+        return StaffInput(*(np.array([value], np.float32) for value in values))
 
 
 def _drawn(logits: Logits, now, lengths, sampling, rng) -> tuple[int, int]:

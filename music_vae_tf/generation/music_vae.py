@@ -13,8 +13,8 @@ from music_vae_tf import config as configs
 from music_vae_tf.batch import Batch
 from music_vae_tf.data.converters.drum_parts import TAKEN_AS_DRUMS
 from music_vae_tf.generation.compiling import compiled
-from music_vae_tf.models.decoders import Samples
-from music_vae_tf.models.noise import Noise
+from music_vae_tf.models.decoder import Samples
+from music_vae_tf.models.prng import PRNGKey
 
 # Below this sine of the angle between two vectors, the line between them is as good as
 # the arc, and the arc's formula divides by nearly nothing.
@@ -139,7 +139,7 @@ class TrainedModel:
         self.batch_size = batch_size
         self.converter = build.converter(self.config).for_inference()
         is_trained = checkpoint_dir_or_path is not None
-        make = build.blank_model if is_trained else build.model
+        make = build.uninitialized_model if is_trained else build.model
         self.model = make(self.config, self.converter)
         self.end_token = end_token
         self._grammar = self.converter.grammar if grammar else None
@@ -371,13 +371,13 @@ class TrainedModel:
         options = {} if end_token is None else {"end_token": end_token}
         if self._grammar is not None:
             options["grammar"] = self._grammar
-        noise = Noise(seed)
-        return self.model.sample(z, length, controls, temperature, noise, **options)
+        rng = PRNGKey(seed)
+        return self.model.sample(z, length, controls, temperature, rng, **options)
 
     def _encode_step(self, inputs, lengths, controls, seed):
         batch = Batch(inputs, None, controls, lengths)
-        mu, sigma = self.model.posterior(batch, differentiable=False)
-        return mu + sigma * Noise(seed).normal(tf.shape(mu)), mu, sigma
+        mu, sigma = self.model.posterior(batch, needs_gradient=False)
+        return mu + sigma * PRNGKey(seed).normal(tf.shape(mu)), mu, sigma
 
     def _to_sequences(self, samples, c_input):
         controls = self._controls(c_input)

@@ -10,9 +10,9 @@ import tensorflow as tf
 
 from music_vae_tf.batch import Batch
 from music_vae_tf.losses import step_mask
+from music_vae_tf.models.metrics import WeightedMean
 from music_vae_tf.models.music_vae import MusicVAE
-from music_vae_tf.models.noise import Noise
-from music_vae_tf.models.tally import Tally
+from music_vae_tf.models.prng import PRNGKey
 
 
 class Reconstructions(NamedTuple):
@@ -26,7 +26,7 @@ class Reconstructions(NamedTuple):
     r_loss: np.ndarray  # [B], nats, with teacher forcing
     kl_cost: np.ndarray  # [B], nats beyond the free bits
     kl_bits: np.ndarray  # [B]
-    metrics: dict[str, Tally]  # Magenta's, with teacher forcing, by its names
+    metrics: dict[str, WeightedMean]  # Magenta's, with teacher forcing, by its names
 
 
 class NoLatentSpace(ValueError):
@@ -59,17 +59,17 @@ def reconstructions(
 
     @tf.function(autograph=False, reduce_retracing=True)
     def run(batch, number):
-        noise = Noise(seed).fold("reconstructions").fold(number)
-        terms = model.elbo(batch, noise, free_bits=free_bits)
+        rng = PRNGKey(seed).fold_in("reconstructions").fold_in(number)
+        terms = model.loss_terms(batch, rng, free_bits=free_bits)
         mu, sigma = model.posterior(batch)
-        z = mu + sigma * noise.fold("sampled z").normal(tf.shape(mu))
+        z = mu + sigma * rng.fold_in("sampled z").normal(tf.shape(mu))
         steps = tf.minimum(tf.shape(batch.targets)[1], model.max_seq_len)
         samples = model.sample(
             z,
             steps,
             batch.controls[0, :steps] if model.control_depth else None,
             temperature,
-            noise.fold("samples"),
+            rng.fold_in("samples"),
             **options,
         )
         there = batch.targets[:, :steps]
@@ -77,12 +77,12 @@ def reconstructions(
         rows_said = tf.shape(samples.rows)[1]
         said = samples.rows * _mask(samples.lengths, rows_said)[..., None]
         said = tf.pad(said, [(0, 0), (0, steps - rows_said), (0, 0)])
-        parameters = terms.reconstruction.parameters
-        told = model.decoder.likeliest(parameters)
+        params = terms.reconstruction.params
+        told = model.decoder.mode(params)
         return Reconstructions(
             *(there, counted > 0, told, said, mu),
             *(terms.r_loss, terms.kl_cost, terms.kl_bits),
-            model.decoder.tallies(parameters, there, batch.lengths),
+            model.decoder.reconstruction_metrics(params, there, batch.lengths),
         )
 
     for number, batch in enumerate(batches):

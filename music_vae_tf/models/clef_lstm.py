@@ -15,17 +15,17 @@ import numpy as np
 import tensorflow as tf
 
 from music_vae_tf.batch import Batch
+from music_vae_tf.models.cell import State
 from music_vae_tf.models.lstm import LSTMLayer, dropout_factors
-from music_vae_tf.models.noise import Noise
-from music_vae_tf.models.recurrence import State
-from music_vae_tf.models.tally import Tally
+from music_vae_tf.models.metrics import WeightedMean
+from music_vae_tf.models.prng import PRNGKey
 from music_vae_tf.models.trainable import Trainable
 
 NUM_PITCHES = 128
 NOTE_SIZE, DURATION_SIZE, CLOCK_SIZE, HEARD_SIZE = 128, 32, 16, 64
 
 
-class Step(NamedTuple):
+class StaffInput(NamedTuple):
     """What a staff reads before an event: the event before it, and its own moment."""
 
     classes: tf.Tensor  # of note and duration, [..., 2]
@@ -154,7 +154,7 @@ class StaffNetwork(keras.Layer):
             if head is not None:
                 head.build((None, self.dense.units))
 
-    def inputs(self, step: Step):
+    def inputs(self, step: StaffInput):
         """What the first LSTM reads: [..., columns]."""
         parts = self._event_before(step)
         parts += [lookup(step.clock[..., i]) for i, lookup in enumerate(self.clock)]
@@ -170,7 +170,7 @@ class StaffNetwork(keras.Layer):
         read = notes if self.note_input == "label" else step.pitches
         return [self.note(read), self.duration(durations)]
 
-    def sequence(self, step: Step, dropout: Noise | None = None) -> Logits:
+    def sequence(self, step: StaffInput, dropout: PRNGKey | None = None) -> Logits:
         """What comes next after each of the events [B, T, ...]."""
         outputs = tf.transpose(self.inputs(step), [1, 0, 2])
         for i, lstm in enumerate(self.lstms):
@@ -182,12 +182,12 @@ class StaffNetwork(keras.Layer):
 
     def _dropped(self, outputs, place, dropout):
         """What goes into the LSTM of this number, or behind the last one."""
-        noise = dropout and dropout.fold(place)
+        rng = dropout and dropout.fold_in(place)
         keep = self.keep_probabilities[place]
-        factors = dropout_factors(tf.shape(outputs), keep, noise)
+        factors = dropout_factors(tf.shape(outputs), keep, rng)
         return outputs if factors is None else outputs * factors
 
-    def step(self, step: Step, states: list[State]) -> tuple[Logits, list[State]]:
+    def step(self, step: StaffInput, states: list[State]) -> tuple[Logits, list[State]]:
         """What comes next after one more event [B, ...], and the new states."""
         outputs, news = self.inputs(step), []
         for lstm, state in zip(self.lstms, states):
@@ -281,29 +281,31 @@ class ClefLSTM(Trainable):
 
         return {"serve": (serve, signature)}
 
-    def training_loss(self, batch: Batch, noise: Noise, step):
+    def training_loss(self, batch: Batch, rng: PRNGKey, step):
         terms = {
             name: mean
             for staff in self.staves
-            for name, mean in self._means(batch, staff, noise.fold(staff)).items()
+            for name, mean in self._means(batch, staff, rng.fold_in(staff)).items()
         }
         return tf.add_n(list(terms.values())), terms
 
-    def evaluation_tallies(self, batch: Batch, noise: Noise, step):
-        tallies = {}
+    def evaluation_metrics(self, batch: Batch, rng: PRNGKey, step):
+        metrics = {}
         for staff in self.staves:
-            tallies |= self._tallies(batch, staff)
-        losses = [tally for name, tally in tallies.items() if name.startswith("losses")]
-        tallies["loss"] = Tally(
-            tf.concat([tally.total for tally in losses], 0),
-            tf.concat([tally.count for tally in losses], 0),
-            tf.concat([tally.weight for tally in losses], 0),
+            metrics |= self._staff_metrics(batch, staff)
+        losses = [
+            metric for name, metric in metrics.items() if name.startswith("losses")
+        ]
+        metrics["loss"] = WeightedMean(
+            tf.concat([metric.total for metric in losses], 0),
+            tf.concat([metric.count for metric in losses], 0),
+            tf.concat([metric.weight for metric in losses], 0),
         )
-        return tallies
+        return metrics
 
-    def _means(self, batch, staff, noise):
+    def _means(self, batch, staff, rng):
         """Mean negative log likelihood of notes and of durations, in nats."""
-        logits = self.staves[staff].sequence(self._steps(batch)[staff], noise)
+        logits = self.staves[staff].sequence(self._steps(batch)[staff], rng)
         means = {}
         for head, targets, weights in self._targets(batch, staff):
             nats = _nats(getattr(logits, head), targets)
@@ -313,26 +315,28 @@ class ClefLSTM(Trainable):
             means[f"losses/{staff}_{head}"] = tf.math.divide_no_nan(total, count)
         return means
 
-    def _tallies(self, batch, staff):
+    def _staff_metrics(self, batch, staff):
         logits = self.staves[staff].sequence(self._steps(batch)[staff])
-        tallies = {}
+        metrics = {}
         for head, targets, weights in self._targets(batch, staff):
             of_head = getattr(logits, head)
             nats = _nats(of_head, targets)
-            tallies[f"losses/{staff}_{head}"] = Tally.of_steps(nats, weights)
-            right = _hits(of_head, targets)
-            tallies[f"metrics/{staff}_{head}_accuracy"] = Tally.of_steps(right, weights)
-        return tallies
+            metrics[f"losses/{staff}_{head}"] = WeightedMean.from_values(nats, weights)
+            correct = _is_correct(of_head, targets)
+            metrics[f"metrics/{staff}_{head}_accuracy"] = WeightedMean.from_values(
+                correct, weights
+            )
+        return metrics
 
     def _steps(self, batch):
-        """What each staff reads at each step, {staff: Step [B, T, ...]}."""
+        """What each staff reads at each step, {staff: StaffInput [B, T, ...]}."""
         classes = tf.split(batch.targets[:, :-1], 2, axis=-1)
         pitches = tf.split(batch.inputs, 4, axis=-1)
         clock_columns = [len(n.sizes.clock) for n in self.staves.values()]
         clocks = tf.split(batch.controls[:, 1:], clock_columns, axis=-1)
         heard = tf.concat(pitches[2:], axis=-1)[:, 1:]
         return {
-            staff: Step(classes[i], pitches[i][:, :-1], clocks[i], heard)
+            staff: StaffInput(classes[i], pitches[i][:, :-1], clocks[i], heard)
             for i, staff in enumerate(self.staves)
         }
 
@@ -357,7 +361,7 @@ def _nats(logits, targets):
     )
 
 
-def _hits(logits, targets):
+def _is_correct(logits, targets):
     """1.0 where the likeliest class is the target. The last, unknown, is no guess."""
     likeliest = tf.argmax(logits[..., :-1], axis=-1, output_type=tf.int32)
     return tf.cast(likeliest == targets, tf.float32)

@@ -16,7 +16,8 @@ import tensorflow as tf
 from music_vae_tf import losses
 from music_vae_tf.batch import Batch
 from music_vae_tf.models.composed import Composed
-from music_vae_tf.models.noise import Noise
+from music_vae_tf.models.metrics import WeightedMean
+from music_vae_tf.models.prng import PRNGKey
 from music_vae_tf.models.roll_layers import (
     RollDecoder,
     RollEncoder,
@@ -24,7 +25,6 @@ from music_vae_tf.models.roll_layers import (
     Size,
     TwoBiasLstm,
 )
-from music_vae_tf.models.tally import Tally
 from music_vae_tf.models.trainable import Trainable
 
 CLASSES = 4  # none, piano, guitar, bass
@@ -32,7 +32,7 @@ SILENT = 0
 PITCHES = 128
 
 
-class RollTerms(NamedTuple):
+class RollLosses(NamedTuple):
     """What the loss of a batch of rolls is made of."""
 
     r_loss: tf.Tensor  # [B], nats, summed over cells with their weights
@@ -65,7 +65,7 @@ def weighted_cross_entropy(rolls, logits, sounding_weight: float, steps=None):
     return tf.reduce_sum(by_step, axis=1)
 
 
-def roll_tallies(rolls, logits, steps=None) -> dict[str, Tally]:
+def roll_metrics(rolls, logits, steps=None) -> dict[str, WeightedMean]:
     """Class accuracy of all cells, and precision, recall and F1 of those that sound.
 
     A sounding cell is right if it is of the right class. `steps` as above.
@@ -79,10 +79,10 @@ def roll_tallies(rolls, logits, steps=None) -> dict[str, Tally]:
     right = total((said == there) & (there != SILENT))
     said_to_sound, sounding = total(said != SILENT), total(there != SILENT)
     return {
-        "metrics/class_accuracy": Tally.of_steps(said == there, counts),
-        "metrics/precision": Tally.of_classes(right, said_to_sound),
-        "metrics/recall": Tally.of_classes(right, sounding),
-        "metrics/f1": Tally.of_classes(2 * right, said_to_sound + sounding),
+        "metrics/class_accuracy": WeightedMean.from_values(said == there, counts),
+        "metrics/precision": WeightedMean.from_totals(right, said_to_sound),
+        "metrics/recall": WeightedMean.from_totals(right, sounding),
+        "metrics/f1": WeightedMean.from_totals(2 * right, said_to_sound + sounding),
     }
 
 
@@ -154,20 +154,20 @@ class ConvCvae(Composed, Trainable):
         """[B, Z], [B, 4] -> logits of the classes of each cell, [B, T, 128, 4]."""
         return self.decoder.logits(z, condition)
 
-    def terms(self, batch: Batch, noise: Noise) -> RollTerms:
+    def terms(self, batch: Batch, rng: PRNGKey) -> RollLosses:
         """Encode, sample z, decode, compare."""
         rolls = self._rolls(batch)
         condition = condition_of(rolls)
         mu, sigma = self.posterior(rolls, condition)
-        z = mu + sigma * noise.fold("z").normal(tf.shape(mu))
+        z = mu + sigma * rng.fold_in("z").normal(tf.shape(mu))
         logits = self.logits(z, condition)
-        return RollTerms(
+        return RollLosses(
             weighted_cross_entropy(rolls, logits, self.objective.sounding_weight),
             losses.kl_to_standard_normal_nats(mu, sigma),
             logits,
         )
 
-    def window_latents(self, rolls, windows: int, noise: Noise | None = None):
+    def window_latents(self, rolls, windows: int, rng: PRNGKey | None = None):
         """z of each of so many equal windows of a roll, [B, windows, Z].
 
         A window is encoded where it stands, with silence around it and the condition of
@@ -182,7 +182,7 @@ class ConvCvae(Composed, Trainable):
         windowed = tf.where(is_in[None, :, :, None], rolls[:, None], float(SILENT))
         windowed = tf.reshape(windowed, [-1, self.steps, PITCHES])
         mu, sigma = self.posterior(windowed, condition)
-        z = mu if noise is None else mu + sigma * noise.normal(tf.shape(mu))
+        z = mu if rng is None else mu + sigma * rng.normal(tf.shape(mu))
         return tf.reshape(z, [-1, windows, self.z_size])
 
     def _rolls(self, batch):
@@ -190,19 +190,22 @@ class ConvCvae(Composed, Trainable):
 
     # Training.
 
-    def training_loss(self, batch, noise, step):
-        terms, beta = self.terms(batch, noise), self.objective.beta(step)
+    def training_loss(self, batch, rng, step):
+        terms, beta = self.terms(batch, rng), self.objective.beta(step)
         scalars = self._scalars(terms, beta)
         loss = tf.reduce_mean(scalars.pop("loss"))
         return loss, {name: tf.reduce_mean(value) for name, value in scalars.items()}
 
-    def evaluation_tallies(self, batch, noise, step):
-        terms = self.terms(batch, noise)
+    def evaluation_metrics(self, batch, rng, step):
+        terms = self.terms(batch, rng)
         scalars = self._scalars(terms, self.objective.beta(step))
-        means = {name: Tally.of_steps(value, 1.0) for name, value in scalars.items()}
-        return {**means, **roll_tallies(self._rolls(batch), terms.logits)}
+        means = {
+            name: WeightedMean.from_values(value, 1.0)
+            for name, value in scalars.items()
+        }
+        return {**means, **roll_metrics(self._rolls(batch), terms.logits)}
 
-    def _scalars(self, terms: RollTerms, beta):
+    def _scalars(self, terms: RollLosses, beta):
         kl_cost = losses.kl_cost_nats(terms.kl_nats, self.objective.free_bits)
         return {
             "loss": terms.r_loss + beta * kl_cost,
@@ -273,17 +276,17 @@ class ClstmDecoder(Composed, Trainable):
         last = self.lstm(tf.concat([latents, conditions], axis=-1))
         return self.decoder.logits(last, condition)
 
-    def training_loss(self, batch, noise, step):
+    def training_loss(self, batch, rng, step):
         """The batch is as `continuation_batch` makes it."""
         _, r_loss, _ = self._compare(batch)
         return tf.reduce_mean(r_loss), {}
 
-    def evaluation_tallies(self, batch, noise, step):
+    def evaluation_metrics(self, batch, rng, step):
         """The batch is as `continuation_batch` makes it."""
         logits, r_loss, has_music = self._compare(batch)
         return {
-            "loss": Tally.of_steps(r_loss, has_music),
-            **roll_tallies(batch.targets, logits, batch.lengths),
+            "loss": WeightedMean.from_values(r_loss, has_music),
+            **roll_metrics(batch.targets, logits, batch.lengths),
         }
 
     def _compare(self, batch):
@@ -294,7 +297,7 @@ class ClstmDecoder(Composed, Trainable):
 
 
 def continuation_batch(
-    cvae: ConvCvae, windows: int, batch: Batch, noise: Noise | None
+    cvae: ConvCvae, windows: int, batch: Batch, rng: PRNGKey | None
 ) -> Batch:
     """Windows of pieces -> what a ClstmDecoder reads and says.
 
@@ -309,7 +312,7 @@ def continuation_batch(
     """
     rolls, following = batch.targets[:, : cvae.steps], batch.targets[:, cvae.steps :]
     return Batch(
-        cvae.window_latents(rolls, windows, noise),
+        cvae.window_latents(rolls, windows, rng),
         following,
         condition_of(rolls),
         tf.maximum(batch.lengths - cvae.steps, 0),

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import keras
 import tensorflow as tf
 
-from music_vae_tf.models.recurrence import State, lstm_step
+from music_vae_tf.models.cell import State, lstm_step
 
 KERNEL, STRIDE, PADDING = 3, 2, 1
 SILENCE_LOGIT = 5.0

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from music_vae_tf.models.blank import weights_undrawn
+from music_vae_tf.models.uninitialized import uninitialized_weights
 
 
 class Layer(keras.Layer):
@@ -39,7 +39,7 @@ def kinds(layer):
 
 def test_weights_are_of_the_same_kind_and_not_drawn():
     drawn = made()
-    with weights_undrawn():
+    with uninitialized_weights():
         blank = made()
     assert drawn.was_drawn and not blank.was_drawn
     assert [kind[1:] for kind in kinds(blank)] == [kind[1:] for kind in kinds(drawn)]
@@ -47,13 +47,13 @@ def test_weights_are_of_the_same_kind_and_not_drawn():
 
 
 def test_what_is_not_trained_has_its_value():
-    with weights_undrawn():
+    with uninitialized_weights():
         blank = made()
     np.testing.assert_array_equal(blank.fixed, [1, 1])
 
 
 def test_they_take_what_they_are_assigned():
-    with weights_undrawn():
+    with uninitialized_weights():
         blank = made()
     values = [np.full(weight.shape, 3.0) for weight in blank.trainable_weights]
     for weight, value in zip(blank.trainable_weights, values):
@@ -62,6 +62,6 @@ def test_they_take_what_they_are_assigned():
 
 
 def test_afterwards_weights_are_drawn_again():
-    with weights_undrawn():
+    with uninitialized_weights():
         pass
     assert made().was_drawn

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from music_vae_tf.models import decoders, encoders, lanes, outputs
-from music_vae_tf.models.noise import Noise
+from music_vae_tf.models import encoders, lstm_decoder, outputs, shards
+from music_vae_tf.models.decoder import ReconstructOptions
+from music_vae_tf.models.lstm_decoder import LstmDecoder
+from music_vae_tf.models.prng import PRNGKey
 
 B, T, D, Z, U = 4, 5, 3, 2, 2
 
@@ -21,11 +23,11 @@ def same_weights():
 
 @pytest.fixture
 def divided(monkeypatch):
-    """Makes as many lanes as a test says."""
+    """Makes as many shards as a test says."""
 
     def divide(number):
-        for module in (decoders, encoders):
-            monkeypatch.setattr(module, "lanes", lambda *_, **__: number)
+        for module in (lstm_decoder, encoders):
+            monkeypatch.setattr(module, "num_shards", lambda *_, **__: number)
 
     return divide
 
@@ -38,8 +40,8 @@ def gradients(run, weights):
 
 
 @pytest.mark.parametrize("sampling_probability", [0.0, 0.5])
-def test_a_decoder_in_lanes_is_the_decoder(divided, sampling_probability):
-    decoder = decoders.LstmDecoder(outputs.Categorical(D), [U, U], keep_probability=0.5)
+def test_a_decoder_in_shards_is_the_decoder(divided, sampling_probability):
+    decoder = LstmDecoder(outputs.Categorical(D), [U, U], keep_probability=0.5)
     decoder.build(Z, 0)
     classes = np.random.default_rng(1).integers(D, size=[B, T])
     targets = tf.one_hot(classes, D)
@@ -50,9 +52,11 @@ def test_a_decoder_in_lanes_is_the_decoder(divided, sampling_probability):
             tf.constant([5, 3, 4, 5]),
             random(B, Z),
             targets[..., :0],
-            sampling_probability=tf.constant(sampling_probability),
-            dropout=Noise(1),
-            noise=Noise(2),
+            ReconstructOptions(
+                sampling_probability=tf.constant(sampling_probability),
+                dropout=PRNGKey(1),
+                rng=PRNGKey(2),
+            ),
         ).step_losses
 
     whole = gradients(run, decoder.trainable_variables)
@@ -61,11 +65,11 @@ def test_a_decoder_in_lanes_is_the_decoder(divided, sampling_probability):
         np.testing.assert_allclose(part, right, atol=1e-6)
 
 
-def test_an_encoder_in_lanes_is_the_encoder(divided):
+def test_an_encoder_in_shards_is_the_encoder(divided):
     encoder = encoders.BidirectionalLstmEncoder([U, U], keep_probability=0.5)
     encoder.build(D)
     lengths = tf.constant([5, 0, 4, 5])
-    run = lambda: encoder.embed(random(B, T, D), lengths, Noise(1))
+    run = lambda: encoder.embed(random(B, T, D), lengths, PRNGKey(1))
     whole = gradients(run, encoder.trainable_variables)
     divided(4)
     for part, right in zip(gradients(run, encoder.trainable_variables), whole):
@@ -73,7 +77,7 @@ def test_an_encoder_in_lanes_is_the_encoder(divided):
 
 
 def test_the_gradient_of_sampled_rows_is_that_of_being_taught_them():
-    decoder = decoders.LstmDecoder(outputs.Categorical(D), [U, U], keep_probability=0.5)
+    decoder = LstmDecoder(outputs.Categorical(D), [U, U], keep_probability=0.5)
     decoder.build(Z, 0)
     z, lengths = random(B, Z), tf.constant([T] * B)
     targets = tf.one_hot(np.random.default_rng(1).integers(D, size=[B, T]), D)
@@ -85,18 +89,19 @@ def test_the_gradient_of_sampled_rows_is_that_of_being_taught_them():
             lengths,
             z,
             nothing,
-            sampling_probability=tf.constant(1.0),
-            dropout=Noise(1),
-            noise=Noise(2),
+            ReconstructOptions(
+                sampling_probability=tf.constant(1.0),
+                dropout=PRNGKey(1),
+                rng=PRNGKey(2),
+            ),
         )
         said.append(result.previous)
-        return result.parameters
+        return result.params
 
     def taught():
         rows = tf.concat([said[0][:, 1:], targets[:, :1]], axis=1)
-        return decoder.reconstruct(
-            rows, lengths, z, nothing, dropout=Noise(1)
-        ).parameters
+        options = ReconstructOptions(dropout=PRNGKey(1))
+        return decoder.reconstruct(rows, lengths, z, nothing, options).params
 
     both = [gradients(run, decoder.trainable_variables) for run in (sampled, taught)]
     assert not np.array_equal(said[0][:, 1:], targets[:, :-1])
@@ -114,6 +119,6 @@ def test_a_batch_is_divided_evenly_and_not_too_far(
     threading = tf.config.threading
     monkeypatch.setattr(threading, "get_intra_op_parallelism_threads", lambda: 1)
     monkeypatch.setattr(threading, "get_inter_op_parallelism_threads", lambda: 4)
-    assert lanes.lanes(batch_size, cores_taken) == expected
+    assert shards.num_shards(batch_size, cores_taken) == expected
     monkeypatch.setattr(threading, "get_intra_op_parallelism_threads", lambda: 0)
-    assert lanes.lanes(batch_size) == 1
+    assert shards.num_shards(batch_size) == 1
