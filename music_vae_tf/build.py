@@ -184,7 +184,7 @@ class ConvCvaeObjective:
     """The (negative) evidence lower bound, with weighted cells."""
 
     optimizer: OptimizerConfig
-    sounding_weight: float
+    positive_weight: float
     beta: Callable[[tf.Tensor], tf.Tensor]
     free_bits: float
 
@@ -194,7 +194,7 @@ def _conv_cvae_objective(
 ) -> ConvCvaeObjective:
     return ConvCvaeObjective(
         optimizer,
-        section.sounding_weight,
+        section.positive_weight,
         beta=lambda step: schedules.beta(step, section.max_beta, section.beta_rate),
         free_bits=section.free_bits,
     )
@@ -222,13 +222,13 @@ class ClstmDecoderObjective:
     """Cross-entropy with weighted cells."""
 
     optimizer: OptimizerConfig
-    sounding_weight: float
+    positive_weight: float
 
 
 def _clstm_decoder_objective(
     section: ClstmDecoderObjectiveConfig, optimizer: OptimizerConfig
 ) -> ClstmDecoderObjective:
-    return ClstmDecoderObjective(optimizer, section.sounding_weight)
+    return ClstmDecoderObjective(optimizer, section.positive_weight)
 
 
 # The clef-split LSTM.
@@ -244,7 +244,7 @@ def _clef_lstm_of(config: Config, windows) -> ClefLSTM:
         outer_keep_probability=section.outer_keep_prob,
         dense_size=section.dense_size,
         note_input=section.note_input,
-        composed_scores=section.composed_scores,
+        factored_logits=section.factored_logits,
         shared_clock=section.shared_clock,
         name="clef_lstm",
     )
@@ -255,13 +255,13 @@ class ClefLSTMObjective:
     """Cross-entropy of every event of a window, or of the last."""
 
     optimizer: OptimizerConfig
-    predicted: str
+    loss_on: str
 
 
 def _clef_lstm_objective(
     section: ClefLSTMObjectiveConfig, optimizer: OptimizerConfig
 ) -> ClefLSTMObjective:
-    return ClefLSTMObjective(optimizer, section.predicted)
+    return ClefLSTMObjective(optimizer, section.loss_on)
 
 
 class _Makers(NamedTuple):

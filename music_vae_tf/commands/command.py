@@ -1,6 +1,6 @@
-"""What every command shares: its own flags, its help, and errors a person can read.
+"""The base of all commands: their flags, their help, and readable errors.
 
-A command is a module like this one, and nothing heavy is imported before `main` runs:
+A command is a module such as this. It imports nothing heavy before `main` runs:
 
     command = Command("music_vae_train", __doc__)
     command.string("config", None, "Name of a config, or a YAML file.", required=True)
@@ -22,6 +22,7 @@ import copy
 import difflib
 import logging
 import os
+import re
 import sys
 import tempfile
 import textwrap
@@ -42,8 +43,8 @@ LARGEST_SEED = 2**63 - 1
 
 
 class UserError(ValueError):
-    """A mistake of the user: its message says what came, what was expected, what to
-    do, and is all that is shown of it."""
+    """A mistake of the user. Its message alone is shown: what came, what was expected,
+    and what to do."""
 
     for_the_user = True
 
@@ -84,6 +85,7 @@ class Command:
         self.name = name
         self._doc = doc
         self._required = []
+        self._renamed = {}  # {old name of a flag: its name}
         self._flags = absl_flags.FlagValues()
         self._flags.set_gnu_getopt(True)
         self.enum("log", "INFO", LOG_LEVELS, "Which messages are shown.")
@@ -124,6 +126,17 @@ class Command:
             flag_values=self._flags,
             case_sensitive=False,
         )
+
+    def renamed(self, old: str, name: str):
+        """Accepts the old name of a flag, without showing it in the help."""
+        self._renamed[old] = name
+
+    def _current(self, argument: str) -> str:
+        """`--old=value` -> `--name=value`."""
+        match = re.fullmatch(r"(--?(?:no)?)(\w+)(=.*)?", argument, re.DOTALL)
+        if match is None or match[2] not in self._renamed:
+            return argument
+        return f"{match[1]}{self._renamed[match[2]]}{match[3] or ''}"
 
     def _define(self, kind, name, default, help, required, **limits):
         kind(name, default, help, flag_values=self._flags, **limits)
@@ -185,7 +198,7 @@ class Command:
     def _read(self, arguments):
         flags = copy.deepcopy(self._flags)
         try:
-            _, *left_over = flags([self.name, *arguments])
+            _, *left_over = flags([self.name, *map(self._current, arguments)])
         except absl_flags.UnrecognizedFlagError as error:
             raise Misuse(self._unknown(error.flagname)) from None
         except (absl_flags.Error, ValueError) as error:

@@ -159,12 +159,14 @@ class TrainedClefLSTM:
         bars = range(0, form.end, form.bar)
         clock, streams = Clock(bars, form.end, mode), {}
         for staff in STAVES:
-            heard = Context(streams.get("treble", []))
-            frame = self._sampled_frame(staff, clock, heard, form.end, sampling, rng)
+            treble_context = Context(streams.get("treble", []))
+            frame = self._sampled_frame(
+                staff, clock, treble_context, form.end, sampling, rng
+            )
             streams[staff] = stream_of(frame, self.labels[staff])
         return balanced(streams, form.end)
 
-    def _sampled_frame(self, staff, clock, heard, end, sampling, rng):
+    def _sampled_frame(self, staff, clock, treble_context, end, sampling, rng):
         """Stages 1 and 2: classes of notes and durations, up to the piece's end."""
         import pandas
 
@@ -174,20 +176,22 @@ class TrainedClefLSTM:
         )
         states, before, now, rows = network.zero_states(1), None, 0, []
         while now < end:
-            step = self._step_before(staff, before, clock.at(now), heard.at(now))
+            step = self._step_before(
+                staff, before, clock.at(now), treble_context.at(now)
+            )
             logits, states = self._steps[staff](step, states)
             before = _drawn(logits, now, lengths, sampling, rng)
             rows.append(before)
             now += lengths[before[1]]
         return pandas.DataFrame(rows, columns=["note", "duration"])
 
-    def _step_before(self, staff, before, clock, heard):
+    def _step_before(self, staff, before, clock, treble_context):
         """What the network reads before its next event: `StaffInput` [1, ...]."""
         pitches = ()
         if before is not None:
             label = self.labels[staff].notes.decode(before[0])
             pitches = transformation.chord_of(label)
-        columns, now, after = heard
+        columns, now, after = treble_context
         clock = clock if staff == "treble" else [*clock, *columns]
         values = (
             (-1, -1) if before is None else before,

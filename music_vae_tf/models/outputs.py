@@ -168,7 +168,7 @@ class GrooveColumns(Output):
         self.depth = self.params_size = depth
 
     @abc.abstractmethod
-    def _losses(self, params, targets):
+    def _column_losses(self, params, targets):
         """Losses of hits, velocities and offsets: [..., P], [..., D] -> [...] each."""
 
     @abc.abstractmethod
@@ -176,7 +176,7 @@ class GrooveColumns(Output):
         """Logits of hits, velocities in [0, 1], offsets in [-1, 1]: [..., D / 3]."""
 
     def loss(self, params: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
-        return tf.add_n(self._losses(params, targets))
+        return tf.add_n(self._column_losses(params, targets))
 
     def sample(self, params: tf.Tensor, temperature: Any, rng: PRNGKey) -> tf.Tensor:
         logits, velocities, offsets = self._values(params)
@@ -213,7 +213,7 @@ class GrooveColumns(Output):
         names = ("hits_loss", "velocities_loss", "offsets_loss")
         return {
             f"metrics/{name}": WeightedMean.from_values(losses, mask)
-            for name, losses in zip(names, self._losses(params, targets))
+            for name, losses in zip(names, self._column_losses(params, targets))
         }
 
 
@@ -224,7 +224,7 @@ class Groove(GrooveColumns):
     Gillick et al. 2019, "Learning to Groove with Inverse Sequence Transformations".
     """
 
-    def _losses(self, params, targets):
+    def _column_losses(self, params, targets):
         """Summed over all drums, hit or not."""
         logits, velocities, offsets = self._values(params)
         target_hits, target_velocities, target_offsets = tf.split(targets, 3, axis=-1)
@@ -263,7 +263,7 @@ class GrooveBernoulli(GrooveColumns):
     and of `Groove` cannot be compared; accuracies can.
     """
 
-    def _losses(self, params, targets):
+    def _column_losses(self, params, targets):
         """Summed over all drums."""
         hits, velocities, offsets = tf.split(targets, 3, axis=-1)
         targets = (hits, velocities, (offsets + 1.0) / 2.0)

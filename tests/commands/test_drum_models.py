@@ -116,7 +116,7 @@ def test_the_loss_that_takes_all_columns_for_chances(groove_records, tmp_path, c
     assert output.arguments == {"reconstruction_loss": "bce"}
     assert generate(tmp_path, tmp_path / "out") == 0
     assert train(name, tmp_path, groove_records) == 1
-    assert "holds a training of config hierdec-groove" in capsys.readouterr().err
+    assert "belongs to a training of config hierdec-groove" in capsys.readouterr().err
 
 
 def test_that_loss_is_for_grooves_alone(groove_records, tmp_path, capsys):

@@ -19,19 +19,19 @@ OPTIONS = {
     "outer_keep_probability": 1.0,
     "dense_size": 2,
     "note_input": "multi_hot",
-    "composed_scores": True,
+    "factored_logits": True,
     "shared_clock": True,
 }
 STEPS = 6
 
 
-def model_of(predicted="every", **options):
+def model_of(loss_on="all", **options):
     tf.keras.utils.set_random_seed(1)
     model = ClefLSTM(TREBLE, BASS, **{**OPTIONS, **options}, name="clef_lstm")
-    optimizer = build.OptimizerConfig(lambda step: 0.01, "global_norm", 1.0, 1e4)
+    limits = build.OptimizerConfig(lambda step: 0.01, "global_norm", 1.0, 1e4)
     optimizer = tf.keras.optimizers.Adam(0.01)
     optimizer.build(model.trainable_variables)
-    model.compile(optimizer, build.ClefLSTMObjective(optimizer, predicted))
+    model.compile(optimizer, build.ClefLSTMObjective(limits, loss_on))
     return model
 
 
@@ -67,7 +67,7 @@ def test_classes_below_0_are_read_as_nothing():
     np.testing.assert_array_equal(rows[0], [lookup.table.numpy()[2], [0, 0]])
 
 
-@pytest.mark.parametrize("note_input", ["multi_hot", "label", "number"])
+@pytest.mark.parametrize("note_input", ["multi_hot", "label", "scalar"])
 @pytest.mark.parametrize("shared_clock", [True, False])
 def test_both_staves_have_a_softmax_for_notes_and_one_for_durations(
     batch, note_input, shared_clock
@@ -81,7 +81,7 @@ def test_both_staves_have_a_softmax_for_notes_and_one_for_durations(
 
 
 def test_an_untrained_model_expects_what_is_frequent(batch):
-    model = model_of(composed_scores=False)
+    model = model_of(factored_logits=False)
     chances = tf.nn.softmax(model(batch)["treble"].notes)[0, 0].numpy()
     np.testing.assert_allclose(chances, np.array([6, 4, 2]) / 12, atol=0.05)
 
@@ -123,7 +123,7 @@ def test_training_without_dropout_minimises_the_loss_of_evaluation(batch):
 
 
 def test_the_last_event_alone_may_be_predicted(batch):
-    model = model_of(predicted="last", keep_probability=1.0)
+    model = model_of(loss_on="last", keep_probability=1.0)
     loss, _ = model.training_loss(batch, PRNGKey(0), 0)
     expected = 0
     targets, logits = batch.targets.numpy().astype(int), model(batch)
@@ -197,7 +197,7 @@ def test_labels_are_read_by_themselves_and_pitches_by_their_notes(batch):
         assert (pitches, labels) == (not read, read)
 
 
-def test_composed_scores_hold_for_all_chords_with_a_note():
+def test_factored_logits_hold_for_all_chords_with_a_note():
     parts = clef_lstm.chord_parts(TREBLE.chords)
     assert parts.shape == (3, 141)
     assert list(np.flatnonzero(parts[1])) == [60, 64, 128, 132, 140]
@@ -238,7 +238,7 @@ def test_every_variable_has_a_name_of_its_own_and_a_gradient(batch):
     model = model_of()
     names = model.named_variables
     assert len(names) == len(model.trainable_variables)
-    assert {"treble/layer_0/kernel", "bass/heard/kernel"} <= names.keys()
+    assert {"treble/layer_0/kernel", "bass/other_staff/kernel"} <= names.keys()
     with tf.GradientTape() as tape:
         loss, _ = model.training_loss(batch, PRNGKey(0), 0)
     for name, gradient in zip(names, tape.gradient(loss, list(names.values()))):

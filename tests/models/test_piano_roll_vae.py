@@ -49,7 +49,7 @@ def table_of(model):
     ]
 
 
-def tiny_cvae(sounding_weight=2.0, free_bits=0.0, beta=1.0):
+def tiny_cvae(positive_weight=2.0, free_bits=0.0, beta=1.0):
     """A model of two units, compiled with a constant beta."""
     keras.utils.set_random_seed(0)
     model = ConvCvae(STEPS, 2, [2, 2])
@@ -57,7 +57,7 @@ def tiny_cvae(sounding_weight=2.0, free_bits=0.0, beta=1.0):
         clip_mode="global_norm", grad_clip=1e3, grad_norm_clip_to_zero=1e9
     )
     objective = types.SimpleNamespace(
-        sounding_weight=sounding_weight,
+        positive_weight=positive_weight,
         free_bits=free_bits,
         beta=lambda step: tf.constant(beta),
         optimizer=optimizer,
@@ -155,7 +155,7 @@ def test_tallies_count_sounding_cells_of_the_right_class():
 def test_the_loss_is_cross_entropy_and_what_the_kl_costs(beta, free_bits):
     model = tiny_cvae(beta=beta, free_bits=free_bits)
     some = batch()
-    terms = model.terms(some, PRNGKey(1))
+    terms = model.loss_terms(some, PRNGKey(1))
     loss, logs = model.training_loss(some, PRNGKey(1), 0)
     cost = np.maximum(terms.kl_nats - free_bits * np.log(2), 0)
     expected = np.mean(terms.r_loss) + beta * cost.mean()
