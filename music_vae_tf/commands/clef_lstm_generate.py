@@ -104,7 +104,7 @@ def _form(flags):
     match = re.fullmatch(r"(\d{1,2})/(2|4|8|16)", flags.time_signature.strip())
     if match is None or not int(match[1]):
         raise UserError(
-            f"--time_signature={flags.time_signature}: expected one such as 4/4, 3/4 or 6/8"
+            f"--time_signature={flags.time_signature}: expected one such as 4/4 or 6/8"
         )
     return Form(flags.bars, int(match[1]), int(match[2]))
 

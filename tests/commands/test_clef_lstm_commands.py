@@ -198,7 +198,7 @@ def test_without_a_soundfont_all_but_the_sound_is_written(generate, tmp_path, ca
     ("flag", "words"),
     [
         ("--key=H", "'H' names no key"),
-        ("--time_signature=four", "expected one such as 4/4"),
+        ("--time_signature=four", "expected one such as"),
         ("--metre=0/4", "--time_signature=0/4: expected one such as"),
         ("--tempo=0", "expected a number above 0"),
         ("--temperature=-1", "expected a number above 0"),

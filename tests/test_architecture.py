@@ -1,4 +1,4 @@
-"""The rooms of the house: who may import whom, and that each says what it is for."""
+"""The packages: which may import which, and that each module has a docstring."""
 
 import ast
 from pathlib import Path
@@ -7,13 +7,12 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 PACKAGE = "music_vae_tf"
-# A room is a module or a folder of the package. Whoever is in no room of another's list
-# may not be imported there; rooms without a line may not exist.
+# What each module or subpackage of the package may import. Each has a line here.
 MAY_IMPORT = {
     "batch": set(),
     "quiet": set(),
     "notebook": {"rendering"},
-    "config": set(),
+    "config": {"checkpoint"},  # the table of old names
     "losses": set(),
     "schedules": set(),
     "strategies": set(),
@@ -30,8 +29,8 @@ MAY_IMPORT = {
     },
     "generation": {
         *("build", "config", "data", "batch", "checkpoint", "quiet"),
-        "analysis",  # windows and tasks, which models are measured on
-        "models",  # the noise that samples are drawn with
+        "analysis",  # windows and tasks that models are measured on
+        "models",  # keys of random numbers
         "losses",  # masks of steps
     },
     "export": {
@@ -48,7 +47,7 @@ def source_files():
         yield from sorted((REPOSITORY / folder).rglob("*.py"))
 
 
-def place(file: Path) -> tuple[str, ...]:
+def module_path(file: Path) -> tuple[str, ...]:
     """`('data', 'converters', 'groove')`, as below the package once it is installed."""
     parts = file.relative_to(REPOSITORY).with_suffix("").parts
     parts = parts[1:] if parts[0] == PACKAGE else parts
@@ -66,35 +65,39 @@ def imported_names(file: Path, *, at_import=False):
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def rooms_imported_by(file: Path) -> set[str]:
-    """Rooms other than its own."""
+def packages_imported_by(file: Path) -> set[str]:
+    """Packages other than the file's own."""
     names = [name.split(".") for name in imported_names(file)]
-    rooms = {name[1] for name in names if name[0] == PACKAGE and len(name) > 1}
-    return rooms - set(place(file)[:1]) - {"__version__"}
+    packages = {name[1] for name in names if name[0] == PACKAGE and len(name) > 1}
+    return packages - set(module_path(file)[:1]) - {"__version__"}
 
 
-@pytest.mark.parametrize("file", source_files(), ids=lambda file: "/".join(place(file)))
-def test_a_file_imports_only_from_rooms_that_its_own_may_enter(file):
-    room = place(file)[0] if place(file) else "the front door"
-    if room in ANYTHING:
-        assert room == "commands" or "commands" not in rooms_imported_by(file)
+@pytest.mark.parametrize(
+    "file", source_files(), ids=lambda file: "/".join(module_path(file))
+)
+def test_a_module_imports_only_what_its_package_may_import(file):
+    package = module_path(file)[0] if module_path(file) else "__init__"
+    if package in ANYTHING:
+        assert package == "commands" or "commands" not in packages_imported_by(file)
         return
-    assert rooms_imported_by(file) <= MAY_IMPORT.get(room, set())
+    assert packages_imported_by(file) <= MAY_IMPORT.get(package, set())
 
 
-def test_test_files_have_names_of_their_own():
+def test_test_files_have_different_names():
     """pytest imports them by their names alone."""
     names = [file.name for file in (REPOSITORY / "tests").rglob("test_*.py")]
     assert len(names) == len(set(names))
 
 
-def test_every_room_is_in_the_table():
-    rooms = {place(file)[0] for file in source_files() if place(file)}
-    assert rooms - ANYTHING <= set(MAY_IMPORT)
+def test_every_package_is_in_the_table():
+    packages = {module_path(file)[0] for file in source_files() if module_path(file)}
+    assert packages - ANYTHING <= set(MAY_IMPORT)
 
 
-@pytest.mark.parametrize("file", source_files(), ids=lambda file: "/".join(place(file)))
-def test_a_file_says_in_its_first_line_what_it_is(file):
+@pytest.mark.parametrize(
+    "file", source_files(), ids=lambda file: "/".join(module_path(file))
+)
+def test_a_module_describes_itself_in_its_first_line(file):
     first = file.read_text(encoding="utf-8").split("\n", 1)[0]
     assert first.startswith('"""'), "it has no docstring"
     assert len(first) > 20
@@ -102,7 +105,9 @@ def test_a_file_says_in_its_first_line_what_it_is(file):
     assert sentence.split("\n\n")[0].rstrip().endswith((".", ":", ")")), sentence
 
 
-@pytest.mark.parametrize("file", source_files(), ids=lambda file: "/".join(place(file)))
+@pytest.mark.parametrize(
+    "file", source_files(), ids=lambda file: "/".join(module_path(file))
+)
 def test_public_functions_and_classes_have_docstrings(file):
     """Overrides that add nothing, nested functions and properties may go without."""
     tree = ast.parse(file.read_text(encoding="utf-8"))
@@ -117,9 +122,9 @@ def test_public_functions_and_classes_have_docstrings(file):
     assert not undocumented
 
 
-@pytest.mark.parametrize("room", sorted(NO_TENSORFLOW))
-def test_tensorflow_is_not_imported_where_it_is_not_needed(room):
-    path = REPOSITORY / PACKAGE / room
+@pytest.mark.parametrize("package", sorted(NO_TENSORFLOW))
+def test_tensorflow_is_not_imported_where_it_is_not_needed(package):
+    path = REPOSITORY / PACKAGE / package
     files = path.rglob("*.py") if path.is_dir() else [path.with_suffix(".py")]
     for file in files:
         heavy = {name.split(".")[0] for name in imported_names(file, at_import=True)}
@@ -127,8 +132,8 @@ def test_tensorflow_is_not_imported_where_it_is_not_needed(room):
 
 
 def test_the_package_itself_imports_nothing_heavy():
-    front_door = REPOSITORY / PACKAGE / "__init__.py"
-    assert set(imported_names(front_door, at_import=True)) == {"importlib"}
+    init = REPOSITORY / PACKAGE / "__init__.py"
+    assert set(imported_names(init, at_import=True)) == {"importlib"}
 
 
 def test_rendering_needs_no_tensorflow_at_all():
@@ -136,6 +141,6 @@ def test_rendering_needs_no_tensorflow_at_all():
         assert "tensorflow" not in {n.split(".")[0] for n in imported_names(file)}
 
 
-def test_the_table_names_no_room_that_is_not_there():
-    built = {place(file)[0] for file in source_files() if place(file)}
-    assert set(MAY_IMPORT) <= built
+def test_the_table_names_existing_packages_only():
+    existing = {module_path(file)[0] for file in source_files() if module_path(file)}
+    assert set(MAY_IMPORT) <= existing
