@@ -74,6 +74,7 @@ setup(
     ],
     package_dir={"music_vae_tf.configs": "configs"},
     package_data={
+        "music_vae_tf": ["py.typed"],
         "music_vae_tf.configs": ["*.yaml"],
         "music_vae_tf.data": ["grooves.yaml"],
     },

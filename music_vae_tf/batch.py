@@ -19,9 +19,12 @@ from __future__ import annotations
 import abc
 import dataclasses
 import functools
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 
 class Layout(abc.ABC):
@@ -44,7 +47,7 @@ class Layout(abc.ABC):
         """
 
     @abc.abstractmethod
-    def unpack_tensor(self, compact):
+    def unpack_tensor(self, compact: tf.Tensor) -> tf.Tensor:
         """`unpack` as TensorFlow operations, always to float32."""
 
 
@@ -61,19 +64,19 @@ class OneHot(Layout):
     padding = -1
 
     @property
-    def depth(self):
+    def depth(self) -> int:
         return sum(self.depths)
 
     @property
-    def width(self):
+    def width(self) -> int:
         return len(self.depths)
 
-    def pack(self, dense):
+    def pack(self, dense: np.ndarray) -> np.ndarray:
         parts = np.split(np.asarray(dense), np.cumsum(self.depths)[:-1], axis=-1)
         classes = [np.where(p.any(-1), p.argmax(-1), self.padding) for p in parts]
         return np.stack(classes, axis=-1).astype(self.dtype)
 
-    def unpack(self, compact):
+    def unpack(self, compact: np.ndarray) -> np.ndarray:
         dense = np.zeros([*compact.shape[:-1], self.depth], np.float32)
         rows, first = dense.reshape(-1, self.depth), 0
         for column, depth in zip(compact.reshape(-1, self.width).T, self.depths):
@@ -82,7 +85,7 @@ class OneHot(Layout):
             first += depth
         return dense
 
-    def unpack_tensor(self, compact):
+    def unpack_tensor(self, compact: tf.Tensor) -> tf.Tensor:
         import tensorflow as tf
 
         parts = [
@@ -102,16 +105,16 @@ class Classes(Layout):
     padding = -1
 
     @property
-    def width(self):
+    def width(self) -> int:
         return self.depth
 
-    def pack(self, dense):
+    def pack(self, dense: np.ndarray) -> np.ndarray:
         return np.asarray(dense, self.dtype)
 
-    def unpack(self, compact):
+    def unpack(self, compact: np.ndarray) -> np.ndarray:
         return compact.astype(np.float32)
 
-    def unpack_tensor(self, compact):
+    def unpack_tensor(self, compact: tf.Tensor) -> tf.Tensor:
         import tensorflow as tf
 
         return tf.cast(compact, tf.float32)
@@ -127,17 +130,17 @@ class Bits(Layout):
     padding = 0
 
     @property
-    def width(self):
+    def width(self) -> int:
         return -(-self.depth // 8)
 
-    def pack(self, dense):
+    def pack(self, dense: np.ndarray) -> np.ndarray:
         return np.packbits(np.asarray(dense) != 0, axis=-1, bitorder="little")
 
-    def unpack(self, compact):
+    def unpack(self, compact: np.ndarray) -> np.ndarray:
         bits = np.unpackbits(compact, axis=-1, count=self.depth, bitorder="little")
         return bits.astype(np.float32)
 
-    def unpack_tensor(self, compact):
+    def unpack_tensor(self, compact: tf.Tensor) -> tf.Tensor:
         import tensorflow as tf
 
         byte, bit = np.divmod(np.arange(self.depth), 8)
@@ -156,19 +159,19 @@ class TwoBit(Layout):
     padding = 0
 
     @property
-    def width(self):
+    def width(self) -> int:
         return self.depth // 4
 
-    def pack(self, dense):
+    def pack(self, dense: np.ndarray) -> np.ndarray:
         dense = np.asarray(dense, self.dtype)
         groups = dense.reshape(*dense.shape[:-1], self.width, 4)
         return np.bitwise_or.reduce(groups << _SHIFTS, axis=-1)
 
-    def unpack(self, compact):
+    def unpack(self, compact: np.ndarray) -> np.ndarray:
         values = compact[..., None] >> _SHIFTS & 3
         return values.reshape(*compact.shape[:-1], self.depth).astype(np.float32)
 
-    def unpack_tensor(self, compact):
+    def unpack_tensor(self, compact: tf.Tensor) -> tf.Tensor:
         import tensorflow as tf
 
         shifted = tf.bitwise.right_shift(compact[..., None], _SHIFTS)
@@ -191,16 +194,16 @@ class Reals(Layout):
     padding = 0.0
 
     @property
-    def width(self):
+    def width(self) -> int:
         return self.depth
 
-    def pack(self, dense):
+    def pack(self, dense: np.ndarray) -> np.ndarray:
         return np.asarray(dense, self.dtype)
 
-    def unpack(self, compact):
+    def unpack(self, compact: np.ndarray) -> np.ndarray:
         return compact
 
-    def unpack_tensor(self, compact):
+    def unpack_tensor(self, compact: tf.Tensor) -> tf.Tensor:
         import tensorflow as tf
 
         return tf.cast(compact, tf.float32)
@@ -236,7 +239,7 @@ class Grammar:
                 return needed
             to_the_end = shorter
 
-    def allowed(self, states, remaining):
+    def allowed(self, states: tf.Tensor, remaining: tf.Tensor) -> tf.Tensor:
         """Classes after which the sequence can still end in time: bool `[B, D]`.
 
         Args:
@@ -247,7 +250,7 @@ class Grammar:
 
         return tf.gather(tf.constant(self.steps_needed, tf.int32), states) <= remaining
 
-    def after(self, states, rows):
+    def after(self, states: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
         """States after rows: `[B]`, `[B, D]` -> `[B]`, as TensorFlow operations."""
         import tensorflow as tf
 
@@ -273,7 +276,7 @@ class Example(NamedTuple):
 class Batch(NamedTuple):
     """B examples, dense and padded with zeros."""
 
-    inputs: object  # float32 [B, T, D_in]
-    targets: object  # float32 [B, T, D_out]
-    controls: object  # float32 [B, T, D_c]; D_c is 0 without controls
-    lengths: object  # int32 [B] or [B, S]
+    inputs: Any  # float32 [B, T, D_in]
+    targets: Any  # float32 [B, T, D_out]
+    controls: Any  # float32 [B, T, D_c]; D_c is 0 without controls
+    lengths: Any  # int32 [B] or [B, S]

@@ -17,7 +17,7 @@ import types
 import typing
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import yaml
 
@@ -224,8 +224,8 @@ class Config:
 
     name: str
     converter: Kind
-    model: object  # of one of the MODELS
-    objective: object  # of the same
+    model: Any  # of one of the MODELS
+    objective: Any  # of the same
     training: TrainingConfig
     dataset: DatasetConfig = DatasetConfig()
 
@@ -594,6 +594,8 @@ def _read(value, hint, where: str):
         read = _read(value, hint.__origin__, where)
         if all(rule.holds(read) for rule in hint.__metadata__):
             return read
+    elif hint is Any:
+        return value
     elif hint is Kind:
         return _read_kind(value, where)
     elif _is_union(hint):

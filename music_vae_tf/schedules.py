@@ -7,10 +7,12 @@ counts the steps taken before this one.
 
 from __future__ import annotations
 
+from typing import Any
+
 import tensorflow as tf
 
 
-def beta(step, max_beta: float, beta_rate: float) -> tf.Tensor:
+def beta(step: Any, max_beta: float, beta_rate: float) -> tf.Tensor:
     """Weight of the KL term: `(1 - beta_rate ** step) * max_beta`.
 
     With the usual `beta_rate` 0 it is 0 at step 0, since 0 ** 0 is 1, and `max_beta`
@@ -20,14 +22,14 @@ def beta(step, max_beta: float, beta_rate: float) -> tf.Tensor:
 
 
 def learning_rate(
-    step, learning_rate: float, decay_rate: float, min_learning_rate: float
+    step: Any, learning_rate: float, decay_rate: float, min_learning_rate: float
 ) -> tf.Tensor:
     """Exponential decay from `learning_rate` towards `min_learning_rate`."""
     decayed = tf.pow(decay_rate, _float(step))
     return (learning_rate - min_learning_rate) * decayed + min_learning_rate
 
 
-def sampling_probability(step, schedule: str, rate: float) -> tf.Tensor:
+def sampling_probability(step: Any, schedule: str, rate: float) -> tf.Tensor:
     """Probability that a decoder in training reads its own sample, not the target.
 
     Args:

@@ -103,7 +103,11 @@ class RestoreReport:
         return f"{_table(self.rows)}\n{len(self.matched)} of {wanted} variables loaded"
 
 
-def _match(variables, shapes, substitutions):
+def _match(
+    variables: Mapping[str, Any],
+    shapes: Mapping[str, tuple[int, ...]],
+    substitutions: Iterable[tuple[str, str]],
+) -> RestoreReport:
     tensors = magenta_names(variables)
     for pattern, substitute in substitutions:
         tensors = {k: re.sub(pattern, substitute, v) for k, v in tensors.items()}
@@ -120,10 +124,10 @@ def _match(variables, shapes, substitutions):
     return RestoreReport(tuple(sorted(rows)))
 
 
-def _spelling(tensor, shapes):
+def _spelling(tensor: str, shapes: Mapping[str, tuple[int, ...]]) -> str:
     """The name of a tensor, or its old one if the checkpoint has that."""
     old = None if tensor in shapes else old_variable_name(tensor)
-    return old if old in shapes else tensor
+    return tensor if old is None or old not in shapes else old
 
 
 def _assign(variables, rows, tensors):
@@ -140,8 +144,11 @@ def _assign(variables, rows, tensors):
 def _table(rows):
     cells = [("variable", "model", "checkpoint", "")]
     for row in rows:
-        shapes = ("-" if s is None else str(list(s)) for s in (row.wanted, row.found))
-        cells.append((row.name, *shapes, row.remark))
+        wanted, found = (
+            "-" if shape is None else str(list(shape))
+            for shape in (row.wanted, row.found)
+        )
+        cells.append((row.name, wanted, found, row.remark))
     widths = [max(map(len, column)) for column in zip(*cells)]
     lines = ["  ".join(c.ljust(w) for c, w in zip(line, widths)) for line in cells]
     return "\n".join(line.rstrip() for line in lines)

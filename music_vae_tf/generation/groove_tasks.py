@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -49,7 +49,7 @@ class TaskExamples(NamedTuple):
     left_out: Counter[str]
 
 
-def task_of(converter) -> str | None:
+def task_of(converter: Any) -> str | None:
     """The task that a converter prepares its examples for; None of other music."""
     if not isinstance(converter, GrooveConverter):
         return None
@@ -63,7 +63,7 @@ def task_of(converter) -> str | None:
 
 
 def check_task(
-    task: str, converter, config_name: str, fitting: Callable[[], Iterable[str]]
+    task: str, converter: Any, config_name: str, fitting: Callable[[], Iterable[str]]
 ) -> None:
     """Sees that a config's examples are those of a task, in whole windows.
 
@@ -123,7 +123,8 @@ def task_examples(
         )
     return TaskExamples(
         _windows(converter, grooves, inputs, performances, qpm),
-        *(np.array(column, np.float32) for column in (inputs, controls)),
+        np.array(inputs, np.float32),
+        np.array(controls, np.float32),
         _held(task, converter, grooves),
         left_out,
     )

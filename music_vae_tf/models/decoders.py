@@ -80,6 +80,8 @@ class ControlPreprocessingDecoder(Composed, Decoder):
         controls: tf.Tensor | None,
         options: SampleOptions,
     ) -> Samples:
+        if controls is None:
+            raise ValueError("a decoder with preprocessed controls needs controls")
         steps = tf.shape(controls)[0]
         # The LSTM reads all controls up to the length asked for.
         lengths = tf.reshape(tf.minimum(length, steps), [1])

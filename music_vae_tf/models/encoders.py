@@ -166,7 +166,8 @@ class HierarchicalEncoder(Composed, Encoder):
         needs_gradient: bool = True,
     ) -> tf.Tensor:
         """lengths: [B, S] of the segments, or [B], each 0 or the whole length."""
-        lengths = segment_lengths(lengths, self.num_segments, self.level_lengths[0])
+        num_segments = math.prod(self.level_lengths[1:])
+        lengths = segment_lengths(lengths, num_segments, self.level_lengths[0])
         for level, size in zip(self.levels, self.level_lengths):
             batch_size, depth = tf.shape(inputs)[0], inputs.shape[-1]
             groups = inputs.shape[1] // size

@@ -345,7 +345,9 @@ class AutoregressiveHierarchicalDecoder(HierarchicalDecoder):
             z_size = level.embedding_size
         self.core.build(z_size, control_size)
 
-    def _conduct(self, embedding, decode_segment, rng, encoder, level=0, done=()):
+    def _conduct(
+        self, embedding, decode_segment, rng, encoder, level=0, done: tuple = ()
+    ) -> tuple[tuple, tf.Tensor]:
         """Decodes all segments below a level, one after the other.
 
         Args:

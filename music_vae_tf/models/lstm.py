@@ -116,7 +116,7 @@ class LSTMLayer(keras.Layer):
 
     def biases(self) -> tf.Tensor:
         """b, the forget bias included, [4 U]."""
-        forget = np.repeat(np.float32([0, 0, FORGET_BIAS, 0]), self.units)
+        forget = np.repeat(np.array([0, 0, FORGET_BIAS, 0], np.float32), self.units)
         return self.bias + forget
 
     def input_gates(self, parts: Sequence[tf.Tensor], first_row: int = 0) -> tf.Tensor:

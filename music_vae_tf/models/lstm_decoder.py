@@ -75,15 +75,17 @@ class LstmDecoder(Composed, Decoder):
         # Shards of the batch run side by side, one on each core.
         number = num_shards(targets.shape[0])
 
-        def reconstruct_shard(i, *batches):
-            return self._reconstruct(*batches, options.shard(i, number))
+        def reconstruct_shard(i, targets, lengths, z, controls, first):
+            options_of_shard = options.shard(i, number).replace(first=first)
+            return self._reconstruct(targets, lengths, z, controls, options_of_shard)
 
         batches = targets, lengths, z, controls, first
         return in_shards(number, reconstruct_shard, *batches)
 
-    def _reconstruct(self, targets, lengths, z, controls, first, options):
+    def _reconstruct(self, targets, lengths, z, controls, options):
         # What a step reads is the target of the step before: [B, T, D].
-        previous, saved = tf.concat([first[:, None], targets[:, :-1]], axis=1), None
+        first, saved = options.first[:, None], None  # [B, 1, D]
+        previous = tf.concat([first, targets[:, :-1]], axis=1)
         dropout = options.fold_in("stack").dropout
         if not options.is_teacher_forced:
             previous, saved = self._scheduled(previous, z, controls, dropout, options)

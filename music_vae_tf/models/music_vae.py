@@ -212,7 +212,7 @@ class MusicVAE(Composed, Trainable):
             controls: [T, D_c] shared by the batch, or None.
             options: others of `decoder.SampleOptions`.
         """
-        options = SampleOptions(
+        sample_options = SampleOptions(
             PRNGKey(0) if rng is None else rng,
             temperature,
             encoder=self.encoder if self.decoder.needs_encoder else None,
@@ -220,7 +220,7 @@ class MusicVAE(Composed, Trainable):
         )
         if controls is not None:
             controls = tf.convert_to_tensor(controls, tf.float32)
-        return self.decoder.sample(z, length, controls, options)
+        return self.decoder.sample(z, length, controls, sample_options)
 
     # Training and evaluation.
 

@@ -168,11 +168,11 @@ class GrooveColumns(Output):
         self.depth = self.params_size = depth
 
     @abc.abstractmethod
-    def _column_losses(self, params, targets):
+    def _column_losses(self, params, targets) -> list[tf.Tensor]:
         """Losses of hits, velocities and offsets: [..., P], [..., D] -> [...] each."""
 
     @abc.abstractmethod
-    def _values(self, params):
+    def _values(self, params) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Logits of hits, velocities in [0, 1], offsets in [-1, 1]: [..., D / 3]."""
 
     def loss(self, params: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:

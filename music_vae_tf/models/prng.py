@@ -68,7 +68,9 @@ class PRNGKey:
             self.uniform(tf.shape(probabilities)) < probabilities, tf.float32
         )
 
-    def keep_mask(self, shape: Any, probability: float, batch_axis: int = 0):
+    def keep_mask(
+        self, shape: Any, probability: float, batch_axis: int = 0
+    ) -> tf.Tensor:
         """1.0 with a probability, else 0.0.
 
         The probability is met to within 1/65536: each random word of 32 bits yields two

@@ -127,7 +127,7 @@ def last_output(
 
 def _forward(
     gates: Gates, initial: State, carry: Any, update: Callable, save: bool = True
-):
+) -> tuple[Any, Any, Any]:
     """The forward loop: residuals, all operands [T, B, D + 1 + U], and the carry.
 
     carry: accumulates over the steps, by `update(t, h, carry)` with h [B, U].

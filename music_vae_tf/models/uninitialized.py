@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from typing import Any
 
 import tensorflow as tf
 
@@ -22,7 +23,7 @@ def uninitialized_weights() -> Iterator[None]:
     def create(next_creator, *, initial_value, trainable, **options):
         if trainable and callable(initial_value):
             with shapes.as_default():
-                drawn = initial_value()
+                drawn: Any = initial_value()
             initial_value = ops.uninitialized(drawn.shape, drawn.dtype)
         return next_creator(initial_value=initial_value, trainable=trainable, **options)
 
