@@ -54,6 +54,7 @@ def latest(directory: str | os.PathLike) -> str | None:
     Raises:
         CheckpointError: it has an index, but no data.
     """
+    directory = os.fspath(directory)
     state = state_of(directory)
     named = state.model_checkpoint_path if state else ""
     for prefix in (os.path.join(directory, os.path.basename(named)), named):
