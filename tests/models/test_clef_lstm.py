@@ -206,7 +206,7 @@ def test_factored_logits_hold_for_all_chords_with_a_note():
     scores = network._logits(tf.zeros([1, 2])).notes
     scores_of_c = np.zeros([2, 141], np.float32)
     scores_of_c[:, 60] = 3.0
-    network.pitch_scores.kernel.assign(scores_of_c)
+    network.pitch_logits.kernel.assign(scores_of_c)
     network.dense.bias.assign([1.0, 1.0])
     moved = network._logits(tf.zeros([1, 2])).notes - scores
     assert moved[0, 0] > moved[0, 2] + 1 and moved[0, 1] > moved[0, 2] + 1
