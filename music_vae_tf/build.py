@@ -31,10 +31,12 @@ from music_vae_tf.config import (
     construct,
 )
 from music_vae_tf.data.converters.base import Converter
-from music_vae_tf.models import decoders, encoders, hierarchical, outputs
+from music_vae_tf.models import decoders, encoders, outputs
+from music_vae_tf.models.autoregressive_decoder import AutoregressiveHierarchicalDecoder
 from music_vae_tf.models.clef_lstm import ClefLSTM, StaffSizes
 from music_vae_tf.models.lstm_decoder import LstmDecoder
 from music_vae_tf.models.music_vae import MusicVAE
+from music_vae_tf.models.parallel_decoder import ParallelHierarchicalDecoder
 from music_vae_tf.models.piano_roll_vae import ClstmDecoder, ConvCvae
 from music_vae_tf.models.trainable import Trainable
 from music_vae_tf.models.uninitialized import uninitialized_weights
@@ -407,14 +409,14 @@ class _HierarchicalDecoder:
         cells = _decoder_cells(model)
         parallel = self._parallel_levels()
         if len(parallel) == len(self.level_lengths) - 1:
-            return hierarchical.ParallelHierarchicalDecoder(
+            return ParallelHierarchicalDecoder(
                 core,
                 self.level_lengths,
                 *cells,
                 learned_input_size=self.learned_input_size,
                 **options,
             )
-        return hierarchical.AutoregressiveHierarchicalDecoder(
+        return AutoregressiveHierarchicalDecoder(
             core,
             self.level_lengths,
             *cells,

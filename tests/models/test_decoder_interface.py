@@ -4,11 +4,24 @@ import inspect
 
 import pytest
 
-from music_vae_tf.models import decoders, encoders, hierarchical, lstm_decoder
+from music_vae_tf.models import (
+    autoregressive_decoder,
+    decoders,
+    encoders,
+    hierarchical,
+    lstm_decoder,
+    parallel_decoder,
+)
 from music_vae_tf.models.decoder import Decoder
 from music_vae_tf.models.encoders import Encoder
 
-MODULES = (decoders, encoders, hierarchical, lstm_decoder)
+MODULES = (
+    autoregressive_decoder,
+    decoders,
+    encoders,
+    lstm_decoder,
+    parallel_decoder,
+)
 FINAL = {
     base: [
         cls
