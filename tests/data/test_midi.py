@@ -202,6 +202,17 @@ def test_musicxml_is_read_plain_and_packed(tmp_path, name, data):
 
 NO_TICKS = midi_bytes(NOTE).replace(b"\x01\xe0MTrk", b"\x00\x00MTrk")
 PAST_ALL = [NOTE[0], NOTE[1].copy(time=2**31)]
+# 300,000 ticks of 16.8 seconds each.
+SLOW = [
+    mido.MetaMessage("set_tempo", tempo=2**24 - 1),
+    NOTE[0],
+    NOTE[1].copy(time=300_000),
+]
+BENDS = [mido.Message("pitchwheel")] * 20_000 + [
+    message
+    for program in range(128)
+    for message in (mido.Message("program_change", program=program), *NOTE)
+]
 
 
 @pytest.mark.parametrize(
@@ -214,6 +225,12 @@ PAST_ALL = [NOTE[0], NOTE[1].copy(time=2**31)]
         ("a.mid", NO_TICKS, "no time: its header says 0 ticks a quarter"),
         ("a.mid", b"RIFF\x04\x00\x00\x00WAVE", "no MIDI file: it starts with b'RIFF'"),
         ("a.mid", midi_bytes(PAST_ALL), "absurd length: 2147483648 ticks"),
+        (
+            "a.mid",
+            midi_bytes(SLOW).replace(b"\x01\xe0MTrk", b"\x00\x01MTrk"),
+            "absurd length: 1,398 hours, 24 at most",
+        ),
+        ("a.mid", midi_bytes(BENDS), "too many events: 2,560,128 notes, bends and"),
         ("a.abc", b"", "empty file"),
         ("a.abc", b"\n \n", "no tune in it"),
         (

@@ -493,6 +493,26 @@ def test_what_cannot_be_read_says_why(data, reason):
         read_musicxml(data)
 
 
+@pytest.mark.parametrize("number", ["0", "-5", "1e-9", "1e300", "nan", "x"])
+def test_absurd_divisions_are_left_out(number):
+    data = score([FOUR.replace(">2<", f">{number}<") + note("C4", 2)])
+    assert end_of(data) == 1.0  # a quarter has one division where none are given
+
+
+@pytest.mark.parametrize("actual", ["0", "-3", "1e-300", "1e300", "nan"])
+def test_absurd_tuplets_never_crash(actual):
+    ratio = (
+        f"<type>half</type><time-modification><actual-notes>{actual}</actual-notes>"
+        "<normal-notes>1</normal-notes></time-modification>"
+    )
+    data = score([FOUR + note("C4", 0, ratio) + note("D4", 2)])
+    assert 62 in [n.pitch for n in read_musicxml(data).notes]
+
+
+def end_of(data):
+    return read_musicxml(data).notes[0].end_time
+
+
 def test_a_path_is_read_as_well(tmp_path):
     (tmp_path / "a.musicxml").write_bytes(score([FOUR + note("C4", 8)]))
     assert pitches(tmp_path / "a.musicxml") == [60]
