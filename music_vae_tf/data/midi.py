@@ -68,14 +68,22 @@ def read_midi(path, reader: str = DAW) -> music_pb2.NoteSequence:
     """The NoteSequence of a MIDI file, as a DAW plays it, or with the reader 'magenta'
     as `note_seq.midi_file_to_note_sequence`.
 
+    A file whose name ends as MusicXML or ABC does is read as that, as it sounds.
+
     Raises:
-        UnreadableMusic: it is no MIDI file, or a broken one.
+        UnreadableMusic: it cannot be read, or holds several tunes.
         OSError: it cannot be opened.
     """
     try:
-        return _read(path, "midi", reader).sequences[""]
+        sequences = _read(path, kind_of(os.fspath(path)) or "midi", reader).sequences
+        if len(sequences) > 1:
+            raise UnreadableMusic(
+                f"a book of {len(sequences)} tunes; a file with one of them is expected"
+            )
     except UnreadableMusic as error:
         raise UnreadableMusic(f"{path}: {error}") from error
+    (sequence,) = sequences.values()
+    return sequence
 
 
 def parse_midi(data: bytes) -> music_pb2.NoteSequence:

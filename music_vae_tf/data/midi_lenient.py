@@ -48,8 +48,13 @@ class MidiFile(NamedTuple):
     mended: Counter[str]  # what was broken, and is left out or guessed
 
     @property
-    def sixteenth(self) -> int:
+    def quarter(self) -> int:
         """In ticks; where these are fractions of a second, at 120 quarters a minute."""
+        return self.ticks_per_quarter or max(round(self.ticks_per_second / 2), 1)
+
+    @property
+    def sixteenth(self) -> int:
+        """In ticks."""
         quarter = self.ticks_per_quarter or self.ticks_per_second / 2
         return max(int(quarter / 4), 1)
 

@@ -274,6 +274,14 @@ def test_the_error_of_a_single_file_names_it(tmp_path):
         midi.read_midi(tmp_path / "b.mid")
 
 
+def test_a_single_file_may_be_a_score(tmp_path):
+    (tmp_path / "a.abc").write_text("X:1\nL:1/4\nK:C\nCDE\n")
+    assert [n.pitch for n in midi.read_midi(tmp_path / "a.abc").notes] == [60, 62, 64]
+    (tmp_path / "b.abc").write_text("X:1\nK:C\nC\n\nX:2\nK:C\nD\n")
+    with pytest.raises(midi.UnreadableMusic, match="b.abc: a book of 2 tunes"):
+        midi.read_midi(str(tmp_path / "b.abc"))
+
+
 def test_a_tempo_where_magenta_does_not_look_is_told(tmp_path):
     late_tempo = [mido.MetaMessage("set_tempo", tempo=400_000), *NOTE]
     with warnings.catch_warnings():
