@@ -124,6 +124,16 @@ def test_a_tie_may_go_into_another_voice():
     assert heard(score([FOUR + bar])) == [(60, 0, 4)]
 
 
+def test_a_note_that_is_tied_into_a_grace_note_is_struck_once():
+    bar = (
+        note("C4", 4, tie("start"))
+        + note("C4", 0, tie("stop"), first=GRACE)
+        + note("E4", 0, "", first=GRACE)
+        + note("G4", 4)
+    )
+    assert heard(score([FOUR + bar])) == [(60, 0, 1.875), (64, 1.875, 2), (67, 2, 4)]
+
+
 def test_the_ties_of_an_arpeggio_hold_its_notes():
     bar = note("C4", 1, tie("start")) + note("E4", 1) + note("C4", 6, tie("stop"))
     assert heard(score([FOUR + bar])) == [(60, 0, 4), (64, 0.5, 1)]
