@@ -67,7 +67,8 @@ def to_note_sequence(file: MidiFile) -> NoteSequence:
         clock = _FrameClock(file.ticks_per_second, signatures)
     instruments = []
     for track, pairing in zip(tracks, pairings):
-        instruments += _instruments(track, pairing.notes, clock)
+        if pairing.notes:
+            instruments += _instruments(track, pairing.notes, clock)
     return midi_notes.assembled(file.quarter, signatures, clock, instruments)
 
 

@@ -230,6 +230,7 @@ BENDS = [mido.Message("pitchwheel")] * 20_000 + [
             midi_bytes(SLOW).replace(b"\x01\xe0MTrk", b"\x00\x01MTrk"),
             "absurd length: 1,398 hours, 24 at most",
         ),
+        ("a.mid", midi_bytes() + b"MTrk\0\0\0\0" * 65_536, "more than 65,535 tracks"),
         ("a.mid", midi_bytes(BENDS), "too many events: 2,560,128 notes, bends and"),
         ("a.abc", b"", "empty file"),
         ("a.abc", b"\n \n", "no tune in it"),
