@@ -370,7 +370,7 @@ def of_variant(name, converter, group, names, pool):
     }
     for kind in ('input_dtype', 'output_dtype', 'control_dtype'):
         entry[kind] = np.dtype(getattr(converter, kind)).name
-    entry['length_shape'] = list(converter.length_shape)
+    entry['length_shape'] = [int(n) for n in converter.length_shape]
     entry['inputs'] = group
     is_arbitrary = is_in_arbitrary_order(converter)
     entry['order'] = 'arbitrary, so sorted' if is_arbitrary else 'as returned'

@@ -53,10 +53,7 @@ def group_of(name):
 def narrow(name):
     """(config with its own hparams, narrow; the hparams that changed)."""
     config = configs.CONFIG_MAP[name]
-    config = config._replace(
-        hparams=copy.deepcopy(config.hparams),
-        data_converter=copy.deepcopy(config.data_converter),
-    )
+    config = copy.deepcopy(config)  # Magenta's configs share models and hparams
     old, depth = config.hparams, config.data_converter.output_depth
     widths = WIDTHS_OF_WIDE if depth > WIDE else WIDTHS
     changes = {
@@ -177,8 +174,9 @@ class Graph(object):
     """Magenta's graph for training a model, its latent vectors fed."""
 
     def __init__(self, config, sampling_rate=0.0):
-        self.config, self.converter = config, config.data_converter
-        hparams = copy.deepcopy(config.hparams)
+        self.config = copy.deepcopy(config)  # building a model writes into it
+        self.converter = self.config.data_converter
+        hparams = self.config.hparams
         hparams.sampling_rate = sampling_rate
         length_shape = [BATCH_SIZE] + list(self.converter.length_shape)
         self.graph = tf.Graph()
@@ -239,18 +237,22 @@ class Graph(object):
     def assign(self, weights, step):
         with self.graph.as_default():
             self.session.run(tf.global_variables_initializer())
-        for variable in self.variables:
-            variable.load(weights[variable.op.name], self.session)
-        self.step.load(step, self.session)
+            for variable in self.variables:
+                variable.load(weights[variable.op.name], self.session)
+        self.set_step(step)
+
+    def set_step(self, step):
+        with self.graph.as_default():
+            self.step.load(step, self.session)
 
     def save(self, folder, step):
         """A checkpoint of all variables that there are, as Magenta's trainer's."""
         shutil.rmtree(folder, ignore_errors=True)
         os.makedirs(folder)
+        prefix = os.path.join(folder, "model.ckpt")
         with self.graph.as_default():
             saver = tf.train.Saver(save_relative_paths=True)
-        prefix = os.path.join(folder, 'model.ckpt')
-        saver.save(self.session, prefix, step, write_meta_graph=False)
+            saver.save(self.session, prefix, step, write_meta_graph=False)
 
     def add_train_op(self):
         """The update of Magenta's music_vae_train, which is inside its main loop."""
@@ -301,9 +303,9 @@ def placed(segments, lengths, total):
     return out
 
 
-def weights_of(graph, name, attempt):
-    """Random weights from the name of the config."""
-    rng = np.random.RandomState(zlib.crc32(name.encode()) + attempt)
+def weights_of(graph, seed):
+    """Random weights in the order of their names."""
+    rng = np.random.RandomState(seed)
     return {
         v.op.name: rng.normal(0, WEIGHT_DEVIATION, v.shape.as_list()).astype('f')
         for v in sorted(graph.variables, key=lambda v: v.op.name)
@@ -333,7 +335,7 @@ def losses_at_steps(graph, batch, z, steps):
     """Loss, beta and learning rate at global steps."""
     found = []
     for step in steps:
-        graph.step.load(step, graph.session)
+        graph.set_step(step)
         tensors = [graph.loss, graph.scalars['losses/kl_beta'], graph.optimizer._lr]
         found.append(graph.session.run(tensors, graph.feed(batch, z)))
     return [np.array(column, np.float32) for column in zip(*found)]
@@ -354,11 +356,7 @@ def sampling_probabilities(name):
 
 def decodings(config, prefix, z, controls):
     """{name: array} of Magenta's TrainedModel at a temperature of nearly 0."""
-    own = config._replace(
-        hparams=copy.deepcopy(config.hparams),
-        data_converter=copy.deepcopy(config.data_converter),
-    )
-    model = TrainedModel(own, BATCH_SIZE, prefix)
+    model = TrainedModel(config, BATCH_SIZE, prefix)
     arguments = (z, config.hparams.max_seq_len, NEARLY_ZERO, controls)
     arrays = {'decode/samples': model.decode_to_tensors(*arguments)}
     for number, sequence in enumerate(model.decode(*arguments)):
@@ -399,13 +397,6 @@ def margins(graph, outputs):
     return np.where(np.any(outputs, axis=-1), np.min(gaps, axis=0), np.inf)
 
 
-def trained(graph, batch, folder, rng):
-    """{name: array} of three steps; writes the checkpoints before and after them."""
-    graph.add_train_op()
-    eps = rng.normal(size=[3, BATCH_SIZE, graph.config.hparams.z_size]).astype('f')
-    return eps
-
-
 def train_three_steps(graph, batch, eps):
     rows = []
     for noise in eps:
@@ -436,14 +427,14 @@ def compact(array):
     return array
 
 
-def attempt_at(number, folder, name, graph, arrays, step):
+def attempt_at(seed, folder, config, graph, arrays, step):
     """Draws weights, saves them, decodes; False where a decision was too close."""
-    weights = weights_of(graph, name, number)
+    weights = weights_of(graph, seed)
     graph.assign(weights, step)
     graph.save(os.path.join(folder, 'ckpt'), step)
     prefix = os.path.join(folder, 'ckpt', 'model.ckpt-%d' % step)
     controls = arrays.get('decode/c_input')
-    arrays.update(decodings(graph.config, prefix, arrays['decode/z'], controls))
+    arrays.update(decodings(config, prefix, arrays['decode/z'], controls))
     margin = smallest_margin(
         graph, arrays['decode/samples'], arrays['decode/z'], controls
     )
@@ -471,7 +462,8 @@ def write(root, name, pool, groups):
     """Writes `models/<name>/`."""
     folder = os.path.join(root, 'models', name)
     config, changes = narrow(name)
-    rng = np.random.RandomState(zlib.crc32(name.encode()))
+    seed = zlib.crc32(name.encode()) % 2**31
+    rng = np.random.RandomState(seed)
     batches = {'full': examples(config, groups[group_of(name)], pool)}
     length = config.hparams.max_seq_len
     is_hierarchical = 'Hierarchical' in type(config.model.decoder).__name__
@@ -486,7 +478,7 @@ def write(root, name, pool, groups):
     if name in TRAINED:
         graph.add_train_op()
     for number in range(20):
-        is_clear, weights = attempt_at(number, folder, name, graph, arrays, step)
+        is_clear, weights = attempt_at(seed + number, folder, config, graph, arrays, step)
         if is_clear:
             break
     else:
