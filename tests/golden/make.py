@@ -1,8 +1,9 @@
 """Makes the golden data anew: `PYTHON_OF_MAGENTA tests/golden/make.py [PART ...]`.
 
 It runs in an environment of the original, Magenta 2.1.4 on Python 3.7; see
-docs/build/testing.md for how to make one. Parts are `inputs`, `converters`, and names
-of configs; without any, all of it is made. It reads `midi/`, which `music.py` writes.
+docs/build/testing.md for how to make one. Parts are `inputs`, `converters`,
+`preprocessed`, and names of configs; without any, all of it is made. It reads `midi/`,
+which `music.py` writes.
 """
 
 import os
@@ -11,11 +12,14 @@ import warnings
 
 warnings.filterwarnings('ignore')
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
+# Sums in one order: the same machine gives the same bits again.
+os.environ['TF_NUM_INTRAOP_THREADS'] = '1'
 
 import make_converters  # noqa: E402
 import make_inputs  # noqa: E402
 import make_models  # noqa: E402
 import numpy as np  # noqa: E402
+import tensorflow.compat.v1 as tf  # noqa: E402
 from magenta.models.music_vae import configs  # noqa: E402
 
 FOLDER = os.path.dirname(os.path.abspath(__file__))
@@ -44,7 +48,8 @@ def make_pool():
 
 
 def main(parts):
-    everything = ['inputs', 'converters'] + sorted(configs.CONFIG_MAP)
+    tf.logging.set_verbosity(tf.logging.ERROR)
+    everything = ['inputs', 'converters', 'preprocessed'] + sorted(configs.CONFIG_MAP)
     parts = parts or everything
     unknown = set(parts) - set(everything)
     if unknown:
@@ -57,6 +62,10 @@ def main(parts):
         os.makedirs(os.path.join(FOLDER, 'converters'), exist_ok=True)
         make_converters.write(FOLDER, pool, groups)
         make_inputs.write_augmented(FOLDER, pool)
+    if 'preprocessed' in parts:
+        import make_preprocessed  # which needs Apache Beam
+
+        make_preprocessed.write(FOLDER, pool)
     for name in parts:
         if name in configs.CONFIG_MAP:
             make_models.write(FOLDER, name, pool, groups)
