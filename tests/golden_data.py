@@ -1,7 +1,7 @@
 """Reads golden data: the numbers that the original Magenta computed.
 
-`tests/golden` holds a compact set, made of the project's own music. docs/build/testing.md
-describes the files and how they are made.
+`tests/golden` holds a compact set, made of the project's own music.
+docs/build/testing.md describes the files and how they are made.
 """
 
 import itertools
@@ -68,6 +68,10 @@ class Golden:
             for name, array in _arrays(file).items()
         }
         return converted | derived
+
+    def collections(self) -> list[str]:
+        """The folders of `midi/` that Magenta converted."""
+        return sorted(self.json("conversion", "index.json"))
 
     def conversions(self, collection: str) -> list[tuple[str, dict, bytes | None]]:
         """(file name, its entry in the index, serialized NoteSequence), by name."""
