@@ -4,8 +4,10 @@
 docs/build/testing.md describes the files and how they are made.
 """
 
+import io
 import itertools
 import json
+import lzma
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -101,7 +103,8 @@ class Golden:
 
     def converter_cases(self, variant: str, mode: str) -> list[Case]:
         """What a converter made of each of its NoteSequences in a mode."""
-        arrays = _arrays(self.folder / "converters" / f"{variant}.npz")
+        (path,) = self.folder.glob(f"converters/{variant}.npz*")
+        arrays = _arrays(path)
         files = self._variants[variant]["files"]
         return [
             _case(arrays, number, file, mode) for number, file in sorted(files.items())
@@ -109,7 +112,9 @@ class Golden:
 
 
 def _arrays(path):
-    with np.load(path) as arrays:
+    data = path.read_bytes()
+    data = lzma.decompress(data) if path.suffix == ".xz" else data
+    with np.load(io.BytesIO(data)) as arrays:
         return dict(arrays)
 
 

@@ -587,7 +587,7 @@ def test_a_model_keeps_the_config_it_was_made_with(golden):
 
 
 def steps_until_all(held):
-    """Steps of a decoding that ends when each of `held` [N, T] has been true; or None."""
+    """Steps until each row of `held` [N, T] has been true; None if one never is."""
     return int(held.argmax(axis=1).max()) + 1 if held.any(axis=1).all() else None
 
 

@@ -13,18 +13,18 @@ BATCH_SIZE = 4
 
 def leaves(decoder):
     """The decoders that have an output of their own, in order."""
-    if hasattr(decoder, '_core_decoders'):
+    if hasattr(decoder, "_core_decoders"):
         return [leaf for core in decoder._core_decoders for leaf in leaves(core)]
-    if hasattr(decoder, '_core_decoder'):
+    if hasattr(decoder, "_core_decoder"):
         return leaves(decoder._core_decoder)
     return [decoder]
 
 
-class Recorder(object):
-    """Keeps what flows through the losses of a decoder's leaves while a graph is built.
+class Recorder:
+    """Keeps the losses and outputs of a decoder's leaves while a graph is built.
 
-    `calls` holds, for each leaf, a (loss of each step, output of each step) per segment;
-    steps are those of all examples one after the other, without their padding.
+    `calls` holds, for each leaf, a (loss of each step, output of each step) per
+    segment. The steps of all examples follow each other, without their padding.
     """
 
     def __init__(self, decoder, by_argmax):
@@ -42,8 +42,8 @@ class Recorder(object):
 
     def __exit__(self, *_):
         for leaf in self._leaves:
-            leaf.__dict__.pop('_flat_reconstruction_loss')
-            leaf.__dict__.pop('_sample', None)
+            leaf.__dict__.pop("_flat_reconstruction_loss")
+            leaf.__dict__.pop("_sample", None)
 
     @staticmethod
     def _recorded(leaf, calls):
@@ -55,7 +55,7 @@ class Recorder(object):
         return loss
 
 
-class Graph(object):
+class Graph:
     """Magenta's graph for training a model, its latent vectors fed."""
 
     def __init__(self, config, sampling_rate=0.0):
@@ -68,13 +68,13 @@ class Graph(object):
         with self.graph.as_default():
             rows = lambda depth: tf.placeholder(tf.float32, [BATCH_SIZE, None, depth])
             self.feeds = {
-                'input_sequence': rows(self.converter.input_depth),
-                'output_sequence': rows(self.converter.output_depth),
-                'sequence_length': tf.placeholder(tf.int32, length_shape),
-                'control_sequence': None,
+                "input_sequence": rows(self.converter.input_depth),
+                "output_sequence": rows(self.converter.output_depth),
+                "sequence_length": tf.placeholder(tf.int32, length_shape),
+                "control_sequence": None,
             }
             if self.converter.control_depth:
-                self.feeds['control_sequence'] = rows(self.converter.control_depth)
+                self.feeds["control_sequence"] = rows(self.converter.control_depth)
             self._build(hparams, sampling_rate > 0)
             # Small graphs run once: to optimise them takes longer than to run them.
             options = tf.ConfigProto(intra_op_parallelism_threads=1)
@@ -141,7 +141,7 @@ class Graph(object):
         """
         shutil.rmtree(folder, ignore_errors=True)
         os.makedirs(folder)
-        prefix = os.path.join(folder, 'model.ckpt')
+        prefix = os.path.join(folder, "model.ckpt")
         variables = None if is_training else self.variables + [self.step]
         with self.graph.as_default():
             saver = tf.train.Saver(variables, save_relative_paths=True)
@@ -153,7 +153,7 @@ class Graph(object):
         with self.graph.as_default():
             gradients, variables = zip(*self.optimizer.compute_gradients(self.loss))
             self.global_norm = tf.global_norm(gradients)
-            assert hparams.clip_mode == 'global_norm'
+            assert hparams.clip_mode == "global_norm"
             clipped = tf.cond(
                 self.global_norm < hparams.grad_norm_clip_to_zero,
                 lambda: tf.clip_by_global_norm(
@@ -167,24 +167,26 @@ class Graph(object):
 
     def numbers(self, batch, z):
         """{name: array} of a batch, the decoder given `z`; counts its metrics, too."""
-        names = {'r_loss': 'r_loss', 'kl_bits': 'kl_bits', 'kl_cost': 'kl_loss'}
-        fetched = {ours: self.scalars['losses/' + name] for ours, name in names.items()}
+        names = {"r_loss": "r_loss", "kl_bits": "kl_bits", "kl_cost": "kl_loss"}
+        fetched = {ours: self.scalars["losses/" + name] for ours, name in names.items()}
         fetched.update(mu=self.mu, sigma=self.sigma, calls=self.calls)
-        fetched['updates'] = {name: pair[1] for name, pair in self.metrics.items()}
+        fetched["updates"] = {name: pair[1] for name, pair in self.metrics.items()}
         with self.graph.as_default():
             self.session.run(tf.local_variables_initializer())
         found = self.session.run(fetched, self.feed(batch, z))
-        del found['updates']
-        found['kl_div'] = found.pop('kl_bits') * np.float32(np.log(2))
-        lengths, calls = batch['sequence_length'], found.pop('calls')
+        del found["updates"]
+        found["kl_div"] = found.pop("kl_bits") * np.float32(np.log(2))
+        lengths, calls = batch["sequence_length"], found.pop("calls")
         # Losses are summed over the leaves, outputs are concatenated.
-        found['step_loss'] = np.sum(self._placed(calls, lengths, 0), axis=0)[..., 0]
-        found['logits'] = np.concatenate(self._placed(calls, lengths, 1), axis=-1)
+        found["step_loss"] = np.sum(self._placed(calls, lengths, 0), axis=0)[..., 0]
+        found["logits"] = np.concatenate(self._placed(calls, lengths, 1), axis=-1)
         return found
 
     def measured(self):
         """{metric: value} of the last batch."""
-        values = self.session.run({name: pair[0] for name, pair in self.metrics.items()})
+        values = self.session.run(
+            {name: pair[0] for name, pair in self.metrics.items()}
+        )
         return {name: float(value) for name, value in values.items()}
 
     def _placed(self, calls, lengths, part):

@@ -10,10 +10,10 @@ import os
 import sys
 import warnings
 
-warnings.filterwarnings('ignore')
-os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
+warnings.filterwarnings("ignore")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # Sums in one order: the same machine gives the same bits again.
-os.environ['TF_NUM_INTRAOP_THREADS'] = '1'
+os.environ["TF_NUM_INTRAOP_THREADS"] = "1"
 
 import make_converters  # noqa: E402
 import make_inputs  # noqa: E402
@@ -29,11 +29,11 @@ def stored_pool():
     """{name: serialized NoteSequence}: the conversions, and those derived from them."""
     pool = {}
     for collection in make_inputs.MUSIC:
-        path = os.path.join(FOLDER, 'conversion', collection + '.tfrecord')
+        path = os.path.join(FOLDER, "conversion", collection + ".tfrecord")
         for record in make_inputs.records(path):
             name = make_inputs.note_seq.NoteSequence.FromString(record).filename
-            pool['%s/%s' % (collection, name)] = record
-    with np.load(os.path.join(FOLDER, 'derived.npz')) as arrays:
+            pool[f"{collection}/{name}"] = record
+    with np.load(os.path.join(FOLDER, "derived.npz")) as arrays:
         pool.update({name: arrays[name].tobytes() for name in arrays.files})
     return pool
 
@@ -41,28 +41,28 @@ def stored_pool():
 def make_pool():
     derived = make_inputs.derive(make_inputs.convert(FOLDER))
     arrays = {
-        'derived/' + name: np.frombuffer(sequence.SerializeToString(), np.uint8)
+        "derived/" + name: np.frombuffer(sequence.SerializeToString(), np.uint8)
         for name, sequence in derived.items()
     }
-    np.savez_compressed(os.path.join(FOLDER, 'derived.npz'), **arrays)
+    np.savez_compressed(os.path.join(FOLDER, "derived.npz"), **arrays)
 
 
 def main(parts):
     tf.logging.set_verbosity(tf.logging.ERROR)
-    everything = ['inputs', 'converters', 'preprocessed'] + sorted(configs.CONFIG_MAP)
+    everything = ["inputs", "converters", "preprocessed"] + sorted(configs.CONFIG_MAP)
     parts = parts or everything
     unknown = set(parts) - set(everything)
     if unknown:
-        sys.exit('unknown: %s; expected of %s' % (sorted(unknown), everything))
-    if 'inputs' in parts:
+        sys.exit(f"unknown: {sorted(unknown)}; expected of {everything}")
+    if "inputs" in parts:
         make_pool()
     pool = stored_pool()
     groups = make_inputs.groups(pool)
-    if 'converters' in parts:
-        os.makedirs(os.path.join(FOLDER, 'converters'), exist_ok=True)
+    if "converters" in parts:
+        os.makedirs(os.path.join(FOLDER, "converters"), exist_ok=True)
         make_converters.write(FOLDER, pool, groups)
         make_inputs.write_augmented(FOLDER, pool)
-    if 'preprocessed' in parts:
+    if "preprocessed" in parts:
         import make_preprocessed  # which needs Apache Beam
 
         make_preprocessed.write(FOLDER, pool)
@@ -71,5 +71,5 @@ def main(parts):
             make_models.write(FOLDER, name, pool, groups)
 
 
-if __name__ == '__main__':
+if __name__ == "__main__":
     main(sys.argv[1:])

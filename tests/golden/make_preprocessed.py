@@ -12,14 +12,14 @@ import tensorflow.compat.v1 as tf
 from magenta.models.music_vae import configs, preprocess_tfrecord
 
 # Of the configs, those whose examples come back the same by any interpreter.
-CONFIGS = ('cat-mel_2bar_med_chords', 'groovae_4bar', 'nade-drums_2bar_full')
+CONFIGS = ("cat-mel_2bar_med_chords", "groovae_4bar", "nade-drums_2bar_full")
 FILTERS = {
-    'max_total_time': 1800,
-    'max_num_notes': 10000,
-    'min_velocities': 1,
-    'min_metric_positions': 1,
-    'is_drum': None,
-    'drums_only': False,
+    "max_total_time": 1800,
+    "max_num_notes": 10000,
+    "min_velocities": 1,
+    "min_metric_positions": 1,
+    "is_drum": None,
+    "drums_only": False,
 }
 
 
@@ -29,7 +29,7 @@ def write_twice(path, pool):
         for take in (1, 2):
             for name in sorted(pool)[::2]:
                 sequence = note_seq.NoteSequence.FromString(pool[name])
-                sequence.id = '%s-take%d' % (name, take)
+                sequence.id = f"{name}-take{take}"
                 writer.write(sequence.SerializeToString())
 
 
@@ -38,24 +38,24 @@ def preprocessed(source, name, folder):
     # Which of too many examples survive depends on the interpreter.
     configs.CONFIG_MAP[name].data_converter.max_tensors_per_notesequence = None
     output = os.path.join(folder, name)
-    options = beam.options.pipeline_options.PipelineOptions(['--runner=DirectRunner'])
+    options = beam.options.pipeline_options.PipelineOptions(["--runner=DirectRunner"])
     preprocess_tfrecord.run_pipeline(source, output, 1, name, FILTERS, options)
-    paths = glob.glob(output + '*')
+    paths = glob.glob(output + "*")
     return sorted(r for path in paths for r in tf.python_io.tf_record_iterator(path))
 
 
 def write(folder, pool):
     """Writes `preprocessed.json`: the number of examples and their digest."""
     with tempfile.TemporaryDirectory() as scratch:
-        pairs = os.path.join(scratch, 'pairs.tfrecord')
+        pairs = os.path.join(scratch, "pairs.tfrecord")
         write_twice(pairs, pool)
         found = {}
         for name in CONFIGS:
             source = pairs
-            if name.startswith('groovae'):
-                source = os.path.join(folder, 'conversion', 'groove.tfrecord')
+            if name.startswith("groovae"):
+                source = os.path.join(folder, "conversion", "groove.tfrecord")
             records = preprocessed(source, name, scratch)
-            digest = hashlib.sha256(b''.join(records)).hexdigest()
-            found[name] = {'examples': len(records), 'sha256': digest}
-    with open(os.path.join(folder, 'preprocessed.json'), 'w') as f:
+            digest = hashlib.sha256(b"".join(records)).hexdigest()
+            found[name] = {"examples": len(records), "sha256": digest}
+    with open(os.path.join(folder, "preprocessed.json"), "w") as f:
         json.dump(found, f, indent=1, sort_keys=True)
