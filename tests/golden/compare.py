@@ -1,8 +1,8 @@
 """Compares two folders of golden data: `python tests/golden/compare.py FOLDER`.
 
 It runs in this project's own environment and prints each difference between
-`tests/golden` and FOLDER. Numbers that TensorFlow computed may differ in their last bits
-between processors; all others, and all bytes, must be equal.
+`tests/golden` and FOLDER. Floating-point numbers may differ in their last bits, because
+processors round differently; all others must be equal.
 """
 
 import io
