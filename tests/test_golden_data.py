@@ -32,10 +32,8 @@ def test_no_number_is_trivial():
     for name in sorted(MAGENTA):
         _, arrays = golden_data.Golden().model(name)
         for key in ("full/mu", "full/sigma", "full/r_loss", "decode/samples"):
-            assert np.isfinite(arrays[key]).all() and np.ptp(arrays[key]) > 0, (
-                name,
-                key,
-            )
+            assert np.isfinite(arrays[key]).all(), (name, key)
+            assert np.ptp(arrays[key]) > 0, (name, key)
 
 
 def test_each_difference_between_two_folders_is_named(compare, tmp_path):
