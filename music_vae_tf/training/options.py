@@ -152,7 +152,8 @@ class _Options:
                 hint = f"did you mean {near[0]}? " if near else ""
                 listed = ", ".join(known)
                 raise OptionError(
-                    f"no option is called {name!r}; {hint}Known: {listed}"
+                    "no option is called {name!r}; {hint}Known: {listed}",
+                    **{"name": name, "hint": hint, "listed": listed},
                 )
         return cls(**options)
 

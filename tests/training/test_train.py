@@ -221,7 +221,11 @@ def test_training_leaves_the_sequences_as_they_are(sequences, tmp_path):
         ({"config": None}, OptionError, "config is required where nothing was trained"),
         ({"config": {"z_size": 2}}, OptionError, "a name, the path of a YAML file or"),
         ({"run_dir": None}, OptionError, "run_dir: expected the path of a folder"),
-        ({"data": None}, OptionError, "^data is missing: name a TFRecord file"),
+        (
+            {"data": None, "config": "cat-mel_2bar_small"},
+            OptionError,
+            "^data is missing: name a TFRecord file",
+        ),
         ({"data": 3}, NotMusic, "a int came"),
         ({"data": []}, NotMusic, "an empty list came"),
         ({"data": "none.tfrecord"}, BadRecords, "no file matches none.tfrecord"),
