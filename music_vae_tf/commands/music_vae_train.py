@@ -51,7 +51,6 @@ for name in PARAMETER_SERVER_FLAGS:
 
 def main(flags):
     _refuse_parameter_servers(flags)
-    _check_files(flags)
     train_or_evaluate(
         flags,
         kinds=["music_vae"],
@@ -72,6 +71,7 @@ def _refuse_parameter_servers(flags):
 
 
 def _changed(flags, config):
+    _check_files(flags)
     return with_drums(_with_loss(flags.reconstruction_loss, config), flags.drums)
 
 
