@@ -277,6 +277,37 @@ def filled_in(options, run_dir_keeps: Mapping, kept: Mapping[str, str]):
     return dataclasses.replace(options, **missing), changes
 
 
+def in_memory(options) -> list[str]:
+    """The options that hold music itself, which no run directory keeps."""
+    return [
+        name
+        for name in ("data", "validation_data")
+        if not isinstance(getattr(options, name), (str, os.PathLike, type(None)))
+    ]
+
+
+def check_memory(given, options, were_in_memory: list[str]) -> None:
+    """Sees that music which an earlier start was given in memory is given again.
+
+    Args:
+        given: the options as they came.
+        options: the same, filled in.
+        were_in_memory: names of options.
+
+    Raises:
+        OptionError: it is not. Without this, other music would take its place.
+    """
+    is_evaluation = isinstance(options, EvaluationOptions)
+    if is_evaluation and (options.data, options.validation_data) != (None, None):
+        return
+    for name in were_in_memory:
+        if getattr(options, name) is None and not _excluded(given, name):
+            raise OptionError(
+                "{" + name + "} is missing: the training was given music in memory, "
+                "which no file keeps. Give it again"
+            )
+
+
 def _excluded(options, name) -> bool:
     """Whether another option is given that replaces this one."""
     other = ONE_OF_TWO.get(name)

@@ -20,7 +20,9 @@ from music_vae_tf.training.options import (
     MissingOption,
     OptionError,
     TrainingOptions,
+    check_memory,
     filled_in,
+    in_memory,
     kept_values,
 )
 
@@ -62,10 +64,12 @@ class Request(NamedTuple):
     def keep(self) -> None:
         """Writes the record of the training into its run directory."""
         kept = {**KEPT, **_data_class(self.config).kept}
+        values = kept_values(self.options, kept)
+        values["holdout_seed"] = self.holdout_seed
+        if names := in_memory(self.options):
+            values["in_memory"] = names
         self.directory.write_record(self.config, self.seed)
-        self.directory.write_flags(
-            {**kept_values(self.options, kept), "holdout_seed": self.holdout_seed}
-        )
+        self.directory.write_flags(values)
 
 
 def request(config, run_dir, options, kinds=()) -> Request:
@@ -84,7 +88,9 @@ def request(config, run_dir, options, kinds=()) -> Request:
     directory.check(config)
     given = frozenset(n for n, v in vars(options).items() if v is not None)
     kept = {**KEPT, **_data_class(config).kept}
+    given_options = options
     options, changes = filled_in(options, run_dir_keeps, kept)
+    check_memory(given_options, options, run_dir_keeps.get("in_memory", []))
     seed = _seed(options, record)
     holdout_seed = run_dir_keeps.get("holdout_seed")
     return Request(

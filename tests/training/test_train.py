@@ -131,7 +131,7 @@ def test_a_finished_training_has_nothing_left_to_do(by_python):
 
 
 def test_an_interrupted_training_resumes_as_if_it_had_not_been(
-    by_command, sequences, tmp_path
+    by_command, sequences, tmp_path, capsys
 ):
     def interrupt(step, loss):
         if step == 3:
@@ -143,6 +143,13 @@ def test_an_interrupted_training_resumes_as_if_it_had_not_been(
     assert caught.value.checkpoint == str(tmp_path / "train" / "model.ckpt-3")
     state = json.loads((tmp_path / "train" / "state.json").read_text())
     assert state == {"state": "interrupted", "step": 3}
+    # No other music takes the place of what was in memory.
+    with pytest.raises(OptionError, match="^data is missing: the training was given"):
+        mvt.train(run_dir=tmp_path)
+    with pytest.raises(OptionError, match="^data is missing: the training was given"):
+        mvt.evaluate(run_dir=tmp_path)
+    assert command.run([f"--run_dir={tmp_path}"]) == 1
+    assert "--examples_path is missing: the training was" in capsys.readouterr().err
     result = mvt.train(data=iter(sequences), run_dir=tmp_path)
     assert (result.steps, result.steps_taken) == (4, 1)
     assert_same_training(by_command, tmp_path)
