@@ -59,7 +59,7 @@ def executed(parameters=None):
     if parameters:
         (cell,) = (c for c in book.cells if "parameters" in c.metadata.get("tags", ()))
         cell.source = parameters
-    nbclient.NotebookClient(book, timeout=540, kernel_name="python3").execute()
+    nbclient.NotebookClient(book, timeout=1800, kernel_name="python3").execute()
     return {cell.id: cell for cell in book.cells}
 
 
