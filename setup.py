@@ -106,6 +106,8 @@ setup(
         "matplotlib>=3.8",
         # Sound: a synthesiser without system libraries.
         "midirenderer>=0.1.3",
+        # Sound at other sample rates; note_seq brings it as well.
+        "scipy>=1.10",
         # Progress bars; Keras brings it as well.
         "rich>=13",
     ],

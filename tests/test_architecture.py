@@ -24,8 +24,10 @@ MAY_IMPORT = {
     "build": {"config", "data", "models", "schedules", "batch", "losses"},
     "run_directory": {"config", "checkpoint"},
     "training": {
-        *("build", "config", "batch", "losses", "schedules", "checkpoint"),
+        *("build", "config", "batch", "losses", "schedules", "checkpoint", "data"),
         *("models", "strategies"),  # one training step is a model's
+        *("run_directory", "quiet"),
+        "generation",  # a training's result loads the trained model
     },
     "generation": {
         *("build", "config", "data", "batch", "checkpoint", "quiet"),

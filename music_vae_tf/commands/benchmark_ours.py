@@ -24,6 +24,7 @@ def train(config, hparams, examples_path, shape, mixed_precision=False):
 
     from music_vae_tf import build, training
     from music_vae_tf.models import shards
+    from music_vae_tf.training import loop
 
     shards.set_up_training()
     config = _config(config, hparams)
@@ -49,7 +50,7 @@ def train(config, hparams, examples_path, shape, mixed_precision=False):
         saver = training.Saver(folder, 100, 1)
         writer = training.summary_writer(folder, "benchmark", config)
         try:
-            training.train(model, batches, 0, saver, writer, hold)
+            loop.train(model, batches, 0, saver, writer, hold)
         except _Over:
             return
 

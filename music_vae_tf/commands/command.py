@@ -52,6 +52,8 @@ class UserError(ValueError):
 class Misuse(UserError):
     """A command line that cannot be understood."""
 
+    is_misuse = True
+
 
 def writable_directory(flag: str, directory) -> Path:
     """Makes a directory that a flag names, and sees at once if files can be written.
@@ -173,14 +175,17 @@ class Command:
         except KeyboardInterrupt:
             self._say("interrupted")
             return INTERRUPTED
-        except Misuse as error:
-            self._say(f"{error}\n(--help lists all flags)")
-            return MISUSED
         except Exception as error:
             if not _is_for_the_user(error):
                 raise
+            if getattr(error, "is_misuse", False):
+                return self._call_for_help(error)
             self._say(_message(error))
             return FAILED
+
+    def _call_for_help(self, error):
+        self._say(f"{_message(error)}\n(--help lists all flags)")
+        return MISUSED
 
     def _say(self, message):
         print(f"{self.name}: {message}", file=sys.stderr)
@@ -273,7 +278,8 @@ def _is_for_the_user(error):
 def _message(error):
     if isinstance(error, OSError) and error.strerror and error.filename:
         return f"{error.filename}: {error.strerror}"
-    return str(error) or type(error).__name__
+    # Errors of options name them as flags here, and as arguments in Python.
+    return getattr(error, "for_flags", "") or str(error) or type(error).__name__
 
 
 @contextlib.contextmanager

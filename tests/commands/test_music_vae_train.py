@@ -13,11 +13,12 @@ from note_seq.protobuf import music_pb2
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 from tensorboard.util import tensor_util
 
-from music_vae_tf import checkpoint, training
+from music_vae_tf import checkpoint
 from music_vae_tf.commands import music_vae_train as command
 from music_vae_tf.commands import progress
 from music_vae_tf.data.records import records_writer
 from music_vae_tf.run_directory import RunDirectory
+from music_vae_tf.training import loop as training
 
 TINY = "enc_rnn_size=[2],dec_rnn_size=[2],z_size=2,batch_size=8"
 
@@ -132,8 +133,8 @@ def test_an_interrupted_training_saves_and_goes_on(
 
 PROGRAM_THAT_HANGS_IN_ITS_FOURTH_STEP = """
 import sys, time
-from music_vae_tf import training
 from music_vae_tf.commands import music_vae_train, progress
+from music_vae_tf.training import loop as training
 
 def advance(bar, *_, **__):
     bar.done += 1

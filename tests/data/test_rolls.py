@@ -96,7 +96,7 @@ def test_rolls_are_examples_of_the_pipeline():
 
 
 class Draws:
-    """Numbers from 0 to 1 that are given, in place of Noise."""
+    """Numbers from 0 to 1 that are given, in place of a PRNGKey."""
 
     def __init__(self, *numbers):
         self.numbers = tf.constant(numbers)
