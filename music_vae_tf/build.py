@@ -1,4 +1,4 @@
-"""Config -> objects: the only place that knows which word stands for which class.
+"""Config -> objects: the only module that maps the words of configs to classes.
 
 A `kind` of a config is read into a blueprint, a dataclass of its arguments, whose
 `make` gives the object; so arguments are checked as strictly as the rest of a config.
@@ -41,7 +41,7 @@ from music_vae_tf.models.piano_roll_vae import ClstmDecoder, ConvCvae
 from music_vae_tf.models.trainable import Trainable
 from music_vae_tf.models.uninitialized import uninitialized_weights
 
-# A converter is imported when it is asked for: each drags in its own libraries.
+# A converter is imported when it is needed, because each needs its own libraries.
 CONVERTERS = {
     "clefs": "ClefsConverter",
     "drums": "DrumsConverter",
@@ -64,7 +64,7 @@ def converter(config: Config) -> Converter:
 
 
 def augmenter(config: Config):
-    """How training varies its NoteSequences: a `data.augment.Augmenter`, or None."""
+    """The augmentation of training data: a `data.augment.Augmenter`, or None."""
     dataset = config.dataset
     if dataset.transpose_range is None and dataset.stretch_range is None:
         return None
@@ -79,7 +79,7 @@ def model(config: Config, converter: Converter) -> Trainable:
 
 
 def uninitialized_model(config: Config, converter: Converter) -> Trainable:
-    """The same, with nothing in its weights yet, for a checkpoint to fill."""
+    """The same, with uninitialised weights that a checkpoint will fill."""
     with uninitialized_weights():
         return model(config, converter)
 

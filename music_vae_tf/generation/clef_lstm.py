@@ -150,7 +150,7 @@ class TrainedClefLSTM:
         """Stages 1 to 6: events of both staves, `{staff: [Event]}`, in C major or in
         A minor.
 
-        The treble comes first, and the bass hears it.
+        The treble is sampled first, and the bass reads it.
 
         Args:
             mode: 'major' or 'minor'.

@@ -1,4 +1,4 @@
-"""A collection of music in the latent space of a model, and what is known of it."""
+"""A collection of music in the latent space of a model, with metadata."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class NotInCollection(ValueError):
 
 
 class Collection(NamedTuple):
-    """N examples: what is known of each, and where it lies."""
+    """N examples: metadata and latent vector of each."""
 
     rows: list[dict[str, str]]  # N; all have the same columns
     means: np.ndarray  # [N, Z], of their posteriors
@@ -61,7 +61,7 @@ class Collection(NamedTuple):
         name, equals, value = (part.strip() for part in condition.partition("="))
         if not (name and equals and value):
             raise NotInCollection(
-                f"{condition!r} is no condition; write one like style=funk"
+                f"{condition!r} is not a condition; write one such as style=funk"
             )
         values = self.column(name)
         holds = [v == value or v.startswith(value + SUBGROUP) for v in values]
@@ -114,7 +114,7 @@ def encode(
 
 
 def write_csv(collection: Collection, path: str | os.PathLike) -> None:
-    """A row for each example: what is known of it, then its place, z_0, z_1, ..."""
+    """Writes a row for each example: its metadata, then z_0, z_1, ..."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     units = [f"z_{unit}" for unit in range(collection.means.shape[1])]
@@ -152,7 +152,7 @@ def _write_text(path, text: str) -> None:
 
 
 class BadAttribute(ValueError):
-    """A file that is no attribute vector, or one of another model."""
+    """A file without an attribute vector, or with one of another model."""
 
     for_the_user = True
 
@@ -177,8 +177,8 @@ def read_attribute(path: str | os.PathLike, config: Config) -> np.ndarray:
         name, vector = content["config"], np.array(content["vector"], np.float32)
     except (ValueError, KeyError, TypeError) as error:
         raise BadAttribute(
-            f"{path} is no attribute vector, as music_vae_explore --attributes writes "
-            "them"
+            f"{path} is not an attribute vector, as music_vae_explore --attributes "
+            "writes them"
         ) from error
     if name != config.name:
         raise BadAttribute(

@@ -1,4 +1,4 @@
-"""A trained model at work: encode, decode, sample, interpolate NoteSequences."""
+"""Generation with a trained model: encode, decode, sample, interpolate."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ class EagerExecutionIsOff(RuntimeError):
 
 
 class NoExtractedExamplesError(ValueError):
-    """A NoteSequence of which the config's converter makes nothing; says why."""
+    """A NoteSequence from which the converter extracts no example; says why."""
 
     for_the_user = True
 
 
 class MultipleExtractedExamplesError(ValueError):
-    """A NoteSequence of which the config's converter makes several examples.
+    """A NoteSequence from which the converter extracts several examples.
 
     `sequences` are these as NoteSequences of their own, of one example each.
     """
@@ -83,7 +83,7 @@ def _heard(converter, example):
 def slerp(p0: np.ndarray, p1: np.ndarray, t: float) -> np.ndarray:
     """From p0 to p1 along the arc between them, t of the way: [..., Z] each.
 
-    Between parallel vectors, where there is no one arc, along their line.
+    Parallel vectors, which have no unique arc, are interpolated linearly.
     """
     p0, p1 = np.asarray(p0, np.float64), np.asarray(p1, np.float64)
     norms = np.linalg.norm(p0) * np.linalg.norm(p1)
@@ -119,14 +119,13 @@ class TrainedModel:
             var_name_substitutions: pairs of a regular expression and its replacement,
                 from this model's variable names (Magenta's) to the checkpoint's.
             seed: makes every draw repeatable, in the order of the calls.
-            end_token: class with which a sequence is over, or for rows that are no
-                classes a function of `[B, D_out]` that tells; decoding ends when all
-                of a batch have said it (Magenta's `end_fn`).
-            grammar: where the music is made of tokens, nothing is said that their
-                grammar forbids.
+            end_token: class that ends a sequence, or for rows that are not one-hot a
+                predicate on `[B, D_out]` (Magenta's `end_fn`). Decoding ends when all
+                sequences of a batch have ended.
+            grammar: whether samples of tokens obey their grammar.
 
         Raises:
-            checkpoint.CheckpointError: none there, damaged, or of another config.
+            checkpoint.CheckpointError: missing, damaged, or of another config.
             EagerExecutionIsOff: after `tf.disable_v2_behavior()`.
         """
         if not tf.executing_eagerly():
@@ -175,9 +174,9 @@ class TrainedModel:
 
         Args:
             n: how many; a full batch by default.
-            length: steps at most. May be left out where sequences end by themselves;
-                it is then the config's `max_seq_len` (where Magenta goes on for ever).
-            temperature: below 1 what is likely becomes likelier.
+            length: steps at most. Configs with an end token may leave it out; it is
+                then the config's `max_seq_len`. (Magenta continues without end.)
+            temperature: below 1 what is probable becomes more probable.
             same_z: one latent vector for all of them.
             c_input: controls [T, D_c] for all of them, in configs that have controls.
 

@@ -155,7 +155,7 @@ class TrainedRollVae:
     # Rolls.
 
     def decode(self, z: np.ndarray, condition: np.ndarray) -> np.ndarray:
-        """The likeliest class of each cell: [N, Z] -> uint8 [N, T, 128].
+        """The most probable class of each cell: [N, Z] -> uint8 [N, T, 128].
 
         condition: [4] for all, or [N, 4].
         """
@@ -173,7 +173,7 @@ class TrainedRollVae:
         return following
 
     def reconstruct(self, rolls: np.ndarray) -> np.ndarray:
-        """Rolls said back from their posterior means."""
+        """Reconstructions of rolls from their posterior means."""
         mu, _ = self.encode(rolls)
         return self.decode(mu, condition_of(np.asarray(rolls)).numpy())
 
