@@ -350,7 +350,7 @@ def _with_current_names(value):
     document = {}
     for key, item in value.items():
         name = current_key(key) if isinstance(key, str) else key
-        # The old and the new name together are a key that comes twice.
+        # The old and the new name together are a duplicate key.
         name = key if name in document or (name != key and name in value) else name
         document[name] = current_value(name, _with_current_names(item))
     return document
@@ -716,7 +716,7 @@ def _shown(value) -> str:
 def _advice(value, hint) -> str:
     """What a slip of the pen that we recognise should have been."""
     if isinstance(value, str) and value.lower() in ("on", "off", "yes", "no"):
-        return ", which is a word here"
+        return ", which is read as a string here"
     if isinstance(value, str) and value.lower() == "none":
         return "; nothing is written null"
     if _item_hints(hint) and not isinstance(value, list | tuple):
@@ -742,7 +742,7 @@ class _Loader(yaml.SafeLoader):
         for key, _ in node.value:
             if keys.count(key.value) > 1:
                 raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key.value!r} comes twice", key.start_mark
+                    None, None, f"duplicate key {key.value!r}", key.start_mark
                 )
         return super().construct_mapping(node, deep)
 

@@ -146,11 +146,12 @@ class RunDirectory:
         return checkpoint.latest(self.train_dir / "best")
 
     def to_generate_from(self) -> str:
-        """The checkpoint to use: the best one, if validation ended the training.
+        """The checkpoint to use: the best one, if the training was to stop early.
 
         Otherwise it is the directory, which stands for its newest checkpoint.
         """
-        best = self.best() if self.state() == STOPPED_EARLY else None
+        asked = self.state() == FINISHED and self.flags().get("early_stop")
+        best = self.best() if asked or self.state() == STOPPED_EARLY else None
         return best or str(self.path)
 
     def check(self, asked: Config) -> None:

@@ -3,7 +3,7 @@
     clef_lstm_prepare --input_dir=chopin/ --output_dir=prepared
     clef_lstm_train --config=clef_lstm_small --run_dir=run --data_dir=prepared
 
-A training that was stopped goes on from its last checkpoint when it is started again.
+The same command resumes a training that was stopped, from its last checkpoint.
 Beside it, on the pieces that are kept for validation:
 
     clef_lstm_train --config=clef_lstm_small --run_dir=run --mode=eval \\

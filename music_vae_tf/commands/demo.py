@@ -318,7 +318,7 @@ def _conclusion(loops, run_dir: Path, examples: Path, batch_size: int) -> str:
 Drop one on a drum track of your DAW, or play it with any MIDI player. The model is in
 {_short(run_dir)}. What you could try next:
 
-  * Let it learn longer; it goes on where it stopped:
+  * Train it longer; it resumes from its last checkpoint:
     music_vae_train --config={CONFIG} --run_dir={run} --mode=train \\
         --examples_path={data} \\
         --num_steps={10 * NUM_STEPS} --hparams=batch_size={batch_size},{HURRIED}

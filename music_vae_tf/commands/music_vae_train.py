@@ -3,7 +3,7 @@
     music_vae_train --config=groovae_4bar --run_dir=. --mode=train \\
         --examples_path=notesequences.tfrecord
 
-A training that was stopped goes on from its last checkpoint when it is started again.
+The same command resumes a training that was stopped, from its last checkpoint.
 Beside it, on other examples:
 
     music_vae_train --config=groovae_4bar --run_dir=. --mode=eval \\

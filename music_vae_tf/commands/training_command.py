@@ -120,7 +120,7 @@ def _add_validation_flags(command: Command) -> None:
     )
     command.integer(
         "patience",
-        10,
+        5,
         "Validations without a new lowest loss, after which it has stopped falling.",
         at_least=1,
     )
@@ -213,7 +213,9 @@ def _train(config, data, run_dir, options, what_next) -> None:
         )
     except TrainingInterrupted as interrupt:
         checkpoint = interrupt.checkpoint
-        logging.info("Stopped. The same command goes on from %s", checkpoint)
+        logging.info(
+            "Stopped. Run the same command again to resume from %s", checkpoint
+        )
         raise
     if not result.was_complete:
         logging.info("The checkpoint is %s. %s", result.checkpoint, what_next(config))

@@ -84,7 +84,9 @@ class NoteSequenceData(TrainingData):
             return pipeline.training_batches(
                 store, self._batch_size, seed, first_step, rows
             )
-        log.info("Reading %s anew in each epoch, without a cache", self.name)
+        log.info(
+            "Streaming %s without a cache: converting again every epoch", self.name
+        )
         return pipeline.streaming_batches(
             self._trained_on.read,
             self.converter,

@@ -24,7 +24,7 @@ DEFAULTS = {
     "mixed_precision": False,
     "holdout": 0.0,
     "validation_interval": 100,
-    "patience": 10,
+    "patience": 5,
     "early_stop": False,
     "cache_dataset": True,
 }
@@ -171,7 +171,7 @@ class TrainingOptions(_Options):
         keep_checkpoint_every_n_hours: keep one every so many hours, too.
         validation_interval: steps between two validations; by default 100.
         patience: validations without a new lowest loss after which it has stopped
-            falling; by default 10.
+            falling; by default 5.
         early_stop: end when it has. The best checkpoint is kept in any case.
         warm_start_checkpoint: checkpoint whose weights a new training starts from.
         mixed_precision: multiply matrices of recurrent layers in bfloat16.

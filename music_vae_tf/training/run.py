@@ -184,7 +184,7 @@ class _Training(NamedTuple):
         if asked.record:
             changes = [*asked.record.changes(asked.config, asked.seed), *changes]
         if changes:
-            log.info("Otherwise than before:\n  %s", "\n  ".join(changes))
+            log.info("Changes since the last run:\n  %s", "\n  ".join(changes))
         if self.is_chief:
             asked.keep()
         log.info(
@@ -228,7 +228,7 @@ def _restore(training: _Training) -> None:
         checkpoint.keep_vocabulary(directory.train_dir, vocabulary)
     newest = loop.resume(model, directory.train_dir)
     if newest is not None:
-        log.info("Going on from %s, at step %d", newest, model.steps_taken)
+        log.info("Resuming from %s (step %d)", newest, model.steps_taken)
 
 
 def _warm_start(training, vocabulary) -> None:

@@ -122,12 +122,12 @@ def test_an_interrupted_training_saves_and_goes_on(
     newest = f"{tmp_path}/train/model.ckpt-5"
     said = capsys.readouterr().err.splitlines()[-2:]
     assert said == [
-        f"Stopped. The same command goes on from {newest}",
+        f"Stopped. Run the same command again to resume from {newest}",
         "music_vae_train: interrupted",
     ]
     assert signal.getsignal(stop) == handler
     assert run(tmp_path, groove_records, 10) == 0
-    assert f"Going on from {newest}, at step 5" in capsys.readouterr().err
+    assert f"Resuming from {newest} (step 5)" in capsys.readouterr().err
     assert_same_state(state_at(tmp_path, 10), state_at(ten_at_once, 10))
 
 
@@ -212,7 +212,10 @@ def test_other_numbers_are_told_when_a_training_goes_on(
     changed = TINY.replace("batch_size=8", "batch_size=4")
     assert run(tmp_path, groove_records, 2, hparams=changed) == 0
     said = capsys.readouterr().err
-    assert "Otherwise than before:\n  training > batch_size: 8 before, 4 now\n" in said
+    assert (
+        "Changes since the last run:\n  training > batch_size: 8 before, 4 now\n"
+        in said
+    )
     assert said.count(f", seed {seed}\n") == 2
     assert RunDirectory(tmp_path).record().config.training.batch_size == 4
 
