@@ -234,4 +234,4 @@ def test_an_evaluation_shows_the_model_beside_its_baselines(
     for figure in ("accuracy", "nats"):
         of_staves = sorted([treble[figure], bass[figure]])
         assert of_staves[0] <= both[figure] <= of_staves[1]
-    assert 0 <= numbers["generation"]["made up"]["consonant intervals"] <= 1
+    assert 0 <= numbers["generation"]["generated"]["consonant intervals"] <= 1

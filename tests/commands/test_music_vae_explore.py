@@ -148,7 +148,7 @@ def test_an_attribute_is_the_difference_of_two_groups_and_moves_samples(
     [
         (
             "{",
-            "is not an attribute vector, as music_vae_explore --attributes writes them",
+            "is not an attribute vector, as music_vae_explore",
         ),
         ("[1]", "is not an attribute vector"),
         ('{"config": "NAME", "vector": [1]}', "expected 3 finite numbers; got [1]"),
@@ -188,7 +188,7 @@ def test_records_are_explored_as_files_are(
         ),
         (
             {"attributes": "funk"},
-            "'funk' is not a condition; write one such as style=funk",
+            "'funk' is not a condition; write one such as",
         ),
         ({"attributes": "mood=blue"}, "no column 'mood'"),
         (
