@@ -180,7 +180,9 @@ def assert_same_batch(one, other):
 
 
 @pytest.mark.parametrize(
-    "form", [list, iter, tuple, lambda s: (each for each in s)], ids=str
+    "form",
+    [list, iter, tuple, lambda s: (each for each in s)],
+    ids=["list", "iterator", "tuple", "generator"],
 )
 @pytest.mark.parametrize("holdout", [0, 0.25])
 def test_note_sequences_in_memory_are_those_of_their_file(
