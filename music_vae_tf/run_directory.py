@@ -24,6 +24,7 @@ from pathlib import Path
 
 from music_vae_tf import __version__, checkpoint, config
 from music_vae_tf.config import Config, ConfigError
+from music_vae_tf.errors import UserFacingError
 
 HEAD = "# Trained by music_vae_tf {version}: config {name}, seed {seed}\n"
 # Sections that define the model, and their keys that do not. Only these keys and other
@@ -37,10 +38,8 @@ INTERRUPTED, FAILED = "interrupted", "failed"
 ENDED = (FINISHED, STOPPED_EARLY, INTERRUPTED, FAILED)
 
 
-class RunDirectoryError(ValueError):
+class RunDirectoryError(UserFacingError, ValueError):
     """A run directory that is unusable, or belongs to another training."""
-
-    for_the_user = True
 
 
 @dataclasses.dataclass(frozen=True)

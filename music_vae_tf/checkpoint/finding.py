@@ -8,11 +8,11 @@ import re
 import tarfile
 from typing import Any
 
+from music_vae_tf.errors import UserFacingError
 
-class CheckpointError(ValueError):
+
+class CheckpointError(UserFacingError, ValueError):
     """A checkpoint that is not there, cannot be read, or does not fit."""
-
-    for_the_user = True
 
 
 DATA = ".data-00000-of-00001"

@@ -30,6 +30,8 @@ from pathlib import Path
 
 from absl import flags as absl_flags
 
+from music_vae_tf.errors import UserFacingError
+
 LOG_LEVELS = {
     "DEBUG": logging.DEBUG,
     "INFO": logging.INFO,
@@ -42,11 +44,9 @@ HELP_WIDTH = 88
 LARGEST_SEED = 2**63 - 1
 
 
-class UserError(ValueError):
+class UserError(UserFacingError, ValueError):
     """A mistake of the user. Its message alone is shown: what came, what was expected,
     and what to do."""
-
-    for_the_user = True
 
 
 class Misuse(UserError):
@@ -272,7 +272,9 @@ def _help_entry(flag, required):
 
 
 def _is_for_the_user(error):
-    return isinstance(error, OSError) or getattr(error, "for_the_user", False)
+    return isinstance(error, (OSError, UserFacingError)) or getattr(
+        error, "for_the_user", False
+    )
 
 
 def _message(error):

@@ -19,6 +19,7 @@ from music_vae_tf.batch import Batch, Example
 from music_vae_tf.data.converters.base import Converter, Extraction, grouped
 from music_vae_tf.data.converters.drum_parts import NO_DRUMS, TAKEN_AS_DRUMS
 from music_vae_tf.data.example_store import ExampleStore, StoreBuilder, layouts_of
+from music_vae_tf.errors import UserFacingError
 
 REASONS_LISTED = 20
 MAX_STEP = np.iinfo(np.int64).max
@@ -26,10 +27,8 @@ MAX_STEP = np.iinfo(np.int64).max
 _as_it_is = tf.autograph.experimental.do_not_convert
 
 
-class TooFewExamples(ValueError):
+class TooFewExamples(UserFacingError, ValueError):
     """A data set that does not fill one batch."""
-
-    for_the_user = True
 
 
 class Share(NamedTuple):

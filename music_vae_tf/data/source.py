@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 
 from music_vae_tf.data.holdout import NothingHeldOut, held_out, rank
+from music_vae_tf.errors import UserFacingError
 
 __all__ = ["NoMusic", "NotMusic", "NothingHeldOut", "Source"]
 
@@ -20,16 +21,12 @@ EXPECTED = (
 )
 
 
-class NoMusic(ValueError):
+class NoMusic(UserFacingError, ValueError):
     """A folder without music files."""
 
-    for_the_user = True
 
-
-class NotMusic(ValueError):
+class NotMusic(UserFacingError, ValueError):
     """Data given from Python that are not music, or not in a form known here."""
-
-    for_the_user = True
 
 
 class Source:

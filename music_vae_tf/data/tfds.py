@@ -13,13 +13,13 @@ from collections.abc import Iterator
 
 from absl import logging
 
+from music_vae_tf.errors import UserFacingError
+
 REACHABLE_WITHIN_S = 10
 
 
-class NoDataset(ValueError):
+class NoDataset(UserFacingError, ValueError):
     """A data set that cannot be had."""
-
-    for_the_user = True
 
 
 def require() -> None:

@@ -15,6 +15,7 @@ import numpy as np
 from music_vae_tf.config import Config
 from music_vae_tf.data.pipeline import Report
 from music_vae_tf.data.whole_file import whole_file
+from music_vae_tf.errors import UserFacingError
 from music_vae_tf.generation.music_vae import TrainedModel
 
 # What a row has of every example: the name of its NoteSequence, and its number there.
@@ -22,10 +23,8 @@ FILE, EXAMPLE = "file", "example"
 SUBGROUP = "/"  # style=rock/indie is a rock, too
 
 
-class NotInCollection(ValueError):
+class NotInCollection(UserFacingError, ValueError):
     """A column or a value that no example has."""
-
-    for_the_user = True
 
 
 class Collection(NamedTuple):
@@ -151,10 +150,8 @@ def _write_text(path, text: str) -> None:
 # Attributes.
 
 
-class BadAttribute(ValueError):
+class BadAttribute(UserFacingError, ValueError):
     """A file without an attribute vector, or with one of another model."""
-
-    for_the_user = True
 
 
 def write_attribute(

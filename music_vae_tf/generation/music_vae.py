@@ -14,6 +14,7 @@ from music_vae_tf import build, checkpoint
 from music_vae_tf import config as configs
 from music_vae_tf.batch import Batch
 from music_vae_tf.data.converters.drum_parts import TAKEN_AS_DRUMS
+from music_vae_tf.errors import UserFacingError
 from music_vae_tf.generation.compiling import compiled
 from music_vae_tf.models.decoder import Samples
 from music_vae_tf.models.prng import PRNGKey
@@ -23,25 +24,19 @@ from music_vae_tf.models.prng import PRNGKey
 SMALLEST_SINE = 1e-6
 
 
-class EagerExecutionIsOff(RuntimeError):
+class EagerExecutionIsOff(UserFacingError, RuntimeError):
     """TensorFlow was set to build graphs, as notebooks for TensorFlow 1 do."""
 
-    for_the_user = True
 
-
-class NoExtractedExamplesError(ValueError):
+class NoExtractedExamplesError(UserFacingError, ValueError):
     """A NoteSequence from which the converter extracts no example; says why."""
 
-    for_the_user = True
 
-
-class MultipleExtractedExamplesError(ValueError):
+class MultipleExtractedExamplesError(UserFacingError, ValueError):
     """A NoteSequence from which the converter extracts several examples.
 
     `sequences` are these as NoteSequences of their own, of one example each.
     """
-
-    for_the_user = True
 
     def __init__(self, message: str, sequences: list):
         super().__init__(message)

@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 
 from music_vae_tf.data.training_data import TrainingData, rows_of
+from music_vae_tf.errors import UserFacingError
 from music_vae_tf.run_directory import RunDirectory
 from music_vae_tf.training.options import OptionError
 
@@ -17,10 +18,8 @@ LATENTS_OF = "latents_of"  # in the train directory of a clstm_decoder
 MADE_BY = "piano_roll_vae_prepare makes"
 
 
-class OtherLatents(ValueError):
+class OtherLatents(UserFacingError, ValueError):
     """Latents of another VAE than the one that a decoder was trained with."""
-
-    for_the_user = True
 
 
 class ClassRollData(TrainingData):

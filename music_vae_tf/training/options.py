@@ -13,6 +13,8 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from music_vae_tf.errors import UserFacingError
+
 # Options with another name as a flag of a command.
 FLAGS = {
     "data": "examples_path",
@@ -60,13 +62,11 @@ ONE_OF_TWO = {
 }
 
 
-class OptionError(ValueError):
+class OptionError(UserFacingError, ValueError):
     """Options that cannot be honoured.
 
     The message names them as Python does; `for_flags` is the same for a command line.
     """
-
-    for_the_user = True
 
     def __init__(self, message: str, **values):
         """

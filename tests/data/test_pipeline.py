@@ -8,6 +8,7 @@ import tensorflow as tf
 from music_vae_tf.batch import Batch, Bits, Example, Layout, OneHot, Reals
 from music_vae_tf.data import pipeline
 from music_vae_tf.data.converters.base import Converter, Extraction
+from music_vae_tf.errors import UserFacingError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,7 +108,7 @@ def test_fewer_examples_than_a_batch_are_an_error_that_says_what_to_do():
     report.require(5)
     with pytest.raises(pipeline.TooFewExamples) as error:
         report.require(6)
-    assert error.value.for_the_user
+    assert isinstance(error.value, UserFacingError)
     assert "too few examples: 5, where one batch takes 6" in str(error.value)
     assert "--hparams=batch_size=5" in str(error.value)
     assert "2  silence" in str(error.value)

@@ -15,6 +15,7 @@ from music_vae_tf.commands import music_vae_train as command
 from music_vae_tf.data import grooves
 from music_vae_tf.data.records import BadRecords, read_note_sequences
 from music_vae_tf.data.source import NotMusic
+from music_vae_tf.errors import UserFacingError
 from music_vae_tf.training import (
     OptionError,
     TrainingInterrupted,
@@ -259,7 +260,7 @@ def test_a_mistake_is_explained_and_leaves_nothing(
     usual = {"config": "groovae_4bar", "data": groove_records, "run_dir": run_dir}
     with pytest.raises(error, match=words) as caught:
         mvt.train(**{**usual, **arguments})
-    assert isinstance(caught.value, OSError) or caught.value.for_the_user
+    assert isinstance(caught.value, (OSError, UserFacingError, config.ConfigError))
     assert not run_dir.exists()
 
 
