@@ -21,7 +21,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 import yaml
 
-from music_vae_tf.checkpoint.names import current_key, current_value
+from music_vae_tf.old_names import current_key, current_value
 
 
 class ConfigError(ValueError):

@@ -89,7 +89,7 @@ def test_a_stopped_training_goes_on_with_its_labels_and_ends_as_another(
         assert train(tmp_path, f"--num_steps={steps}") == 0
     said = capsys.readouterr().err
     assert "pieces for train, in 11 keys, gave" in said
-    assert "at step 1" in said
+    assert "(step 1)" in said
     assert "clef_lstm_generate --run_dir=" in said
     labels = [
         (folder / "train" / "labels.json").read_text() for folder in (run_dir, tmp_path)

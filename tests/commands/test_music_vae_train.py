@@ -159,7 +159,7 @@ def test_a_killed_training_goes_on_from_its_last_checkpoint(
         assert process.stdout.readline() == b"now\n"
         process.kill()
     assert run(tmp_path, groove_records, 10) == 0
-    assert "model.ckpt-3, at step 3" in capsys.readouterr().err
+    assert "model.ckpt-3 (step 3)" in capsys.readouterr().err
     assert_same_state(state_at(tmp_path, 10), state_at(ten_at_once, 10))
 
 
@@ -321,7 +321,7 @@ def test_a_training_of_magentas_goes_on_with_its_optimizer(
     before = checkpoint.read(run_dir)
     still = ",learning_rate=0,min_learning_rate=0"
     assert run(run_dir, groove_records, 4, hparams=hparams + still) == 0
-    assert "at step 3" in capsys.readouterr().err
+    assert "(step 3)" in capsys.readouterr().err
     after = state_at(run_dir, 4)
     assert after.keys() == before.keys()
     assert after["global_step"] == 4

@@ -292,7 +292,9 @@ def test_an_evaluation_without_a_checkpoint_is_refused(groove_records, tmp_path)
 
 
 def test_another_config_in_the_same_run_dir_is_refused(by_python, groove_records):
-    with pytest.raises(ValueError, match="holds a training of config groovae_4bar"):
+    with pytest.raises(
+        ValueError, match="belongs to a training of config groovae_4bar"
+    ):
         mvt.train("groovae_2bar_humanize", groove_records, by_python.result.run_dir)
 
 
