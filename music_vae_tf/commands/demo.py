@@ -79,7 +79,7 @@ def _run(run_dir: Path, output_dir: Path, music: dict) -> None:
     _remember(run_dir, music, finished=True)
     print(_conclusion(loops, run_dir, examples, batch_size))
     if soundless:
-        raise UserError(f"all is written but the sound: {soundless}")
+        raise UserError(f"everything except the sound was written: {soundless}")
 
 
 # Runs.
