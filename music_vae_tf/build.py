@@ -95,7 +95,7 @@ class OptimizerConfig:
 
 
 def objective(config: Config):
-    """What the model of a config minimises: an object with a `optimizer`, and with all
+    """What the model of a config minimises: an object with an `optimizer`, and with all
     that the model's loss needs."""
     training = config.training
     optimizer = OptimizerConfig(

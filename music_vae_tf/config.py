@@ -21,13 +21,12 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 import yaml
 
+from music_vae_tf.errors import UserFacingError
 from music_vae_tf.old_names import current_key, current_value
 
 
-class ConfigError(ValueError):
+class ConfigError(UserFacingError, ValueError):
     """A config, or a change to one, that cannot be read; says what would be right."""
-
-    for_the_user = True
 
 
 # What a config is.

@@ -12,6 +12,7 @@ from magenta_configs import MAGENTA, MAGENTA_COLUMNS
 
 from music_vae_tf import config
 from music_vae_tf.config import ConfigError, Kind, Rule
+from music_vae_tf.errors import UserFacingError
 
 DRUMS = [
     *("hierdec-groove_4bar", "hierdec-groove_4bar_small"),
@@ -252,7 +253,7 @@ def test_an_unknown_name_is_answered_with_the_nearest_and_the_way_to_all():
         ConfigError, match="groovae_4bar.*--list_configs.*yaml"
     ) as error:
         config.load("groovae4bar")
-    assert error.value.for_the_user
+    assert isinstance(error.value, UserFacingError)
 
 
 @pytest.mark.parametrize(

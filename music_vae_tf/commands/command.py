@@ -31,6 +31,7 @@ from pathlib import Path
 from absl import flags as absl_flags
 
 from music_vae_tf.errors import UserFacingError
+from music_vae_tf.training.options import LARGEST_SEED as LARGEST_SEED
 
 LOG_LEVELS = {
     "DEBUG": logging.DEBUG,
@@ -41,7 +42,6 @@ LOG_LEVELS = {
 }
 DONE, FAILED, MISUSED, INTERRUPTED = 0, 1, 2, 130
 HELP_WIDTH = 88
-LARGEST_SEED = 2**63 - 1
 
 
 class UserError(UserFacingError, ValueError):
@@ -272,9 +272,7 @@ def _help_entry(flag, required):
 
 
 def _is_for_the_user(error):
-    return isinstance(error, (OSError, UserFacingError)) or getattr(
-        error, "for_the_user", False
-    )
+    return isinstance(error, (OSError, UserFacingError))
 
 
 def _message(error):

@@ -20,6 +20,7 @@ FLAGS = {
     "data": "examples_path",
     "validation_data": "validation_path",
     "num_batches": "eval_num_batches",
+    "dir_suffix": "eval_dir_suffix",
 }
 DEFAULTS = {
     "num_steps": 200000,
@@ -43,15 +44,18 @@ LARGEST_SEED = 2**63 - 1
 # What a run directory keeps for all kinds of model, {name in flags.json: option}. The
 # data of each kind add more.
 KEPT = {
-    "num_steps": "num_steps",
-    "checkpoints_to_keep": "checkpoints_to_keep",
-    "keep_checkpoint_every_n_hours": "keep_checkpoint_every_n_hours",
-    "mixed_precision": "mixed_precision",
-    "holdout": "holdout",
-    "validation_path": "validation_data",
-    "validation_interval": "validation_interval",
-    "patience": "patience",
-    "early_stop": "early_stop",
+    FLAGS.get(name, name): name
+    for name in (
+        "num_steps",
+        "checkpoints_to_keep",
+        "keep_checkpoint_every_n_hours",
+        "mixed_precision",
+        "holdout",
+        "validation_data",
+        "validation_interval",
+        "patience",
+        "early_stop",
+    )
 }
 PATHS = ("data", "validation_data", "cvae_run_dir")
 ONE_OF_TWO = {

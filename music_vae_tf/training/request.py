@@ -143,15 +143,14 @@ def resolved_config(config, options, directory: RunDirectory, kinds=()) -> Confi
         OptionError: there is none, or it is of another kind.
         ConfigError: no config has this name, or it cannot be read.
     """
-    record = directory.record()
     if isinstance(config, Config):
         resolved = config
     elif not config:
-        resolved = _recorded_config(record, directory, kinds)
+        resolved = _recorded_config(directory, kinds)
     elif isinstance(config, (str, os.PathLike)):
         resolved = configs.load(os.fspath(config), *kinds)
-        evaluates = isinstance(options, EvaluationOptions)
-        if evaluates and record and record.config.name == resolved.name:
+        record = directory.record() if isinstance(options, EvaluationOptions) else None
+        if record and record.config.name == resolved.name:
             resolved = record.config  # with the hparams of that training
     else:
         raise OptionError(
@@ -162,8 +161,8 @@ def resolved_config(config, options, directory: RunDirectory, kinds=()) -> Confi
     return configs.override(resolved, _assignments(options.hparams))
 
 
-def _recorded_config(record, directory, kinds) -> Config:
-    path = directory.path
+def _recorded_config(directory, kinds) -> Config:
+    record, path = directory.record(), directory.path
     if record is None:
         raise MissingOption(
             "{config} is required where nothing was trained: {path}", path=path
@@ -177,6 +176,34 @@ def _recorded_config(record, directory, kinds) -> Config:
             expected=" or ".join(kinds),
         )
     return config
+
+
+def config_of_run(option: str, run_dir, kind: str, made_by: str):
+    """The config of the training in a run directory that an option names.
+
+    Args:
+        kind: of model that is expected.
+        made_by: the command that trains it, for the message.
+
+    Raises:
+        OptionError: none is there, or one of another kind of model.
+    """
+    record = RunDirectory.at(os.fspath(run_dir)).record()
+    start = f"{{{option}}}={{path}}"
+    if record is None:
+        raise OptionError(
+            start + ": no training is recorded there; the {run_dir} of a {made_by} is "
+            "expected",
+            **{"path": run_dir, "made_by": made_by},
+        )
+    if record.config.kind != kind:
+        raise OptionError(
+            start + " holds a training of config {name}, which is a {other}; one of a "
+            "{kind} is expected",
+            **{"path": run_dir, "kind": kind},
+            **{"name": record.config.name, "other": record.config.kind},
+        )
+    return record.config
 
 
 def _assignments(hparams) -> str:

@@ -69,12 +69,12 @@ def _load_clef_lstm(result, path, batch_size, seed):
 
 
 def _load_conv_cvae(result, path, batch_size, seed):
-    from music_vae_tf import build, checkpoint
+    from music_vae_tf import build
     from music_vae_tf.generation.piano_roll import TrainedRollVae
+    from music_vae_tf.training.class_rolls import restored_model
 
-    model = build.uninitialized_model(result.config, build.converter(result.config))
-    checkpoint.restore(model.named_variables, path)
-    return TrainedRollVae(model, None, seed)
+    converter = build.converter(result.config)
+    return TrainedRollVae(restored_model(result.config, converter, path), None, seed)
 
 
 def _load_clstm_decoder(result, path, batch_size, seed):

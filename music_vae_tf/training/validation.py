@@ -9,7 +9,6 @@ import music_vae_tf.models  # noqa: F401  first: TensorFlow starts quietly there
 import json
 import logging
 import math
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -17,6 +16,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from music_vae_tf import checkpoint, strategies
+from music_vae_tf.data.whole_file import whole_file
 from music_vae_tf.models.metrics import WeightedMean
 from music_vae_tf.models.trainable import Trainable
 from music_vae_tf.training.loop import Saver, compiled_step
@@ -150,7 +150,5 @@ def read_losses(directory) -> list:
 
 
 def _write_losses(directory, losses: list) -> None:
-    path = Path(directory) / FILE
-    unfinished = path.with_suffix(".unfinished")
-    unfinished.write_text(json.dumps(losses), encoding="utf-8")
-    os.replace(unfinished, path)
+    with whole_file(Path(directory) / FILE) as file:
+        file.write(json.dumps(losses).encode())
