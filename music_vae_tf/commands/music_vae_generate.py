@@ -34,6 +34,10 @@ from music_vae_tf.commands.command import (
 )
 from music_vae_tf.commands.trained import add_model_flags, config_and_checkpoint
 from music_vae_tf.quiet import import_tensorflow
+from music_vae_tf.wording import counted
+
+# In BPM. Below about 3.6 a MIDI file cannot hold the length of a quarter.
+SLOWEST, FASTEST = 4, 1000
 
 command = Command("music_vae_generate", __doc__)
 add_model_flags(command)
@@ -76,7 +80,8 @@ command.float(
     "tempo",
     None,
     "Tempo of the outputs in BPM; by default that of the input files, or 120.",
-    at_least=1,
+    at_least=SLOWEST,
+    at_most=FASTEST,
 )
 command.boolean("same_z", False, "One random point of the latent space for all.")
 command.string("z_file", None, "Latent vectors to decode: a NumPy file [N, Z].")
@@ -179,7 +184,7 @@ def _tempos(asked, inputs, number) -> list[float]:
     if asked is not None or not inputs:
         return [asked or DEFAULT_QPM] * number
     first, last = map(qpm_of, inputs)
-    if first != last:
+    if first != last and number > 1:
         logging.info(
             "The tempo changes from %.4g to %.4g BPM, like that of the inputs; "
             "--tempo sets one for all",
@@ -293,6 +298,7 @@ def _inputs(flags, converter, write) -> list:
     """
     from music_vae_tf import generation
     from music_vae_tf.data.midi import read_midi
+    from music_vae_tf.data.tempo import at_tempo, qpm_of
 
     paths = [os.path.expanduser(p) for p in (flags.input_midi_1, flags.input_midi_2)]
     inputs = [read_midi(path) for path in paths]
@@ -301,11 +307,25 @@ def _inputs(flags, converter, write) -> list:
             generation.only_example(converter, sequence, path)
             _say_what_is_left_out(converter, sequence, path)
         except generation.MultipleExtractedExamplesError as error:
-            write(f"input{number}-extractions", error.sequences)
+            qpm = qpm_of(sequence)
+            write(
+                f"input{number}-extractions",
+                [at_tempo(example, qpm) for example in error.sequences],
+            )
             raise UserError(
                 f"{error} Call again with one of the files that are written now."
             ) from error
+        except generation.NoExtractedExamplesError as error:
+            raise UserError(f"{error}{_other_drums(error)}") from error
     return inputs
+
+
+def _other_drums(error) -> str:
+    """How to take other notes for drums, where none were found."""
+    from music_vae_tf.data.converters.drum_parts import NO_DRUMS
+
+    hint = " --drums=all or --drums=track:NAME takes other notes for drums."
+    return hint if NO_DRUMS in str(error) else ""
 
 
 def _say_what_is_left_out(converter, sequence, path):
@@ -329,7 +349,9 @@ class _Writer:
         for number, sequence in enumerate(sequences):
             write_midi(sequence, self._directory / name.format(f"{number:03d}"))
         logging.info(
-            "Wrote %d MIDI files: %s", count, self._directory / name.format("*")
+            "Wrote %s: %s",
+            counted(count, "MIDI file"),
+            self._directory / name.format("*"),
         )
 
 

@@ -20,6 +20,7 @@ from music_vae_tf.data.converters.base import Converter, Extraction, grouped
 from music_vae_tf.data.converters.drum_parts import NO_DRUMS, TAKEN_AS_DRUMS
 from music_vae_tf.data.example_store import ExampleStore, StoreBuilder, layouts_of
 from music_vae_tf.errors import UserFacingError
+from music_vae_tf.wording import counted
 
 REASONS_LISTED = 20
 MAX_STEP = np.iinfo(np.int64).max
@@ -79,8 +80,8 @@ class Report:
 
     def __str__(self):
         """The table a user sees."""
-        sequences = _counted(self.sequences, "NoteSequence")
-        examples = _counted(self.examples, "example")
+        sequences = counted(self.sequences, "NoteSequence")
+        examples = counted(self.examples, "example")
         lines = [f"{sequences} gave {examples}; {self.sequences_without:,} gave none."]
         left_out = grouped(self.left_out)
         del left_out[TAKEN_AS_DRUMS]
@@ -90,19 +91,15 @@ class Report:
             lines.append("Left out:")
         lines += [f"{count:>9,}  {reason}" for reason, count in listed]
         if others:
-            reasons = _counted(len(left_out) - len(listed), "more reason")
+            reasons = counted(len(left_out) - len(listed), "more reason")
             lines.append(f"{others:>9,}  for {reasons}")
         if NO_DRUMS in left_out:
             lines.append(
                 "--drums=all or --drums=track:NAME takes other notes for drums"
             )
         if taken := self.left_out[TAKEN_AS_DRUMS]:
-            lines.append(f"{_counted(taken, 'NoteSequence')} {TAKEN_AS_DRUMS}")
+            lines.append(f"{counted(taken, 'NoteSequence')} {TAKEN_AS_DRUMS}")
         return "\n".join(lines)
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def extract_examples(

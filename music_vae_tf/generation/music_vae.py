@@ -14,6 +14,7 @@ from music_vae_tf import build, checkpoint
 from music_vae_tf import config as configs
 from music_vae_tf.batch import Batch
 from music_vae_tf.data.converters.drum_parts import TAKEN_AS_DRUMS
+from music_vae_tf.data.tempo import ended_after
 from music_vae_tf.errors import UserFacingError
 from music_vae_tf.generation.compiling import compiled
 from music_vae_tf.models.decoder import Samples
@@ -64,15 +65,18 @@ def only_example(converter: Any, sequence: Any, name: str) -> Any:
     if len(dense) > 1:
         raise MultipleExtractedExamplesError(
             f"Multiple ({len(dense)}) examples extracted from {name}. One is needed.",
-            [_heard(converter, example) for example in dense],
+            [_sequence_of(converter, example) for example in dense],
         )
     return dense[0]
 
 
-def _heard(converter, example):
-    """A dense example as the NoteSequence that it stands for."""
+def _sequence_of(converter, example):
+    """A dense example as the NoteSequence that it stands for, as long as its bars."""
     controls = example.controls if converter.controls else None
-    return converter.to_sequence(example.targets, controls)
+    sequence = converter.to_sequence(example.targets, controls)
+    if not converter.steps_per_bar:
+        return sequence
+    return ended_after(sequence, len(example.targets) / converter.steps_per_quarter)
 
 
 def slerp(p0: np.ndarray, p1: np.ndarray, t: float) -> np.ndarray:

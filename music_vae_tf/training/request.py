@@ -5,12 +5,12 @@ from __future__ import annotations
 import importlib
 import os
 import random
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from music_vae_tf import config as configs
+from music_vae_tf import folders
 from music_vae_tf.config import Config
 from music_vae_tf.data.training_data import TrainingData
 from music_vae_tf.run_directory import RunDirectory, RunMetadata
@@ -226,9 +226,7 @@ def make_writable(directory: Path) -> None:
         OptionError: they cannot; says why.
     """
     try:
-        directory.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=directory):
-            pass
+        folders.make_writable(directory)
     except OSError as error:
         raise OptionError(
             "{run_dir}: {directory} cannot be written to: {reason}",

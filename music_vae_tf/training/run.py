@@ -11,6 +11,7 @@ import shlex
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from music_vae_tf import folders
 from music_vae_tf.quiet import import_quietly
 from music_vae_tf.run_directory import (
     FAILED,
@@ -92,9 +93,10 @@ def train_with(
     options = dataclasses.replace(options, data=data)
     asked = request(config, run_dir, options, kinds)
     training_data = asked.data()
-    make_writable(asked.directory.train_dir)
-    start_tensorflow()
-    return _Training.start(asked, training_data).run()
+    with folders.empty_ones_removed():
+        make_writable(asked.directory.train_dir)
+        start_tensorflow()
+        return _Training.start(asked, training_data).run()
 
 
 class _Training(NamedTuple):
