@@ -153,6 +153,13 @@ class RunDirectory:
         best = self.best() if asked or self.state() == STOPPED_EARLY else None
         return best or str(self.path)
 
+    def as_trained(self, asked: Config) -> Config:
+        """`asked` with the hyperparameters of the training here, if it is of that
+        config; otherwise unchanged."""
+        record = self.record()
+        same = record is not None and record.config.name == asked.name
+        return record.config if same else asked
+
     def check(self, asked: Config) -> None:
         """Checks that `asked` has the model and data of the training here, if any.
 

@@ -10,6 +10,8 @@ PACKAGE = "music_vae_tf"
 # What each module or subpackage of the package may import. Each has a line here.
 MAY_IMPORT = {
     "batch": set(),
+    "folders": set(),
+    "wording": set(),
     "errors": set(),
     "old_names": set(),
     "quiet": set(),
@@ -28,7 +30,7 @@ MAY_IMPORT = {
     "training": {
         *("build", "config", "batch", "losses", "schedules", "checkpoint", "data"),
         *("models", "strategies"),  # one training step is a model's
-        *("run_directory", "quiet"),
+        *("run_directory", "quiet", "folders"),
         "generation",  # a training's result loads the trained model
     },
     "generation": {
@@ -36,13 +38,14 @@ MAY_IMPORT = {
         "analysis",  # windows and tasks that models are measured on
         "models",  # keys of random numbers
         "losses",  # masks of steps
+        "run_directory",  # the config of a training
     },
     "export": {
         *("build", "config", "data", "models", "checkpoint", "generation"),
         "run_directory",
     },
 }
-FOR_ALL = {"__version__", "errors", "old_names"}
+FOR_ALL = {"__version__", "errors", "old_names", "wording"}
 ANYTHING = {"commands", "magenta_api"}
 NO_TENSORFLOW = {"batch", "config", "data/converters", "rendering", "run_directory"}
 
@@ -75,7 +78,9 @@ def packages_imported_by(file: Path) -> set[str]:
     names = [name.split(".") for name in imported_names(file)]
     packages = {name[1] for name in names if name[0] == PACKAGE and len(name) > 1}
     return (
-        packages - set(module_path(file)[:1]) - {"__version__", "errors", "old_names"}
+        packages
+        - set(module_path(file)[:1])
+        - {"__version__", "errors", "old_names", "wording"}
     )
 
 

@@ -18,6 +18,7 @@ Over chords, with a config that is conditioned on them:
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import sys
@@ -304,8 +305,8 @@ def _inputs(flags, converter, write) -> list:
     inputs = [read_midi(path) for path in paths]
     for number, (path, sequence) in enumerate(zip(paths, inputs), 1):
         try:
-            generation.only_example(converter, sequence, path)
-            _say_what_is_left_out(converter, sequence, path)
+            example = generation.only_example(converter, sequence, path)
+            _say_what_is_left_out(converter, sequence, path, len(example.targets))
         except generation.MultipleExtractedExamplesError as error:
             qpm = qpm_of(sequence)
             write(
@@ -328,11 +329,23 @@ def _other_drums(error) -> str:
     return hint if NO_DRUMS in str(error) else ""
 
 
-def _say_what_is_left_out(converter, sequence, path):
+def _say_what_is_left_out(converter, sequence, path, steps):
+    from music_vae_tf.data.tempo import quarters_of
+
     left_out = converter.extract(sequence).left_out
     if left_out:
         listed = ", ".join(f"{reason}: {count}" for reason, count in left_out.items())
         logging.warning("%s: left out of the example: %s", path, listed)
+        return
+    bar = converter.steps_per_bar
+    if not bar:
+        return
+    bars = math.ceil(quarters_of(sequence) * converter.steps_per_quarter / bar - 0.5)
+    if bars > steps / bar:
+        logging.warning(
+            "%s has %d bars; its windows of %d bars are equal, and one of them is used",
+            *(path, bars, steps / bar),
+        )
 
 
 class _Writer:

@@ -90,16 +90,16 @@ def _with_loss(reconstruction_loss, config):
 
 
 def _check_files(flags):
-    """Sees that what is named is there.
+    """Checks that what is named is there, before TensorFlow is imported.
 
     Raises:
-        BadRecords: it is not, or it is a folder.
+        BadRecords, NoMusic, OSError: it is not.
     """
-    from music_vae_tf.data.records import matching_files
+    from music_vae_tf.data.source import Source
 
     for name in ("examples_path", "validation_path"):
         if flags[name].value:
-            matching_files(flags[name].value)
+            Source.from_data(flags[name].value)
 
 
 def _what_next(flags) -> str:

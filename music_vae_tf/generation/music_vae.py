@@ -19,6 +19,7 @@ from music_vae_tf.errors import UserFacingError
 from music_vae_tf.generation.compiling import compiled
 from music_vae_tf.models.decoder import Samples
 from music_vae_tf.models.prng import PRNGKey
+from music_vae_tf.run_directory import RunDirectory
 
 # Below this sine of the angle between two vectors, the line between them is as good as
 # the arc, and the arc's formula divides by nearly nothing.
@@ -112,7 +113,8 @@ class TrainedModel:
     ):
         """
         Args:
-            config: a config, its name, or the path of a YAML file.
+            config: a config, its name, or the path of a YAML file. A name stands for
+                the config as it was trained, where the checkpoint is a run_dir.
             batch_size: how many sequences go through the model at a time.
             checkpoint_dir_or_path: run_dir, train directory, prefix, file or tar.
             var_name_substitutions: pairs of a regular expression and its replacement,
@@ -135,6 +137,8 @@ class TrainedModel:
             )
         if isinstance(config, str):
             config = configs.load(config, "music_vae")
+            if checkpoint_dir_or_path is not None:
+                config = _as_trained(config, checkpoint_dir_or_path)
         self.config = config
         self.batch_size = batch_size
         self.converter = build.converter(self.config).for_inference()
@@ -398,6 +402,12 @@ class TrainedModel:
     def _to_sequences(self, samples, c_input):
         controls = self._controls(c_input)
         return [self.converter.to_sequence(one.rows, controls) for one in samples]
+
+
+def _as_trained(config, path):
+    """The config with the hyperparameters that a run directory keeps."""
+    directory = RunDirectory.at(os.fspath(path))
+    return directory.as_trained(config) if directory.path.is_dir() else config
 
 
 def _rows(name, rows, depth):

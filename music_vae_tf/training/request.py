@@ -149,9 +149,8 @@ def resolved_config(config, options, directory: RunDirectory, kinds=()) -> Confi
         resolved = _recorded_config(directory, kinds)
     elif isinstance(config, (str, os.PathLike)):
         resolved = configs.load(os.fspath(config), *kinds)
-        record = directory.record() if isinstance(options, EvaluationOptions) else None
-        if record and record.config.name == resolved.name:
-            resolved = record.config  # with the hparams of that training
+        if isinstance(options, EvaluationOptions):
+            resolved = directory.as_trained(resolved)
     else:
         raise OptionError(
             "{config}: expected a name, the path of a YAML file or a Config; {came!r} "
@@ -164,8 +163,11 @@ def resolved_config(config, options, directory: RunDirectory, kinds=()) -> Confi
 def _recorded_config(directory, kinds) -> Config:
     record, path = directory.record(), directory.path
     if record is None:
+        is_there = path.is_dir()
+        what = "nothing was trained there" if is_there else "there is no such folder"
         raise MissingOption(
-            "{config} is required where nothing was trained: {path}", path=path
+            "{run_dir}={path}: {what}. {config} is required to start a training",
+            **{"path": path, "what": what},
         )
     config = record.config
     if kinds and config.kind not in kinds:

@@ -292,7 +292,8 @@ def _validation(training: _Training, batches, saver, writer):
     log.info("Validating every %d steps", rule.every_n_steps)
     evaluation = validation.Evaluation(model, batches) if saver.is_chief else None
     return validation.Validation(
-        evaluation, saver, writer, rule, training.strategy, model.steps_taken
+        *(evaluation, saver, writer, rule, training.strategy),
+        *(model.steps_taken, options.num_steps),
     )
 
 

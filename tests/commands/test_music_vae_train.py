@@ -527,7 +527,7 @@ def test_examples_of_a_config_that_finds_none_are_explained(
     assert run(tmp_path, melody_records, 1) == 1
     said = capsys.readouterr().err
     assert "too few examples: 0" in said
-    assert "Left out:" in said
+    assert "gave none:\n       12  " in said
 
 
 def test_a_loss_that_is_not_finite_stops_the_training(groove_records, tmp_path, capsys):
