@@ -28,7 +28,8 @@ add_training_flags(command, "batch_size=64,enc_rnn_size=[512]")
 command.string(
     "examples_path",
     None,
-    "TFRecord file of NoteSequences, or a pattern of several; instead of tfds_name.",
+    "TFRecord file of NoteSequences, or a pattern of several; or a folder or a file of "
+    "music, MIDI read as a DAW plays it; instead of tfds_name.",
 )
 command.string(
     "tfds_name", None, "TensorFlow Datasets name; by default the config's own."
