@@ -507,5 +507,5 @@ def test_the_kind_is_read_however_the_yaml_is_laid_out(tmp_path, monkeypatch, la
         changed = head + layout + section.replace("\n  ", "\n    ") + "\n\n" + rest
     (tmp_path / "groovae_4bar.yaml").write_text(changed, encoding="utf-8")
     assert config.parse(changed, "groovae_4bar") == config.load("groovae_4bar")
-    monkeypatch.setattr(config, "configs_folder", lambda: tmp_path)
+    monkeypatch.setattr(config.files, "configs_folder", lambda: tmp_path)
     assert config.names("music_vae") == ["groovae_4bar"]
