@@ -2,7 +2,8 @@
 
 A file has the sections `converter`, `model`, `objective`, `training` and `dataset`.
 Where a section, or an argument of one, chooses between classes, `kind` says which and
-the other keys are arguments of that class; `build.py` makes the objects. Numbers of
+the other keys are arguments of that class. The modules of `kinds` have the sections
+`model` and `objective` of each kind of model; `build.py` makes the objects. Numbers of
 the model and its training are called as Magenta's hparams are.
 """
 
@@ -24,52 +25,32 @@ from music_vae_tf.config.reader import (
 )
 from music_vae_tf.config.schema import (
     HPARAMS_SECTIONS,
-    MODELS,
-    ClefLSTMConfig,
-    ClefLSTMObjectiveConfig,
-    ClstmDecoderConfig,
-    ClstmDecoderObjectiveConfig,
     Config,
     ConfigError,
-    ConvCvaeConfig,
-    ConvCvaeObjectiveConfig,
     Count,
     DatasetConfig,
     Kind,
-    MusicVAEConfig,
-    MusicVAEObjectiveConfig,
     NonNegative,
     Positive,
     PositiveRate,
     Rate,
     Rule,
-    Sections,
     Sizes,
     TrainingConfig,
 )
 
 __all__ = [
-    "ClefLSTMConfig",
-    "ClefLSTMObjectiveConfig",
-    "ClstmDecoderConfig",
-    "ClstmDecoderObjectiveConfig",
     "Config",
     "ConfigError",
-    "ConvCvaeConfig",
-    "ConvCvaeObjectiveConfig",
     "Count",
     "DatasetConfig",
     "HPARAMS_SECTIONS",
     "Kind",
-    "MODELS",
-    "MusicVAEConfig",
-    "MusicVAEObjectiveConfig",
     "NonNegative",
     "Positive",
     "PositiveRate",
     "Rate",
     "Rule",
-    "Sections",
     "Sizes",
     "TrainingConfig",
     "configs_folder",

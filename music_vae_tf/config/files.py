@@ -8,8 +8,10 @@ from pathlib import Path
 
 import yaml
 
+from music_vae_tf import kinds
+from music_vae_tf.config.blueprints import check_kind
 from music_vae_tf.config.reader import check_keys, construct, nearest, read_kind
-from music_vae_tf.config.schema import MODELS, Config, ConfigError, Kind
+from music_vae_tf.config.schema import Config, ConfigError, Kind
 from music_vae_tf.config.yaml12 import Dumper, Loader
 from music_vae_tf.old_names import current_key, current_value
 
@@ -97,21 +99,20 @@ def parse(text: str, name: str) -> Config:
     except yaml.YAMLError as error:
         raise ConfigError(f"{where} is not YAML: {error}") from error
     document = _with_current_names(document)
-    fields = dataclasses.fields(Config)[1:]  # all but the name
+    fields = dataclasses.fields(Config)[2:]  # all but the name and the kind
     check_keys(document, fields, where)
     model = read_kind(document["model"], f"{where} > model")
-    if model.kind not in MODELS:
-        raise ConfigError(
-            f"{where} > model > kind: {model.kind!r} is none of {', '.join(MODELS)}"
-        )
+    check_kind(kinds.names(), model, f"{where} > model")
+    kind = kinds.find(model.kind)
     read = {
         section: construct(cls, document_section, f"{where} > {section}")
         for section, cls, document_section in (
-            ("model", MODELS[model.kind].model, model.arguments),
-            ("objective", MODELS[model.kind].objective, document["objective"]),
+            ("model", kind.model, model.arguments),
+            ("objective", kind.objective, document["objective"]),
         )
     }
-    return construct(Config, {**document, "name": name, **read}, where)
+    identity = {"name": name, "kind": model.kind}
+    return construct(Config, {**document, **identity, **read}, where)
 
 
 def _with_current_names(value):
@@ -132,7 +133,7 @@ def _with_current_names(value):
 def dump(config: Config) -> str:
     """YAML text that `parse` reads back to an equal configuration."""
     document = _plain(config)
-    del document["name"]
+    del document["name"], document["kind"]
     document["model"] = {"kind": config.kind, **document["model"]}
     return yaml.dump(document, Dumper=Dumper, sort_keys=False)
 
