@@ -22,16 +22,14 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from music_vae_tf import __version__, checkpoint, config
+from music_vae_tf import __version__, checkpoint, config, kinds
 from music_vae_tf.config import Config, ConfigError
 from music_vae_tf.errors import UserFacingError
 
 HEAD = "# Trained by music_vae_tf {version}: config {name}, seed {seed}\n"
-# Sections that define the model, and their keys that do not. Only these keys and other
-# sections may change when a training is resumed.
+# Sections that define the model. Only other sections, and the `free_keys` of the kind
+# of model, may change when a training is resumed.
 BOUND_SECTIONS = ("converter", "model")
-FREE_KEYS = ("dropout_keep_prob", "outer_keep_prob", "conditional", "use_cudnn")
-
 
 FINISHED, STOPPED_EARLY = "finished", "stopped early"
 INTERRUPTED, FAILED = "interrupted", "failed"
@@ -229,11 +227,11 @@ def _differences(trained: Config, asked: Config, bound: bool) -> list[str]:
 
     bound: differences that define another model; otherwise those that may change.
     """
-    lines = []
-    for field in dataclasses.fields(Config)[1:]:  # all but the name
+    lines, free_keys = [], kinds.find(trained.kind).free_keys
+    for field in dataclasses.fields(Config)[2:]:  # all but name and kind
         then, now = (_flat(getattr(c, field.name)) for c in (trained, asked))
         for key in sorted({*then, *now}):
-            is_bound = field.name in BOUND_SECTIONS and key not in FREE_KEYS
+            is_bound = field.name in BOUND_SECTIONS and key not in free_keys
             if is_bound == bound and then.get(key) != now.get(key):
                 lines.append(
                     f"{field.name} > {key}: {_shown(then, key)} before, "

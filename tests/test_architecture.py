@@ -16,7 +16,7 @@ MAY_IMPORT = {
     "old_names": set(),
     "quiet": set(),
     "notebook": {"rendering"},
-    "config": set(),
+    "config": {"kinds"},  # the sections of each kind of model
     "losses": set(),
     "schedules": set(),
     "strategies": set(),
@@ -25,12 +25,13 @@ MAY_IMPORT = {
     "checkpoint": set(),
     "data": {"batch"},
     "models": {"batch", "losses", "quiet"},
-    "build": {"config", "data", "models", "schedules", "batch", "losses"},
-    "run_directory": {"config", "checkpoint"},
+    "kinds": {"config", "data", "models", "schedules", "batch", "losses"},
+    "build": {"kinds", "config", "data", "models", "schedules", "batch", "losses"},
+    "run_directory": {"kinds", "config", "checkpoint"},
     "training": {
         *("build", "config", "batch", "losses", "schedules", "checkpoint", "data"),
         *("models", "strategies"),  # one training step is a model's
-        *("run_directory", "quiet", "folders"),
+        *("run_directory", "quiet", "folders", "kinds"),
         "generation",  # a training's result loads the trained model
     },
     "generation": {

@@ -14,6 +14,7 @@ from magenta_configs import MAGENTA
 from music_vae_tf import build
 from music_vae_tf import config as house
 from music_vae_tf.data.records import records_writer
+from music_vae_tf.kinds.music_vae import music_vae
 from music_vae_tf.magenta_api import (
     HParams,
     MusicVAE,
@@ -476,7 +477,7 @@ def test_models_that_no_config_has_can_be_described_too():
         data_converter=data.DrumsConverter(roll_output=True),
     )
     section = configs.to_ours(config).model
-    model = build.music_vae(section, input_depth=1, output_depth=2, control_depth=1)
+    model = music_vae(section, input_depth=1, output_depth=2, control_depth=1)
     assert isinstance(model.decoder, AutoregressiveHierarchicalDecoder)
     assert model.decoder.reencode
     assert model.decoder.core.core.depth == 2

@@ -16,6 +16,7 @@ import functools
 import shlex
 import sys
 
+from music_vae_tf import kinds
 from music_vae_tf.commands.command import Command, UserError
 from music_vae_tf.commands.drums_flag import add_drums, with_drums
 from music_vae_tf.commands.training_command import (
@@ -54,7 +55,7 @@ def main(flags):
     _refuse_parameter_servers(flags)
     train_or_evaluate(
         flags,
-        kinds=["music_vae"],
+        kinds=kinds.trained_by(command.name),
         data_flag="examples_path",
         what_next=lambda config: _what_next(flags),
         changed=functools.partial(_changed, flags),

@@ -272,3 +272,21 @@ def _fingerprint(cvae) -> str:
     for variable in cvae.encoder.weights:
         digest.update(np.array(variable).tobytes())
     return digest.hexdigest()
+
+
+def load_conv_cvae(result, path, batch_size, seed):
+    """The `TrainedRollVae` of a training, for `TrainingResult.load`."""
+    from music_vae_tf import build
+    from music_vae_tf.generation.piano_roll import TrainedRollVae
+
+    converter = build.converter(result.config)
+    return TrainedRollVae(restored_model(result.config, converter, path), None, seed)
+
+
+def load_clstm_decoder(result, path, batch_size, seed):
+    """Refuses to load: this decoder is of use only with its conv_cvae."""
+    raise ValueError(
+        "a clstm_decoder continues the rolls of a conv_cvae and generates nothing "
+        f"alone: piano_roll_vae_generate --clstm_run_dir={result.run_dir} "
+        "--run_dir=... uses both"
+    )

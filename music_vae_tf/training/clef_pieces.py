@@ -153,3 +153,10 @@ def _folder(data) -> str:
             came=type(data).__name__,
         )
     return os.fspath(data)
+
+
+def load_trained(result, path, batch_size, seed):
+    """The `TrainedClefLSTM` of a training, for `TrainingResult.load`."""
+    from music_vae_tf.generation.clef_lstm import TrainedClefLSTM
+
+    return TrainedClefLSTM(result.config, labels_of_run(result.run_dir), path)

@@ -48,10 +48,9 @@ def compiled_model(
     keras.utils.set_random_seed(int(np.random.SeedSequence(seed).generate_state(1)[0]))
     with (strategy or tf.distribute.get_strategy()).scope():
         model = build.model(config, converter)
-        objective = build.objective(config)
-        optimizer = Adam(LearningRate(objective.optimizer.learning_rate))
+        optimizer = Adam(LearningRate(build.learning_rate(config.training)))
         optimizer.build(model.trainable_variables)
-        model.compile(optimizer, objective, seed)
+        model.compile(optimizer, config.objective, config.training, seed)
     if mixed_precision:
         model.mix_precision()
     return model

@@ -151,3 +151,10 @@ def _source(request, split):
             "convert_dir_to_note_sequences makes of a folder of MIDI"
         )
     return Source.of_data_set(name, split)
+
+
+def load_trained(result, path, batch_size, seed):
+    """The `TrainedModel` of a training, for `TrainingResult.load`."""
+    from music_vae_tf.generation import TrainedModel
+
+    return TrainedModel(result.config, batch_size, path, seed=seed)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import random
 from collections.abc import Mapping
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from music_vae_tf import config as configs
-from music_vae_tf import folders
+from music_vae_tf import folders, kinds
 from music_vae_tf.config import Config
 from music_vae_tf.data.training_data import TrainingData
 from music_vae_tf.run_directory import RunDirectory, RunMetadata
@@ -25,14 +24,6 @@ from music_vae_tf.training.options import (
     in_memory,
     kept_values,
 )
-
-# Where the data of each kind of model are, below this package: imported when needed.
-DATA = {
-    "music_vae": ("note_sequences", "NoteSequenceData"),
-    "clef_lstm": ("clef_pieces", "ClefPieceData"),
-    "conv_cvae": ("class_rolls", "ClassRollData"),
-    "clstm_decoder": ("class_rolls", "ClassRollData"),
-}
 
 
 class Request(NamedTuple):
@@ -115,8 +106,7 @@ def _checked_run_dir(run_dir) -> str:
 
 
 def _data_class(config: Config):
-    module, name = DATA[config.kind]
-    return getattr(importlib.import_module(f"music_vae_tf.training.{module}"), name)
+    return kinds.imported(kinds.find(config.kind).data)
 
 
 def _seed(options, record) -> int:

@@ -88,8 +88,7 @@ def test_a_report_counts_sequences_examples_and_what_was_left_out():
     assert report.without == {"no notes": 2}
     assert report.left_out == {}
     assert str(report) == (
-        "4 NoteSequences gave 5 examples; 2 gave none:\n"
-        "        2  no notes"
+        "4 NoteSequences gave 5 examples; 2 gave none:\n        2  no notes"
     )
 
 
