@@ -348,3 +348,8 @@ def test_a_refusal_leaves_no_folder_behind(sequences, tmp_path):
     with pytest.raises(TooFewExamples):
         Watched(sequences, tmp_path / "old", hparams={"batch_size": 10**6})
     assert list((tmp_path / "old").iterdir()) == []
+
+
+def test_a_decoder_alone_trains(sequences, tmp_path):
+    options = {"hparams": {**TINY, "z_size": 0}, "num_steps": 2, "holdout": None}
+    assert Watched(sequences, tmp_path, **options).result.steps == 2
