@@ -10,6 +10,11 @@ From one file to another, in steps:
     music_vae_generate --config=groovae_4bar --run_dir=. --mode=interpolate \\
         --input_midi_1=a.mid --input_midi_2=b.mid --num_outputs=7 --output_dir=generated
 
+Your own drums, played by a model (of any length, everything else stays as it is):
+
+    music_vae_generate --config=groovae_2bar_humanize --run_dir=. --mode=transform \\
+        --input_midi=song.mid --output_dir=generated
+
 Over chords, with a config that is conditioned on them:
 
     music_vae_generate --config=cat-mel_2bar_med_chords --run_dir=. \\
@@ -27,12 +32,14 @@ from pathlib import Path
 
 from absl import logging
 
+from music_vae_tf.commands import verbs
 from music_vae_tf.commands.command import (
     LARGEST_SEED,
     Command,
     UserError,
     writable_directory,
 )
+from music_vae_tf.commands.outputs import add_format_flags
 from music_vae_tf.commands.trained import add_model_flags, config_and_checkpoint
 from music_vae_tf.quiet import import_tensorflow
 from music_vae_tf.wording import counted
@@ -45,7 +52,9 @@ add_model_flags(command)
 command.string(
     "output_dir", "/tmp/music_vae/generated", "Where MIDI files are written."
 )
-command.enum("mode", "sample", ["sample", "interpolate"], "What to generate.")
+command.enum(
+    "mode", "sample", ["sample", "interpolate", *verbs.MODES], "What to generate."
+)
 command.string("input_midi_1", None, "MIDI file where an interpolation starts.")
 command.string("input_midi_2", None, "MIDI file where an interpolation ends.")
 command.integer(
@@ -109,10 +118,20 @@ command.boolean(
     True,
     "Say no token where the grammar forbids it, in configs whose music is tokens.",
 )
+verbs.add_verb_flags(command)
+add_format_flags(command)
 command.lists_configs()
 
 
 def main(flags):
+    verbs.check(flags)
+    if verbs.is_wanted(flags):
+        verbs.run(flags)
+    else:
+        _write_new_music(flags)
+
+
+def _write_new_music(flags):
     _check(flags)
     config, checkpoint = config_and_checkpoint(flags)
     output_dir = writable_directory("output_dir", flags.output_dir)

@@ -94,6 +94,15 @@ def parse_midi(data: bytes) -> music_pb2.NoteSequence:
     return _parse_midi(data, MAGENTA).sequences[""]
 
 
+def parse_as_daw(data: bytes) -> music_pb2.NoteSequence:
+    """The NoteSequence of a MIDI file's bytes, as a DAW plays it.
+
+    Raises:
+        UnreadableMusic: they are none of a MIDI file.
+    """
+    return _parse_midi(data, DAW).sequences[""]
+
+
 def convert(
     root: str,
     name: str,

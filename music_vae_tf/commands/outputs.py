@@ -1,0 +1,173 @@
+"""Music as files: MIDI, sound and picture, under Magenta's names."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+from absl import logging
+
+from music_vae_tf.commands.command import Command, UserError, writable_directory
+
+FORMATS = ("mid", "wav", "png")
+
+
+class Piece(NamedTuple):
+    """Something to write.
+
+    Attributes:
+        sequence: a NoteSequence; None where `midi` is read for it.
+        midi: a `mido.MidiFile` to write as it is; None where `sequence` is written.
+        loop_seconds: how long it is as a loop; 0 for music that is no loop.
+    """
+
+    sequence: object = None
+    midi: object = None
+    loop_seconds: float = 0.0
+
+
+def add_format_flags(command: Command) -> None:
+    """--format, --loop and --soundfont."""
+    command.string(
+        "format",
+        "mid",
+        "Files to write, with commas between: mid, wav (sound), png (piano roll).",
+    )
+    command.boolean(
+        "loop",
+        False,
+        "In WAV files of loops, what sounds after the end is added to the beginning.",
+    )
+    command.string(
+        "soundfont", None, "SoundFont (.sf2) to play with; by default one is found."
+    )
+
+
+class Outputs:
+    """Writes pieces into a directory, in all formats that are asked for."""
+
+    def __init__(self, flags):
+        """
+        Raises:
+            UserError: there is no such format, or no such SoundFont.
+        """
+        self._formats = _formats(flags.format)
+        self._folds, self._soundfont = flags.loop, _soundfont(flags, self._formats)
+        self._directory = flags.output_dir
+        self._stamp = time.strftime("%Y-%m-%d_%H%M%S")
+
+    def check(self) -> None:
+        """Sees, before any work, if the directory can be written to or made.
+
+        Nothing is made yet: a refused call leaves no folder.
+
+        Raises:
+            UserError: it cannot.
+        """
+        directory = Path(os.path.expanduser(self._directory)).absolute()
+        above = next(p for p in (directory, *directory.parents) if p.exists())
+        if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
+            reason = "no permission" if above.is_dir() else "not a directory"
+            raise UserError(
+                f"--output_dir: {directory} cannot be written to: {above}: {reason}"
+            )
+
+    def write(self, name: str, pieces: list[Piece]) -> None:
+        """`name_2026-01-31_120000-000-of-005.mid`, and so on.
+
+        Raises:
+            UserError: sound is missing; everything else is written.
+        """
+        directory = writable_directory("output_dir", self._directory)
+        count = len(pieces)
+        stem = f"{name}_{self._stamp}-{{}}-of-{count:03d}"
+        soundless = None
+        for number, piece in enumerate(pieces):
+            path = directory / stem.format(f"{number:03d}")
+            soundless = self._write(piece, path) or soundless
+        what = f"{count} files" if self._formats != ["mid"] else f"{count} MIDI files"
+        endings = ",".join(self._formats)
+        logging.info("Wrote %s: %s.%s", what, directory / stem.format("*"), endings)
+        if soundless:
+            raise UserError(f"everything is written except the sound: {soundless}")
+
+    def _write(self, piece, path):
+        """Writes all formats; gives why there is no sound, if there is none."""
+        from music_vae_tf.rendering import audio, piano_roll
+
+        if "mid" in self._formats:
+            _write_midi(piece, f"{path}.mid")
+        if self._formats == ["mid"]:
+            return None
+        sequence = _sequence(piece)
+        if "png" in self._formats:
+            piano_roll.write(sequence, f"{path}.png")
+        try:
+            if "wav" in self._formats:
+                self._write_sound(sequence, piece.loop_seconds, f"{path}.wav")
+        except audio.NoSound as error:
+            return str(error)
+        return None
+
+    def _write_sound(self, sequence, loop_seconds, path):
+        from music_vae_tf.data.whole_file import whole_file
+        from music_vae_tf.rendering import audio, loops
+
+        if loop_seconds:
+            data = loops.wav(sequence, loop_seconds, self._soundfont, self._folds)
+        else:
+            data = audio.wav(sequence, self._soundfont)
+        with whole_file(path) as file:
+            file.write(data)
+
+
+def _formats(text) -> list[str]:
+    formats = [name.strip().lower() for name in text.split(",") if name.strip()]
+    unknown = [name for name in formats if name not in FORMATS]
+    if unknown or not formats:
+        raise UserError(
+            f"--format={text}: {', '.join(unknown) or 'nothing'} is none of "
+            f"{', '.join(FORMATS)}"
+        )
+    return [name for name in FORMATS if name in formats]
+
+
+def _soundfont(flags, formats):
+    if flags.soundfont is None:
+        return None
+    if "wav" not in formats:
+        raise UserError("--soundfont is for sound: give --format=mid,wav")
+    path = os.path.expanduser(flags.soundfont)
+    try:
+        with open(path, "rb") as file:
+            head = file.read(12)
+    except OSError as error:
+        raise UserError(f"--soundfont={path}: {error.strerror}") from error
+    if head[:4] != b"RIFF" or head[8:] != b"sfbk":
+        raise UserError(f"--soundfont={path}: not a SoundFont (.sf2)")
+    return path
+
+
+def _write_midi(piece, path):
+    from music_vae_tf.data import midi_song
+    from music_vae_tf.data.midi_writer import write_midi
+
+    if piece.midi is None:
+        write_midi(piece.sequence, path)
+    else:
+        midi_song.save(piece.midi, path)
+
+
+def _sequence(piece):
+    """The NoteSequence of a piece, as a DAW plays it."""
+    if piece.sequence is not None:
+        return piece.sequence
+    import io
+
+    from music_vae_tf.data import midi
+
+    buffer = io.BytesIO()
+    piece.midi.save(file=buffer)
+    return midi.parse_as_daw(buffer.getvalue())
