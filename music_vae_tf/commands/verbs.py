@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from music_vae_tf.commands import latent_modes
 from music_vae_tf.commands.command import Command, UserError
 from music_vae_tf.commands.outputs import Outputs
 from music_vae_tf.commands.transform_mode import (
@@ -14,9 +15,16 @@ from music_vae_tf.commands.transform_mode import (
     transform_files,
 )
 
-MODES = ("transform",)
-# Flags of --mode=sample and of two inputs, which these modes have not.
-FOREIGN = ("input_midi_1", "input_midi_2", "z_file", "same_z")
+TRANSFORM = "transform"
+SLOWEST, FASTEST = 4, 1000  # BPM; MIDI files have none below 3.6
+# --mode=interpolate belongs to these only with --input_midi.
+MODES = (TRANSFORM, *(m for m in latent_modes.MODES if m != "interpolate"))
+OWN_FLAGS = {**dict.fromkeys(OF_TRANSFORM, (TRANSFORM,)), **latent_modes.OWN_FLAGS}
+# Flags that belong to samples, and to Magenta's two inputs.
+FOREIGN = (
+    *("input_midi_1", "input_midi_2", "z_file", "save_z", "same_z", "chords"),
+    *("control_midi", "attribute_vector", "attribute_strength"),
+)
 
 
 def add_verb_flags(command: Command) -> None:
@@ -24,24 +32,30 @@ def add_verb_flags(command: Command) -> None:
     command.string(
         "input_midi",
         None,
-        "Your own MIDI files, with commas between: what transform works on.",
+        "Your own files, with commas between, for the modes transform, reconstruct, "
+        "vary, continue and interpolate (two or more).",
     )
     add_transform_flags(command)
+    latent_modes.add_latent_flags(command)
 
 
 def is_wanted(flags) -> bool:
     """Whether the command line asks for one of these modes."""
-    return flags.mode in MODES
+    return flags.mode in MODES or bool(flags.input_midi and flags.mode == "interpolate")
 
 
 def check(flags) -> None:
     """
     Raises:
-        UserError: a flag of one of these modes stands beside another mode.
+        UserError: a flag of one of these modes stands beside another mode, or lacks
+            --input_midi.
     """
-    own = [name for name in OF_TRANSFORM if flags[name].present]
-    if own and flags.mode != "transform":
-        raise UserError(f"--{own[0]} belongs to --mode=transform")
+    for name, modes in OWN_FLAGS.items():
+        if flags[name].present and flags.mode not in modes:
+            listed = " and ".join(f"--mode={mode}" for mode in modes)
+            raise UserError(f"--{name} belongs to {listed}")
+        if flags[name].present and not flags.input_midi:
+            raise UserError(f"--{name} needs --input_midi=FILE.mid")
     if flags.input_midi and not is_wanted(flags):
         raise UserError(f"--input_midi does not belong to --mode={flags.mode}")
 
@@ -50,12 +64,24 @@ def run(flags) -> None:
     """Generates as the mode says, and writes files."""
     for name in FOREIGN:
         if flags[name].present:
-            raise UserError(f"--{name} does not belong to --mode={flags.mode}")
+            raise UserError(
+                f"--{name} does not belong to --mode={flags.mode} with --input_midi"
+            )
+    if flags.length is not None and flags.mode != latent_modes.CONTINUE:
+        raise UserError(f"--length does not belong to --mode={flags.mode}")
     if not flags.temperature > 0:
         raise UserError(f"--temperature={flags.temperature}: expected a number above 0")
     if not flags.input_midi:
         raise UserError(f"--mode={flags.mode} needs --input_midi=FILE.mid")
-    transform_files(flags, input_paths(flags.input_midi), Outputs(flags))
+    if flags.tempo is not None and not SLOWEST <= flags.tempo <= FASTEST:
+        raise UserError(f"--tempo={flags.tempo}: expected {SLOWEST} to {FASTEST} BPM")
+    if flags.mode == TRANSFORM and flags.tempo is not None:
+        raise UserError(
+            "--mode=transform keeps the tempo of the file: leave out --tempo"
+        )
+    transforms = flags.mode == TRANSFORM
+    generate = transform_files if transforms else latent_modes.run
+    generate(flags, input_paths(flags.input_midi), Outputs(flags))
 
 
 def input_paths(text: str) -> list[str]:

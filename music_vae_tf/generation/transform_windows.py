@@ -14,12 +14,10 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-import tensorflow as tf
 
 from music_vae_tf.data.converters.groove_edits import Groove
-from music_vae_tf.generation.compiling import compiled
+from music_vae_tf.generation.held import HeldDecoder
 from music_vae_tf.generation.transform_tasks import Freedom, Task, is_silent
-from music_vae_tf.models.prng import PRNGKey
 
 
 class Windows(NamedTuple):
@@ -52,7 +50,7 @@ class WindowModel:
         bars = converter.split_bars or max(rows // per_step // self.per_bar, 1)
         self.size = bars * self.per_bar  # W
         self.hop = max(bars // 2, 1) * self.per_bar
-        self._sample = compiled(self._sample_step)
+        self._held = HeldDecoder(trained)
 
     def starts(self, num_steps: int) -> list[int]:
         """The first step of each window of a stretch; the last ends with it."""
@@ -81,30 +79,8 @@ class WindowModel:
 
     def decode(self, z, held, controls, temperature, advance) -> list[Groove]:
         """N windows from z [N, Z]; of `held` [N, rows, D] NaN is free."""
-        # What is sampled at a time shares its controls.
-        size = 1 if controls is not None else self.trained.batch_size
-        grooves = []
-        for first in range(0, len(z), size):
-            part = slice(first, first + size)
-            missing = size - len(z[part])
-            rows = self._sample(
-                np.pad(z[part], [(0, missing), (0, 0)]).astype(np.float32),
-                np.pad(held[part], [(0, missing), (0, 0), (0, 0)]).astype(np.float32),
-                None if controls is None else controls[first].astype(np.float32),
-                tf.constant(temperature, tf.float32),
-                self.trained._next_seed(),
-            ).numpy()
-            count = size - missing
-            grooves += map(self.converter.groove_of, rows[:count])
-            advance(count)
-        return grooves
-
-    def _sample_step(self, z, held, controls, temperature, seed):
-        rng, length = PRNGKey(seed), tf.constant(held.shape[1])
-        samples = self.trained.model.sample(
-            z, length, controls, temperature, rng, forced=held
-        )
-        return samples.rows
+        rows = self._held(z, held, controls, temperature, advance)
+        return list(map(self.converter.groove_of, rows))
 
 
 def perform(
