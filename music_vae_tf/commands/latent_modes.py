@@ -8,7 +8,7 @@ import re
 from absl import logging
 
 from music_vae_tf.commands.command import Command, UserError
-from music_vae_tf.commands.outputs import Outputs, Piece
+from music_vae_tf.commands.outputs import Outputs, loop
 from music_vae_tf.commands.trained import config_and_checkpoint
 from music_vae_tf.quiet import import_tensorflow
 
@@ -36,6 +36,8 @@ def add_latent_flags(command: Command) -> None:
         0.2,
         "vary: how far from the input in the latent space; 1 is as far as two random "
         "points are apart.",
+        at_least=0,
+        at_most=10,
     )
     command.boolean(
         "joined",
@@ -162,10 +164,10 @@ def _write(flags, model, read, sequences, outputs):
     if flags.joined and flags.mode == CONTINUE:
         sequences = _after_inputs(model, read, sequences)
     name = f"{model.config.name}_{flags.mode}"
-    outputs.write(name, [_piece(sequence) for sequence in sequences])
+    outputs.write(name, [loop(sequence) for sequence in sequences])
     if flags.joined and flags.mode == INTERPOLATE:
         whole = latent_verbs.joined(model, sequences)
-        outputs.write(f"{name}_joined", [_piece(whole)])
+        outputs.write(f"{name}_joined", [loop(whole)])
 
 
 def _after_inputs(model, read, sequences):
@@ -182,7 +184,3 @@ def _after_inputs(model, read, sequences):
         start = at_tempo(ended_after(start, quarters), qpm)
         result.append(beats.in_a_row([start, sequence]))
     return result
-
-
-def _piece(sequence) -> Piece:
-    return Piece(sequence=sequence, loop_seconds=sequence.total_time)

@@ -27,8 +27,6 @@ import math
 import os
 import re
 import sys
-import time
-from pathlib import Path
 
 from absl import logging
 
@@ -37,12 +35,10 @@ from music_vae_tf.commands.command import (
     LARGEST_SEED,
     Command,
     UserError,
-    writable_directory,
 )
-from music_vae_tf.commands.outputs import add_format_flags
+from music_vae_tf.commands.outputs import Outputs, add_format_flags, loop
 from music_vae_tf.commands.trained import add_model_flags, config_and_checkpoint
 from music_vae_tf.quiet import import_tensorflow
-from music_vae_tf.wording import counted
 
 # In BPM. Below about 3.6 a MIDI file cannot hold the length of a quarter.
 SLOWEST, FASTEST = 4, 1000
@@ -134,8 +130,12 @@ def main(flags):
 def _write_new_music(flags):
     _check(flags)
     config, checkpoint = config_and_checkpoint(flags)
-    output_dir = writable_directory("output_dir", flags.output_dir)
-    write = _Writer(output_dir, config.name, time.strftime("%Y-%m-%d_%H%M%S"))
+    outputs = Outputs(flags)
+    outputs.check()
+
+    def write(what, sequences):
+        outputs.write(f"{config.name}_{what}", [loop(one) for one in sequences])
+
     import_tensorflow()
     write(flags.mode, _generate(flags, config, checkpoint, write))
 
@@ -364,26 +364,6 @@ def _say_what_is_left_out(converter, sequence, path, steps):
         logging.warning(
             "%s has %d bars; its windows of %d bars are equal, and one of them is used",
             *(path, bars, steps / bar),
-        )
-
-
-class _Writer:
-    """Writes MIDI files into a directory, named as Magenta names them."""
-
-    def __init__(self, directory: Path, config_name: str, stamp: str):
-        self._directory, self._config_name, self._stamp = directory, config_name, stamp
-
-    def __call__(self, what, sequences):
-        from music_vae_tf.data.midi_writer import write_midi
-
-        count = len(sequences)
-        name = f"{self._config_name}_{what}_{self._stamp}-{{}}-of-{count:03d}.mid"
-        for number, sequence in enumerate(sequences):
-            write_midi(sequence, self._directory / name.format(f"{number:03d}"))
-        logging.info(
-            "Wrote %s: %s",
-            counted(count, "MIDI file"),
-            self._directory / name.format("*"),
         )
 
 

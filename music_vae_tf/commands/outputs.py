@@ -10,6 +10,7 @@ from typing import NamedTuple
 from absl import logging
 
 from music_vae_tf.commands.command import Command, UserError, writable_directory
+from music_vae_tf.wording import counted
 
 FORMATS = ("mid", "wav", "png")
 
@@ -26,6 +27,11 @@ class Piece(NamedTuple):
     sequence: object = None
     midi: object = None
     loop_seconds: float = 0.0
+
+
+def loop(sequence) -> Piece:
+    """A NoteSequence that repeats after its `total_time`, if it has one."""
+    return Piece(sequence=sequence, loop_seconds=sequence.total_time)
 
 
 def add_format_flags(command: Command) -> None:
@@ -58,21 +64,13 @@ class Outputs:
         self._directory = flags.output_dir
         self._stamp = time.strftime("%Y-%m-%d_%H%M%S")
 
-    def check(self) -> None:
-        """Sees, before any work, if the directory can be written to or made.
-
-        Nothing is made yet: a refused call leaves no folder.
+    def check(self) -> Path:
+        """The directory, made if there is none; sees if files can be written.
 
         Raises:
-            UserError: it cannot.
+            UserError: they cannot.
         """
-        directory = Path(os.path.expanduser(self._directory)).absolute()
-        above = next(p for p in (directory, *directory.parents) if p.exists())
-        if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
-            reason = "no permission" if above.is_dir() else "not a directory"
-            raise UserError(
-                f"--output_dir: {directory} cannot be written to: {above}: {reason}"
-            )
+        return writable_directory("output_dir", self._directory)
 
     def write(self, name: str, pieces: list[Piece]) -> None:
         """`name_2026-01-31_120000-000-of-005.mid`, and so on.
@@ -80,15 +78,15 @@ class Outputs:
         Raises:
             UserError: sound is missing; everything else is written.
         """
-        directory = writable_directory("output_dir", self._directory)
-        count = len(pieces)
+        directory, count = self.check(), len(pieces)
         stem = f"{name}_{self._stamp}-{{}}-of-{count:03d}"
         soundless = None
         for number, piece in enumerate(pieces):
             path = directory / stem.format(f"{number:03d}")
             soundless = self._write(piece, path) or soundless
-        what = f"{count} files" if self._formats != ["mid"] else f"{count} MIDI files"
-        endings = ",".join(self._formats)
+        is_midi = self._formats == ["mid"]
+        what = counted(count, "MIDI file" if is_midi else "piece")
+        endings = "mid" if is_midi else f"{{{','.join(self._formats)}}}"
         logging.info("Wrote %s: %s.%s", what, directory / stem.format("*"), endings)
         if soundless:
             raise UserError(f"everything is written except the sound: {soundless}")

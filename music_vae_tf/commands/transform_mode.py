@@ -21,6 +21,8 @@ def add_transform_flags(command: Command) -> None:
         "amount",
         1.0,
         "transform: 0 changes no note, 1 is the model's playing, more exaggerates it.",
+        at_least=0,
+        at_most=10,
     )
     command.string(
         "apply",

@@ -16,7 +16,6 @@ from music_vae_tf.commands.transform_mode import (
 )
 
 TRANSFORM = "transform"
-SLOWEST, FASTEST = 4, 1000  # BPM; MIDI files have none below 3.6
 # --mode=interpolate belongs to these only with --input_midi.
 MODES = (TRANSFORM, *(m for m in latent_modes.MODES if m != "interpolate"))
 OWN_FLAGS = {**dict.fromkeys(OF_TRANSFORM, (TRANSFORM,)), **latent_modes.OWN_FLAGS}
@@ -73,8 +72,6 @@ def run(flags) -> None:
         raise UserError(f"--temperature={flags.temperature}: expected a number above 0")
     if not flags.input_midi:
         raise UserError(f"--mode={flags.mode} needs --input_midi=FILE.mid")
-    if flags.tempo is not None and not SLOWEST <= flags.tempo <= FASTEST:
-        raise UserError(f"--tempo={flags.tempo}: expected {SLOWEST} to {FASTEST} BPM")
     if flags.mode == TRANSFORM and flags.tempo is not None:
         raise UserError(
             "--mode=transform keeps the tempo of the file: leave out --tempo"
