@@ -8,6 +8,7 @@ import re
 from absl import logging
 
 from music_vae_tf.commands.command import Command, UserError
+from music_vae_tf.commands.drum_map_flag import read_music
 from music_vae_tf.commands.outputs import Outputs, loop
 from music_vae_tf.commands.trained import config_and_checkpoint
 from music_vae_tf.quiet import import_tensorflow
@@ -86,7 +87,8 @@ def run(flags, paths: list[str], outputs: Outputs) -> None:
     )
     if continues:
         latent_verbs.check_continues(model)
-    read = latent_verbs.read_inputs(model, paths, options)
+    music = [read_music(flags, path, config) for path in paths]
+    read = latent_verbs.read_inputs(model, music, options)
     for one in read:
         _say_what_is_read(one, model)
     sequences = _generate(flags, model, read)

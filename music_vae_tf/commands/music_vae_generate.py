@@ -36,6 +36,7 @@ from music_vae_tf.commands.command import (
     Command,
     UserError,
 )
+from music_vae_tf.commands.drum_map_flag import read_music
 from music_vae_tf.commands.outputs import Outputs, add_format_flags, loop
 from music_vae_tf.commands.trained import add_model_flags, config_and_checkpoint
 from music_vae_tf.quiet import import_tensorflow
@@ -163,7 +164,9 @@ def _generate(flags, config, checkpoint, write) -> list:
     converter = build.converter(config).for_inference()
     length = _length(flags.length, config, converter)
     controls = _controls(flags, config, converter, length)
-    inputs = _inputs(flags, converter, write) if flags.mode == "interpolate" else []
+    inputs = (
+        _inputs(flags, config, converter, write) if flags.mode == "interpolate" else []
+    )
     attribute = flags.attribute_vector
     shift = _shift(flags, config) if attribute else 0
     logging.info("Loading %s", checkpoint)
@@ -250,7 +253,6 @@ def _controls(flags, config, converter, length):
     """What the decoder is told at each step [T, D_c], None if it is told nothing."""
     from music_vae_tf import generation
     from music_vae_tf.data.converters.base import NotConvertible
-    from music_vae_tf.data.midi import read_midi
 
     if flags.chords:
         try:
@@ -264,7 +266,8 @@ def _controls(flags, config, converter, length):
         )
     if flags.control_midi:
         path = os.path.expanduser(flags.control_midi)
-        return generation.only_example(converter, read_midi(path), path).controls
+        sequence = read_music(flags, path, config)
+        return generation.only_example(converter, sequence, path).controls
     if converter.controls is not None:
         on_hits = converter.control_kind == "hits"
         given_by = "--control_midi=hits.mid" if on_hits else '--chords="C G Am F"'
@@ -311,17 +314,16 @@ def _save(z, path):
     logging.info("Saved %d latent vectors: %s", len(z), path)
 
 
-def _inputs(flags, converter, write) -> list:
+def _inputs(flags, config, converter, write) -> list:
     """Both input files as NoteSequences of one example each.
 
     The examples of a file that has several are written out, as in Magenta.
     """
     from music_vae_tf import generation
-    from music_vae_tf.data.midi import read_midi
     from music_vae_tf.data.tempo import at_tempo, qpm_of
 
     paths = [os.path.expanduser(p) for p in (flags.input_midi_1, flags.input_midi_2)]
-    inputs = [read_midi(path) for path in paths]
+    inputs = [read_music(flags, path, config) for path in paths]
     for number, (path, sequence) in enumerate(zip(paths, inputs), 1):
         try:
             example = generation.only_example(converter, sequence, path)

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from absl import logging
 
 from music_vae_tf.commands.command import Command, UserError, writable_directory
+from music_vae_tf.commands.drum_map_flag import add_drum_map, drum_map
 from music_vae_tf.wording import counted
 
 FORMATS = ("mid", "wav", "png")
@@ -35,7 +36,8 @@ def loop(sequence) -> Piece:
 
 
 def add_format_flags(command: Command) -> None:
-    """--format, --loop and --soundfont."""
+    """--format, --loop, --soundfont, --program and --drum_map."""
+    add_drum_map(command)
     command.string(
         "format",
         "mid",
@@ -49,6 +51,13 @@ def add_format_flags(command: Command) -> None:
     command.string(
         "soundfont", None, "SoundFont (.sf2) to play with; by default one is found."
     )
+    command.integer(
+        "program",
+        None,
+        "MIDI program of outputs other than drums, 0 (piano) to 127.",
+        at_least=0,
+        at_most=127,
+    )
 
 
 class Outputs:
@@ -61,7 +70,8 @@ class Outputs:
         """
         self._formats = _formats(flags.format)
         self._folds, self._soundfont = flags.loop, _soundfont(flags, self._formats)
-        self._directory = flags.output_dir
+        self._directory, self._program = flags.output_dir, flags.program
+        self.drum_map = drum_map(flags)
         self._stamp = time.strftime("%Y-%m-%d_%H%M%S")
 
     def check(self) -> Path:
@@ -95,11 +105,13 @@ class Outputs:
         """Writes all formats; gives why there is no sound, if there is none."""
         from music_vae_tf.rendering import audio, piano_roll
 
+        if piece.sequence is not None and self._program is not None:
+            piece = piece._replace(sequence=_played_by(piece.sequence, self._program))
         if "mid" in self._formats:
-            _write_midi(piece, f"{path}.mid")
+            _write_midi(piece, f"{path}.mid", self.drum_map)
         if self._formats == ["mid"]:
             return None
-        sequence = _sequence(piece)
+        sequence = _sequence(piece, self.drum_map)
         if "png" in self._formats:
             piano_roll.write(sequence, f"{path}.png")
         try:
@@ -148,24 +160,36 @@ def _soundfont(flags, formats):
     return path
 
 
-def _write_midi(piece, path):
+def _played_by(sequence, program):
+    """A copy in which everything but drums is played by a program."""
+    result = type(sequence)()
+    result.CopyFrom(sequence)
+    for events in (result.notes, result.pitch_bends, result.control_changes):
+        for event in events:
+            event.program = event.program if event.is_drum else program
+    return result
+
+
+def _write_midi(piece, path, drum_map):
     from music_vae_tf.data import midi_song
+    from music_vae_tf.data.drum_maps import translated
     from music_vae_tf.data.midi_writer import write_midi
 
     if piece.midi is None:
-        write_midi(piece.sequence, path)
+        write_midi(translated(piece.sequence, drum_map.write), path)
     else:
         midi_song.save(piece.midi, path)
 
 
-def _sequence(piece):
-    """The NoteSequence of a piece, as a DAW plays it."""
+def _sequence(piece, drum_map):
+    """The NoteSequence of a piece, as it sounds on a kit of General MIDI."""
     if piece.sequence is not None:
         return piece.sequence
     import io
 
     from music_vae_tf.data import midi
+    from music_vae_tf.data.drum_maps import translated
 
     buffer = io.BytesIO()
     piece.midi.save(file=buffer)
-    return midi.parse_as_daw(buffer.getvalue())
+    return translated(midi.parse_as_daw(buffer.getvalue()), drum_map.read)

@@ -51,7 +51,7 @@ def transform_files(flags, paths: list[str], outputs: Outputs) -> None:
     failures = []
     for path in paths:
         try:
-            pieces = _transform(flags, model, path)
+            pieces = _transform(flags, model, path, outputs)
         except (OSError, ValueError) as error:
             if not is_for_one_file(error) or len(paths) == 1:
                 raise
@@ -71,7 +71,7 @@ def is_for_one_file(error: Exception) -> bool:
     return isinstance(error, (OSError, UnreadableMusic, NothingToTransform))
 
 
-def _transform(flags, model, path) -> list[Piece]:
+def _transform(flags, model, path, outputs) -> list[Piece]:
     versions = model.transform(
         path,
         amount=flags.amount,
@@ -79,6 +79,7 @@ def _transform(flags, model, path) -> list[Piece]:
         preserve_onsets=flags.preserve_onsets,
         temperature=flags.temperature,
         num_outputs=flags.num_outputs if flags["num_outputs"].present else 1,
+        drum_map=outputs.drum_map,
         progress=lambda total: progress(total, "Transforming", unit="windows"),
     )
     for line in versions[0].report.lines():

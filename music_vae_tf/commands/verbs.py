@@ -72,6 +72,10 @@ def run(flags) -> None:
         raise UserError(f"--temperature={flags.temperature}: expected a number above 0")
     if not flags.input_midi:
         raise UserError(f"--mode={flags.mode} needs --input_midi=FILE.mid")
+    if flags.mode == TRANSFORM and flags.program is not None:
+        raise UserError("--mode=transform keeps the programs of the file")
+    if flags.mode == TRANSFORM and flags.loop:
+        raise UserError("--loop is for loops; --mode=transform writes whole songs")
     if flags.mode == TRANSFORM and flags.tempo is not None:
         raise UserError(
             "--mode=transform keeps the tempo of the file: leave out --tempo"

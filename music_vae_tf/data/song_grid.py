@@ -16,6 +16,7 @@ from music_vae_tf.data.converters import drum_classes
 from music_vae_tf.data.converters.groove import MAX_VELOCITY, GrooveConverter
 from music_vae_tf.data.converters.groove_edits import Groove
 from music_vae_tf.data.converters.quantize import fills_bar
+from music_vae_tf.data.drum_maps import GENERAL_MIDI, DrumMap
 from music_vae_tf.data.midi_song import MidiSong
 
 # A grace note may be nearer to the step before its stroke: at most so many steps before
@@ -65,10 +66,18 @@ class SongGrid(NamedTuple):
     left_out: Counter[str]  # bars and notes, in a user's words
 
 
-def grid(song: MidiSong, numbers: np.ndarray, converter: GrooveConverter) -> SongGrid:
-    """Some notes of a song, by their numbers `[N]`, on the converter's grid."""
+def grid(
+    song: MidiSong,
+    numbers: np.ndarray,
+    converter: GrooveConverter,
+    drum_map: DrumMap = GENERAL_MIDI,
+) -> SongGrid:
+    """Some notes of a song, by their numbers `[N]`, on the converter's grid.
+
+    drum_map: of the song's notes.
+    """
     notes = [song.notes[number] for number in numbers]
-    pitches = np.array([note.pitch for note in notes], int)
+    pitches = drum_map.read[np.array([note.pitch for note in notes], int)]
     drums, left_out = drum_classes.assign(pitches, converter.pitch_classes)
     if converter.tapify:  # any key will do to tap a rhythm
         drums, left_out = np.where(drums < 0, drum_classes.SNARE, drums), Counter()

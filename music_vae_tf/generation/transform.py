@@ -26,6 +26,7 @@ from music_vae_tf.data import midi_song
 from music_vae_tf.data.converters import drum_parts
 from music_vae_tf.data.converters.base import NotConvertible
 from music_vae_tf.data.converters.score import NOTE
+from music_vae_tf.data.drum_maps import GENERAL_MIDI, DrumMap
 from music_vae_tf.data.midi_editing import Edits
 from music_vae_tf.data.midi_song import DRUM_CHANNEL, MidiSong
 from music_vae_tf.data.song_grid import SongGrid, grid
@@ -111,6 +112,7 @@ def transform(
     temperature: float = 0.5,
     num_outputs: int = 1,
     drums: str | None = None,
+    drum_map: DrumMap = GENERAL_MIDI,
     progress: Callable[[int], AbstractContextManager] | None = None,
 ) -> list[Transformed]:
     """Versions of a song, transformed as the model's config was trained to.
@@ -126,6 +128,8 @@ def transform(
             the most probable one.
         num_outputs: versions; each has a draw of its own.
         drums: which notes are drums, as in `drum_parts`; by default as in the config.
+        drum_map: which note is which drum, for reading and for new notes; see
+            `data.drum_maps.load`.
         progress: is called with the number of windows to do, and gives a context whose
             `advance(windows)` is called as they are done.
 
@@ -139,8 +143,10 @@ def transform(
     task = task_of(trained.config, trained.converter, preserve_onsets)
     song = MidiSong.read(music)
     choice = drums or task.converter.drums
-    numbers, remarks = chosen_drums(song, choice, task.converter.pitch_classes)
-    gridded = grid(song, numbers, task.converter)
+    numbers, remarks = chosen_drums(
+        song, choice, task.converter.pitch_classes, drum_map
+    )
+    gridded = grid(song, numbers, task.converter, drum_map)
     if not gridded.stretches:
         reasons = ", ".join(f"{n} {what}" for what, n in gridded.left_out.items())
         raise NothingToTransform(f"no drums that the model can read: {reasons}")
@@ -150,7 +156,8 @@ def transform(
     tracks = _places(song, numbers)
     results = []
     for version in _versions(model, gridded, num_outputs, temperature, progress):
-        edits = _edits(song, gridded, version, numbers, task, blend)
+        new = new_notes(song, numbers, task, gridded.stretches, drum_map)
+        edits = _edits(song, gridded, version, task, blend, new)
         report = _report(song, gridded, edits, task, tracks, remarks)
         results.append(Transformed(song.edited(edits), report))
     return results
@@ -170,7 +177,7 @@ def _blend(amount, apply, temperature) -> Blend:
 
 
 def chosen_drums(
-    song: MidiSong, choice: str, pitch_classes
+    song: MidiSong, choice: str, pitch_classes, drum_map: DrumMap = GENERAL_MIDI
 ) -> tuple[np.ndarray, list[str]]:
     """Numbers of the notes of a song that are drums, and what to say of the choice.
 
@@ -183,7 +190,7 @@ def chosen_drums(
     instrument = {part: number for number, part in enumerate(parts)}
     notes = np.zeros(len(song.notes), NOTE)
     for row, note in zip(notes, song.notes):
-        row["pitch"], row["program"] = note.pitch, note.program
+        row["pitch"], row["program"] = drum_map.read[note.pitch], note.program
         row["instrument"] = instrument[note.track, note.channel, note.program]
         row["is_drum"] = note.channel == DRUM_CHANNEL
     infos = [
@@ -235,9 +242,8 @@ class _Silent:
         """Does nothing."""
 
 
-def _edits(song, gridded, version, numbers, task, blend) -> Edits:
+def _edits(song, gridded, version, task, blend, new) -> Edits:
     edits = Edits()
-    new = new_notes(song, numbers, task, gridded.stretches)
     for stretch, result in zip(gridded.stretches, version):
         playing = freedom(task, stretch.played).playing
         add_edits(edits, song, stretch, result, playing, blend, new)

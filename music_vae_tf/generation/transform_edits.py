@@ -15,6 +15,7 @@ import numpy as np
 from music_vae_tf.data.converters import drum_classes
 from music_vae_tf.data.converters.groove import MAX_VELOCITY
 from music_vae_tf.data.converters.groove_edits import Groove
+from music_vae_tf.data.drum_maps import DrumMap
 from music_vae_tf.data.midi_editing import Edits, NewNote, Placing
 from music_vae_tf.data.midi_song import DRUM_CHANNEL, MidiSong
 from music_vae_tf.data.song_grid import Stretch
@@ -38,7 +39,9 @@ class NewNotes(NamedTuple):
     replaces: bool  # they take the place of all notes that the model read
 
 
-def new_notes(song: MidiSong, numbers, task: Task, stretches) -> NewNotes:
+def new_notes(
+    song: MidiSong, numbers, task: Task, stretches, drum_map: DrumMap
+) -> NewNotes:
     """The track and channel of most drums; of each drum its most frequent pitch.
 
     A kit that takes the place of taps plays on channel 10, whatever was tapped on.
@@ -46,7 +49,7 @@ def new_notes(song: MidiSong, numbers, task: Task, stretches) -> NewNotes:
     places = Counter((song.notes[n].track, song.notes[n].channel) for n in numbers)
     (track, channel), _ = places.most_common(1)[0]
     classes = drum_classes.classes(task.converter.pitch_classes)
-    pitches = [pitches[0] for pitches in classes]
+    pitches = [int(drum_map.write[pitches[0]]) for pitches in classes]
     if task.name == TAP:
         return NewNotes(track, DRUM_CHANNEL, pitches, replaces=True)
     played = Counter(

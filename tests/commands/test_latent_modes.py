@@ -143,6 +143,33 @@ def test_loops_are_cut_at_the_bar_in_the_sound_too(generate, files, tmp_path):
     assert len(written(tmp_path, "png")) == len(written(tmp_path)) == 1
 
 
+def test_a_drum_map_is_read_and_written(generate, files, tmp_path):
+    flags = {"mode": "continue", "input_midi": files(1), "num_outputs": 1}
+    kits = {}
+    for kit in ("gm", "ableton"):
+        folder = tmp_path / kit
+        assert generate(drum_map=kit, output_dir=folder, joined="true", **flags) == 0
+        (path,) = folder.iterdir()
+        kits[kit] = {note.pitch for note in read_midi(path).notes}
+    assert 51 in kits["gm"] and 47 not in kits["ableton"]
+    assert kits["ableton"] <= {36, 38, 41, 42, 43, 45, 46, 49}
+
+
+def test_pitched_outputs_are_played_by_a_program(generate, tmp_path):
+    config = configs.override(configs.load("cat-mel_2bar_small"), SIZES)
+    model = training.compiled_model(config, build.converter(config), seed=0)
+    directory = RunDirectory.at(str(tmp_path / "melodies"))
+    training.Saver(directory.train_dir, 1, 1).save(model)
+    directory.write_record(config, seed=0)
+    assert generate(run_dir=directory.path, program=11, temperature=1) == 0
+    programs = {
+        note.program
+        for path in (tmp_path / "out").iterdir()
+        for note in read_midi(path).notes
+    }
+    assert programs == {11}
+
+
 def test_the_same_seed_gives_the_same_files(generate, files, tmp_path):
     flags = {"mode": "vary", "input_midi": files(1), "num_outputs": 2}
     for folder in ("one", "two"):
@@ -170,6 +197,8 @@ def test_the_same_seed_gives_the_same_files(generate, files, tmp_path):
         ({"mode": "vary", "tempo": "nan", "status": 2}, "--tempo"),
         ({"mode": "vary", "tempo": "inf", "status": 2}, "--tempo"),
         ({"mode": "vary", "length": "4bars"}, "--length does not belong to"),
+        ({"mode": "vary", "drum_map": "cubase"}, "drum_map=cubase: expected one of"),
+        ({"mode": "vary", "drum_map": "no.yaml"}, "no.yaml: No such file"),
         ({"mode": "vary", "chords": "C"}, "--chords does not belong to"),
         ({"mode": "continue", "length": "64"}, "expected bars, as in --length=8bars"),
         ({"mode": "continue", "length": "0bars"}, "expected bars"),

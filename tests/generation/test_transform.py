@@ -21,6 +21,7 @@ from song_files import (
 )
 
 from music_vae_tf import config as configs
+from music_vae_tf.data import drum_maps
 from music_vae_tf.data.converters import drum_parts
 from music_vae_tf.data.midi import UnreadableMusic, read_midi
 from music_vae_tf.data.midi_song import MidiSong
@@ -342,6 +343,16 @@ def test_drums_are_found_where_a_daw_left_them():
     with pytest.raises(transform.NothingToTransform, match="--drums=track:NAME"):
         only(unnamed)
     assert only(unnamed, drums="track:loop").report.moved
+
+
+def test_a_drum_map_is_read_and_written():
+    toms = [(step, 58, 90) for step in range(0, 16, 4)]  # third tom's rim on a TD-11
+    midi = song(track(beat(2, hits=toms)))
+    with_map = only(midi, INFILL, drum_map=drum_maps.load("td11"))
+    assert {pitch for _, pitch, _ in strokes(with_map.midi)} == {58, 42}
+    ableton = only(midi, TAP, drum_map=drum_maps.load("ableton"))
+    new = {pitch for _, pitch, _ in strokes(ableton.midi)}
+    assert new & {41, 43, 45} and not new & {47, 48, 50, 51}
 
 
 def test_an_hour_is_counted_window_by_window():
