@@ -27,6 +27,7 @@ COMMANDS = [
     "music_vae_prepare_groove",
     "music_vae_evaluate",
     "music_vae_explore",
+    "music_vae_inspect",
     "music_vae_export",
     "piano_roll_vae_prepare",
     "piano_roll_vae_train",
