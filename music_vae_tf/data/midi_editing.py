@@ -131,7 +131,7 @@ def _fences(events):
 
 def _placed(spans, fences, events, last):
     """The events of the notes of one channel and pitch."""
-    starts = _starts(spans, fences)
+    starts = _starts(spans, fences, last)
     following = [*starts[1:], None]
     for i, (span, start, next_start) in enumerate(zip(spans, starts, following)):
         following_span = spans[i + 1] if next_start is not None else None
@@ -148,14 +148,16 @@ def _placed(spans, fences, events, last):
             yield _Event(end, rank, note.off, events[note.off][1])
 
 
-def _starts(spans, fences) -> list[int]:
-    """As asked, but in order, and between the program changes around the note."""
+def _starts(spans, fences, last) -> list[int]:
+    """As asked, but in order, between the program changes around the note, and before
+    the end of the track."""
     starts = []
     for i, span in enumerate(spans):
         low, high = (0, None) if span.is_new else _limits(span.note.on, fences)
         if i:
             low = max(low, starts[-1] + (span.start > spans[i - 1].start))
-        start = span.asked if high is None else min(span.asked, high)
+        end = max(last - 1, span.start)
+        start = min(span.asked, end if high is None else min(high, end))
         starts.append(max(start, low))
     return starts
 

@@ -80,9 +80,10 @@ def test_a_note_does_not_pass_a_change_of_its_kit(number, move):
 
 def test_a_track_that_ends_with_its_last_note_does_not_grow():
     midi = song(track(note(0, 36) + note(1800, 36, length=120), end=BAR))
-    after = MidiSong(midi).edited(Edits(placed={1: Placing(1850, 90)}))
-    *_, off, end = events(after)[0]
-    assert off[0] == end[0] == BAR
+    for tick in (1850, BAR + 30):
+        after = MidiSong(midi).edited(Edits(placed={1: Placing(tick, 90)}))
+        *_, on, off, end = events(after)[0]
+        assert on[0] == min(tick, BAR - 1) and off[0] == end[0] == BAR
 
 
 def test_added_and_removed_notes():
