@@ -69,7 +69,7 @@ def band(bars=6, drums=None, head=()):
     for step in range(4 * bars):
         bass += note(step * QUARTER + 3, 40 + step % 5, 80, 1, 400)
         bass.append((step * QUARTER + 50, control.copy(value=step % 128)))
-        bend = mido.Message("pitchwheel", channel=1, pitch=step * 10)
+        bend = mido.Message("pitchwheel", channel=1, pitch=step % 800 * 10)
         bass.append((step * QUARTER + 50, bend))
     lyrics = [(QUARTER, mido.MetaMessage("lyrics", text="la"))]
     sysex = [(QUARTER, mido.Message("sysex", data=(126, 127, 9, 1)))]

@@ -221,11 +221,15 @@ def _window_model(trained, task: Task) -> WindowModel:
 def _versions(model, gridded: SongGrid, num_outputs, temperature, progress):
     """What the model plays in each stretch, version after version."""
     stretches = gridded.stretches
-    windows = [model.read(stretch.played) for stretch in stretches]
+    inputs = [model.cut(stretch.played) for stretch in stretches]
     free = [freedom(model.task, stretch.played) for stretch in stretches]
-    passes = [len(w.starts) * (1 + bool(f.hits.any())) for w, f in zip(windows, free)]
-    context = progress(sum(passes) * num_outputs) if progress else nullcontext(_Silent)
-    with context as shown:
+    # Each window is encoded once; decoded for hits, if any are free, and for playing.
+    counts = [len(one.starts) for one in inputs]
+    passes = [1 + bool(one.hits.any()) for one in free]
+    decoded = sum(count * times for count, times in zip(counts, passes))
+    total = sum(counts) + decoded * num_outputs
+    with progress(total) if progress else nullcontext(_Silent) as shown:
+        windows = [model.read(one, shown.advance) for one in inputs]
         for _ in range(num_outputs):
             noise = temperature * model.trained.draw(1)[0]
             yield [

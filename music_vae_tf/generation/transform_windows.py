@@ -19,11 +19,21 @@ from music_vae_tf.data.converters.groove_edits import Groove
 from music_vae_tf.generation.held import HeldDecoder
 from music_vae_tf.generation.transform_tasks import Freedom, Task, is_silent
 
+ENCODED_AT_ONCE = 64  # windows, between two signs of progress
+
+
+class Inputs(NamedTuple):
+    """Windows of a stretch, before they are encoded."""
+
+    starts: list[int]  # steps; a silent window is not among them
+    rows: list[np.ndarray]  # N times [rows, D_in]
+    controls: list[np.ndarray] | None  # N times [rows, D_c]
+
 
 class Windows(NamedTuple):
     """What a model reads of a stretch."""
 
-    starts: list[int]  # steps; a silent window is not among them
+    starts: list[int]  # steps
     size: int  # W
     means: np.ndarray  # [N, Z], of the posterior
     deviations: np.ndarray  # [N, Z]
@@ -57,25 +67,37 @@ class WindowModel:
         last = max(num_steps - self.size, 0)
         return sorted({*range(0, last, self.hop), last})
 
-    def read(self, played: Groove) -> Windows:
-        """What the encoder makes of a stretch."""
-        starts, inputs, controls = [], [], []
+    def cut(self, played: Groove) -> Inputs:
+        """The windows of a stretch that are not silent to the encoder."""
+        inputs = Inputs([], [], [] if self.converter.controls else None)
         for start in self.starts(len(played.hits)):
             window = _cut(played, start, self.size)
             edited = self.converter.edit(window, None)
             if edited.hits.any():
-                starts.append(start)
-                inputs.append(self.converter.rows(edited).astype(np.float32))
-                if self.converter.controls:
-                    controls.append(self.converter.control_rows(window))
-        if not self.converter.controls:
-            controls = None
-        if not starts:
-            nothing = np.zeros([0, self.trained.z_size])
-            return Windows([], self.size, nothing, nothing, controls)
-        lengths = [len(rows) for rows in inputs]
-        _, means, deviations = self.trained.encode_tensors(inputs, lengths, controls)
-        return Windows(starts, self.size, means, deviations, controls)
+                inputs.starts.append(start)
+                inputs.rows.append(self.converter.rows(edited).astype(np.float32))
+                if inputs.controls is not None:
+                    inputs.controls.append(self.converter.control_rows(window))
+        return inputs
+
+    def read(
+        self, inputs: Inputs, advance: Callable[[int], None] = lambda windows: None
+    ) -> Windows:
+        """What the encoder makes of windows."""
+        nothing = np.zeros([0, self.trained.z_size])
+        means, deviations = [nothing], [nothing]
+        for first in range(0, len(inputs.starts), ENCODED_AT_ONCE):
+            part = slice(first, first + ENCODED_AT_ONCE)
+            rows = inputs.rows[part]
+            controls = None if inputs.controls is None else inputs.controls[part]
+            _, mu, sigma = self.trained.encode_tensors(
+                rows, [len(one) for one in rows], controls
+            )
+            means.append(mu)
+            deviations.append(sigma)
+            advance(len(rows))
+        latents = np.concatenate(means), np.concatenate(deviations)
+        return Windows(inputs.starts, self.size, *latents, inputs.controls)
 
     def decode(self, z, held, controls, temperature, advance) -> list[Groove]:
         """N windows from z [N, Z]; of `held` [N, rows, D] NaN is free."""

@@ -262,7 +262,7 @@ def test_joins_of_windows_have_no_seam():
     def ratio(hop):
         model_of_windows = WindowModel(trained, task)
         model_of_windows.hop = hop
-        windows = model_of_windows.read(stretch.played)
+        windows = model_of_windows.read(model_of_windows.cut(stretch.played))
         noise = np.random.default_rng(2).normal(size=windows.means.shape)
         # Windows of very different latent vectors, the worst case.
         windows = windows._replace(means=windows.means + 3 * noise)
@@ -373,7 +373,7 @@ def test_an_hour_is_counted_window_by_window():
             seen.append(windows)
 
     only(midi, progress=Shown)
-    assert seen[0] == 59 == sum(seen[1:]) and max(seen[1:]) == 4
+    assert seen == [2 * 59, 59, *[4] * 14, 3]  # encoded, then decoded
 
 
 def test_a_file_is_read_and_written(tmp_path):
