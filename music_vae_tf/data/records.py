@@ -47,7 +47,7 @@ def matching_files(pattern: str) -> list[str]:
         BadRecords: there is none.
     """
     pattern = os.path.expanduser(pattern)
-    names = [pattern] if os.path.exists(pattern) else sorted(glob.glob(pattern))
+    names = [pattern] if os.path.exists(pattern) else _matches(pattern)
     files = [name for name in names if not os.path.isdir(name)]
     if not files and names:
         raise BadRecords(
@@ -60,6 +60,14 @@ def matching_files(pattern: str) -> list[str]:
             "there; convert_dir_to_note_sequences makes one of a folder of MIDI"
         )
     return files
+
+
+def _matches(pattern: str) -> list[str]:
+    """Names that fit a pattern; a folder that is there is no pattern itself."""
+    folder, name = os.path.split(pattern)
+    if os.path.isdir(folder):
+        folder = glob.escape(folder)
+    return sorted(glob.glob(os.path.join(folder, name)))
 
 
 def read_note_sequences(pattern: str) -> Iterator:
