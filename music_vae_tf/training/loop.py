@@ -170,6 +170,8 @@ def train(
         saver.save(model)
         raise
     saver.save(model)
+    # All workers name the same last checkpoint, which the chief has written now.
+    strategies.from_chief(strategy, 0.0)
     return {tag: float(value) for tag, value in logs.items()}
 
 

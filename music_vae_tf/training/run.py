@@ -69,6 +69,7 @@ def train(
         OptionError: an option is missing, unknown, or makes no sense.
         ConfigError: there is no such config.
         RunDirectoryError: the run directory holds another training.
+        RunInUse: another process trains in the run directory.
         NotMusic, NoMusic, BadRecords, TooFewExamples: the data are of no use.
         LossNotFinite: the checkpoints before are kept.
         TrainingInterrupted: by Ctrl-C or SIGTERM; the last step is saved.
@@ -96,7 +97,34 @@ def train_with(
     with folders.empty_ones_removed():
         make_writable(asked.directory.train_dir)
         start_tensorflow()
-        return _Training.start(asked, training_data).run()
+        strategy = _strategy(asked)
+        with _locked(asked, strategy):
+            return _Training.start(asked, training_data, strategy).run()
+
+
+def _strategy(asked: Request):
+    """The `tf.distribute.Strategy` that is asked for."""
+    import tensorflow as tf
+
+    from music_vae_tf import strategies
+
+    use_devices(tf)
+    strategy = strategy_of(asked.options.strategy)
+    is_first = asked.options.seed is None and asked.record is None
+    if is_first and strategies.is_multiworker(strategy):
+        raise OptionError(
+            "give all workers the same {seed}: nothing else makes them agree"
+        )
+    return strategy
+
+
+def _locked(asked: Request, strategy):
+    """Keeps other trainings out of the run directory, which the chief writes."""
+    from music_vae_tf import run_lock, strategies
+
+    if not strategies.is_chief(strategy):
+        return contextlib.nullcontext()
+    return run_lock.held(asked.directory.train_dir)
 
 
 class _Training(NamedTuple):
@@ -108,20 +136,11 @@ class _Training(NamedTuple):
     model: Any  # Trainable
 
     @classmethod
-    def start(cls, asked: Request, data) -> _Training:
+    def start(cls, asked: Request, data, strategy) -> _Training:
         """Makes the model, with the weights that the training starts from."""
-        import tensorflow as tf
-
         from music_vae_tf import strategies
         from music_vae_tf.training import loop
 
-        use_devices(tf)
-        strategy = strategy_of(asked.options.strategy)
-        is_first = asked.options.seed is None and asked.record is None
-        if is_first and strategies.is_multiworker(strategy):
-            raise OptionError(
-                "give all workers the same {seed}: nothing else makes them agree"
-            )
         model = loop.compiled_model(
             *(asked.config, data.converter, asked.seed, strategy),
             asked.options.mixed_precision,
