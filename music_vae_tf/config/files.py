@@ -9,10 +9,10 @@ from pathlib import Path
 import yaml
 
 from music_vae_tf import kinds
+from music_vae_tf.config import safe_yaml
 from music_vae_tf.config.blueprints import check_kind
 from music_vae_tf.config.reader import check_keys, construct, nearest, read_kind
 from music_vae_tf.config.schema import Config, ConfigError, Kind
-from music_vae_tf.config import safe_yaml
 from music_vae_tf.config.yaml12 import Dumper, Loader
 from music_vae_tf.old_names import current_key, current_value
 

@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 import yaml
 
+from music_vae_tf.config import safe_yaml
 from music_vae_tf.config.reader import construct, nearest
 from music_vae_tf.config.schema import HPARAMS_SECTIONS, Config, ConfigError, Kind
-from music_vae_tf.config import safe_yaml
 from music_vae_tf.config.yaml12 import Loader
 from music_vae_tf.old_names import current_key, current_value
 

@@ -1,5 +1,6 @@
 """Configs and tables that would take time, memory or recursion are refused at once."""
 
+import contextlib
 import random
 import time
 
@@ -61,10 +62,8 @@ def test_every_changed_config_is_read_or_refused():
             place = draw.randrange(len(text))
             text[place] = draw.choice(["", "[", "{", "-", ":", "\n", "&a", "1", "\0"])
         started = time.monotonic()
-        try:
+        with contextlib.suppress(ConfigError):
             config.parse("".join(text), "mine")
-        except ConfigError:
-            pass
         assert time.monotonic() - started < MAX_SECONDS
 
 
