@@ -104,7 +104,7 @@ def test_the_other_pieces_train_and_the_impossible_are_named(name, caplog):
     store, report = pipeline.extract_examples([good(), bad, good()], converter, None, 0)
     assert len(store) == 2 * len(alone) > 0
     reason = "times of notes that are not finite"
-    assert report.left_out[limits.LEFT_OUT + reason] == 1
+    assert report.without[limits.LEFT_OUT + reason] == 1
     assert f"left out bad.mid (NoteSequence 1): {reason}" in caplog.text
     assert reason in str(report)
 
