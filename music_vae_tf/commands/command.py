@@ -32,6 +32,7 @@ from absl import flags as absl_flags
 
 from music_vae_tf import folders
 from music_vae_tf.errors import UserFacingError
+from music_vae_tf.training.devices import sigterm_interrupts
 from music_vae_tf.training.options import LARGEST_SEED as LARGEST_SEED
 
 LOG_LEVELS = {
@@ -178,7 +179,11 @@ class Command:
 
                 return _show(config_list.table(flags.list_configs))
             self._check_required(flags)
-            with _messages_from(flags.log), folders.empty_ones_removed():
+            with (
+                _messages_from(flags.log),
+                folders.empty_ones_removed(),
+                sigterm_interrupts(),
+            ):
                 return main(flags) or DONE
         except KeyboardInterrupt:
             self._say("interrupted")

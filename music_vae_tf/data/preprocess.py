@@ -9,10 +9,12 @@ the order of records is not.
 from __future__ import annotations
 
 import contextlib
+import glob
 import io
 import logging
 import os
 import re
+import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
@@ -76,7 +78,7 @@ def run(
         | "shuffle" >> beam.Reshuffle()
         | "write" >> beam.io.WriteToTFRecord(output_prefix, num_shards=output_shards)
     )
-    with _readable_errors():
+    with _no_leftovers(output_prefix), _readable_errors():
         result = pipeline.run()
         result.wait_until_finish()
     counters = result.metrics().query()["counters"]
@@ -134,6 +136,23 @@ def _pipeline(pipeline_options):
         return beam.Pipeline(options=PipelineOptions([*here, *pipeline_options]))
     except ValueError as error:  # an unknown runner, options that it misses
         raise PipelineFailed(str(error)) from error
+
+
+@contextlib.contextmanager
+def _no_leftovers(output_prefix: str):
+    """Removes Beam's folders of unfinished shards, also those of a killed process."""
+    folder, name = os.path.split(output_prefix)
+    pattern = os.path.join(glob.escape(folder), f"beam-temp-{glob.escape(name)}-*")
+
+    def remove():
+        for path in glob.glob(pattern) if "://" not in output_prefix else ():
+            shutil.rmtree(path, ignore_errors=True)
+
+    remove()
+    try:
+        yield
+    finally:
+        remove()
 
 
 @contextlib.contextmanager

@@ -19,6 +19,7 @@ from music_vae_tf.run_directory import (
     INTERRUPTED,
     STOPPED_EARLY,
 )
+from music_vae_tf.training.alone import alone_in
 from music_vae_tf.training.devices import sigterm_interrupts, strategy_of, use_devices
 from music_vae_tf.training.options import OptionError, TrainingOptions
 from music_vae_tf.training.progress import progress_of
@@ -98,7 +99,7 @@ def train_with(
         make_writable(asked.directory.train_dir)
         start_tensorflow()
         strategy = _strategy(asked)
-        with _locked(asked, strategy):
+        with alone_in(asked.directory.train_dir, strategy):
             return _Training.start(asked, training_data, strategy).run()
 
 
@@ -116,15 +117,6 @@ def _strategy(asked: Request):
             "give all workers the same {seed}: nothing else makes them agree"
         )
     return strategy
-
-
-def _locked(asked: Request, strategy):
-    """Keeps other trainings out of the run directory, which the chief writes."""
-    from music_vae_tf import run_lock, strategies
-
-    if not strategies.is_chief(strategy):
-        return contextlib.nullcontext()
-    return run_lock.held(asked.directory.train_dir)
 
 
 class _Training(NamedTuple):
