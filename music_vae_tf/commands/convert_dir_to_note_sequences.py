@@ -19,7 +19,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import logging
-import math
 import os
 import sys
 from collections import Counter
@@ -66,16 +65,9 @@ def add_workers(command: Command) -> None:
 
 
 def worker_limits(flags):
-    """What these flags say, as `data.workers.map_in_processes` takes it.
-
-    Raises:
-        UserError: one of them is not a number.
-    """
+    """What these flags say, as `data.workers.map_in_processes` takes it."""
     from music_vae_tf.data.workers import Limits
 
-    for name in ("max_seconds_per_file", "max_mb_per_file"):
-        if not math.isfinite(flags[name].value):
-            raise UserError(f"--{name}={flags[name].value}: a number is expected")
     return Limits(flags.max_seconds_per_file, flags.max_mb_per_file)
 
 
