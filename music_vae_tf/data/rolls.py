@@ -19,6 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 from music_vae_tf.batch import Batch, TwoBit
+from music_vae_tf.data import pieces
 from music_vae_tf.data.converters.piano_roll import PITCHES, PianoRollConverter
 from music_vae_tf.data.example_store import ExampleStore
 from music_vae_tf.data.holdout import held_out, rank
@@ -49,10 +50,13 @@ class Rolls(NamedTuple):
 
 
 def of_sequence(
-    sequence, converter: PianoRollConverter, name: str
+    sequence, converter: PianoRollConverter, name: str, number: int = 0
 ) -> tuple[Rolls, Counter[str]]:
-    """All windows of a NoteSequence, and what of it was left out."""
-    examples, left_out = converter.extract(sequence)
+    """All windows of a NoteSequence, and what of it was left out.
+
+    number: of the NoteSequence in its collection, from 0.
+    """
+    examples, left_out = pieces.extract(converter, sequence, number)
     cells = np.zeros([len(examples), converter.window_steps, LAYOUT.width], np.uint8)
     for window, example in zip(cells, examples):
         window[:] = example.targets
@@ -79,7 +83,9 @@ def from_note_sequences(data, converter: PianoRollConverter) -> Rolls:
     from music_vae_tf.data.source import Source
 
     parts = [
-        of_sequence(sequence, converter, sequence.filename or f"sequence-{number}")[0]
+        of_sequence(
+            sequence, converter, sequence.filename or f"sequence-{number}", number
+        )[0]
         for number, sequence in enumerate(Source.from_data(data).read())
     ]
     if not any(map(len, parts)):

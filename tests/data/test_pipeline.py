@@ -27,7 +27,7 @@ class Numbers(Converter):
     length_shape: tuple = ()
     max_tensors_per_notesequence: None = None
 
-    def extract(self, sequence, rng=None):
+    def _extract(self, sequence, rng):
         if sequence == 0:
             return Extraction([], Counter({"no notes": 1, "silence": 2}))
         examples = [self._example(sequence, i, rng) for i in range(sequence)]
@@ -374,9 +374,9 @@ def test_workers_of_a_stream_convert_their_shares_only():
     converted = []
 
     class Watched(Numbers):
-        def extract(self, sequence, rng=None):
+        def _extract(self, sequence, rng):
             converted.append(sequence)
-            return super().extract(sequence, rng)
+            return super()._extract(sequence, rng)
 
     seen = []
     for index, share in ((0, [1, 3]), (1, [2, 4])):

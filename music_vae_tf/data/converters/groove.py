@@ -189,7 +189,7 @@ class GrooveConverter(Converter):
 
     # NoteSequence -> examples
 
-    def extract(self, sequence, rng=None) -> Extraction:
+    def _extract(self, sequence, rng) -> Extraction:
         try:
             score, remarks = drum_parts.marked(
                 sequence, read(sequence), self.drums, self.pitch_classes

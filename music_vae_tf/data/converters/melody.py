@@ -127,7 +127,7 @@ class MelodyConverter(Converter):
 
     # NoteSequence -> examples
 
-    def extract(self, sequence, rng=None) -> Extraction:
+    def _extract(self, sequence, rng) -> Extraction:
         try:
             grid, left_out = self._grid(sequence)
         except NotConvertible as refusal:

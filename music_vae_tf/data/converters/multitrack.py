@@ -170,7 +170,7 @@ class MultitrackConverter(Converter):
 
     # NoteSequence -> examples, all hops of a piece at once
 
-    def extract(self, sequence, rng=None) -> Extraction:
+    def _extract(self, sequence, rng) -> Extraction:
         pieces, left_out = in_stretches(
             read(sequence), self.steps_per_quarter, self.quarters_per_bar
         )

@@ -142,7 +142,7 @@ class TokensConverter(Converter):
 
     # NoteSequence -> examples
 
-    def extract(self, sequence, rng=None) -> Extraction:
+    def _extract(self, sequence, rng) -> Extraction:
         try:
             score, remarks = drum_parts.marked(
                 sequence, read(sequence), self.drums, self._pitch_classes

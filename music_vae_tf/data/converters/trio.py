@@ -123,7 +123,7 @@ class TrioConverter(Converter):
 
     # NoteSequence -> examples
 
-    def extract(self, sequence, rng=None) -> Extraction:
+    def _extract(self, sequence, rng) -> Extraction:
         score = read(sequence)
         if not len(score.notes):
             return Extraction([], Counter(["no notes"]))
