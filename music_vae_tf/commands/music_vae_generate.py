@@ -277,22 +277,14 @@ def _controls(flags, config, converter, length):
 
 def _latent_vectors(flags, model, inputs):
     """Of the outputs: [N, Z]."""
-    import numpy as np
 
     if inputs:
         return model.between(*inputs, flags.num_outputs, assert_same_length=False)
     if not flags.z_file:
         return model.draw(flags.num_outputs, flags.same_z)
-    path = os.path.expanduser(flags.z_file)
-    try:
-        z = np.atleast_2d(np.load(path, allow_pickle=False))
-    except ValueError as error:
-        raise UserError(f"{path}: no NumPy file of numbers: {error}") from error
-    if z.ndim != 2 or z.shape[1] != model.z_size or not np.isfinite(z).all():
-        raise UserError(
-            f"{path}: expected finite numbers [N, {model.z_size}]; got {list(z.shape)}"
-        )
-    return z.astype(np.float32)
+    from music_vae_tf.generation.latent_files import read_z
+
+    return read_z(os.path.expanduser(flags.z_file), model.z_size)
 
 
 def _shift(flags, config):
