@@ -47,7 +47,7 @@ def test_notes_of_the_usual_kind_are_read_as_columns(changed):
 
 
 @pytest.mark.parametrize(
-    "changed", [{"pitch": -1}, {"instrument": 128}, {"quantized_start_step": 300}]
+    "changed", [{"instrument": 128}, {"quantized_start_step": 300}]
 )
 def test_numbers_of_several_bytes_are_left_to_others(changed):
     sequence = drums(200, **changed)
