@@ -76,6 +76,7 @@ setup(
     package_data={
         "music_vae_tf.configs": ["*.yaml"],
         "music_vae_tf.data": ["grooves.yaml"],
+        "music_vae_tf.pretrained": ["*.safetensors", "*.md"],
     },
     install_requires=[
         "tensorflow>=2.18",
@@ -103,6 +104,8 @@ setup(
         "tensorboard>=2.18",
         # Piano-roll pictures.
         "matplotlib>=3.8",
+        # Weights of the pretrained models.
+        "safetensors>=0.4.3",
         # Sound: a synthesiser without system libraries.
         "midirenderer>=0.1.3",
         # Progress bars; Keras brings it as well.

@@ -53,7 +53,7 @@ class Record:
 
     def changes(self, asked: Config, seed: int) -> list[str]:
         """What is otherwise when the training goes on so, a line for each."""
-        lines = _differences(self.config, asked, bound=False)
+        lines = differences(self.config, asked, bound=False)
         for what, then, now in (
             ("seed", self.seed, seed),
             ("music_vae_tf", self.version, __version__),
@@ -160,13 +160,13 @@ class RunDirectory:
         record = self.record()
         if record is None:
             return
-        differences = _differences(record.config, asked, bound=True)
-        if record.config.name == asked.name and not differences:
+        different = differences(record.config, asked, bound=True)
+        if record.config.name == asked.name and not different:
             return
         raise RunDirectoryError(
             f"{self.path} holds a training of config {record.config.name}, and "
             f"{asked.name} was asked for"
-            + "".join(f"\n  {line}" for line in differences)
+            + "".join(f"\n  {line}" for line in different)
             + "\nUse another --run_dir, or ask for what is there."
         )
 
@@ -214,7 +214,7 @@ def _read_record(text: str) -> Record:
     return Record(config.parse(text, name), int(seed), version)
 
 
-def _differences(there: Config, asked: Config, bound: bool) -> list[str]:
+def differences(there: Config, asked: Config, bound: bool) -> list[str]:
     """`model > z_size: 256 there, 512 now`, for all that differs.
 
     bound: of what makes another model; else of what may change.

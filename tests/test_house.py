@@ -28,7 +28,9 @@ MAY_IMPORT = {
         *("build", "config", "batch", "losses", "schedules", "checkpoint"),
         *("models", "strategies"),  # one training step is a model's
     },
+    "pretrained": {"config", "checkpoint", "run_directory"},
     "generation": {
+        "pretrained",
         *("build", "config", "data", "batch", "checkpoint", "quiet"),
         "analysis",  # windows and tasks, which models are measured on
         "models",  # the noise that samples are drawn with

@@ -15,6 +15,7 @@ from pathlib import PurePosixPath
 
 import numpy as np
 
+from music_vae_tf.checkpoint import compact
 from music_vae_tf.checkpoint.finding import (
     CheckpointError,
     find,
@@ -67,6 +68,9 @@ class _Tensors:
 def opened(path) -> Iterator[_Tensors]:
     """The tensors of a checkpoint in any form that `find` understands."""
     found = find(path)
+    if found.endswith(compact.SUFFIX):
+        yield compact.CompactTensors(found)
+        return
     if is_whole(found):
         yield _Tensors(found, found)
         return

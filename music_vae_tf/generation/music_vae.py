@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from music_vae_tf import build, checkpoint
+from music_vae_tf import build, checkpoint, pretrained
 from music_vae_tf import config as configs
 from music_vae_tf.batch import Batch
 from music_vae_tf.data.converters.drum_parts import TAKEN_AS_DRUMS
@@ -18,6 +18,7 @@ from music_vae_tf.models.noise import Noise
 
 # Below this sine of the angle between two vectors, the line between them is as good as
 # the arc, and the arc's formula divides by nearly nothing.
+DEFAULT_BATCH_SIZE = 8
 SMALLEST_SINE = 1e-6
 
 
@@ -101,7 +102,7 @@ class TrainedModel:
     def __init__(
         self,
         config: configs.Config | str,
-        batch_size: int,
+        batch_size: int = DEFAULT_BATCH_SIZE,
         checkpoint_dir_or_path=None,
         var_name_substitutions=None,
         *,
@@ -114,6 +115,8 @@ class TrainedModel:
             config: a config, its name, or the path of a YAML file.
             batch_size: how many sequences go through the model at a time.
             checkpoint_dir_or_path: run_dir, train directory, prefix, file or tar.
+                Without it, a name or path as `config` takes the pretrained model of
+                that config; a `Config` object gives an untrained model.
             var_name_substitutions: pairs of a regular expression and its replacement,
                 from this model's variable names (Magenta's) to the checkpoint's.
             seed: makes every draw repeatable, in the order of the calls.
@@ -125,6 +128,7 @@ class TrainedModel:
 
         Raises:
             checkpoint.CheckpointError: none there, damaged, or of another config.
+            pretrained.PretrainedError: the config has no pretrained model.
             EagerExecutionIsOff: after `tf.disable_v2_behavior()`.
         """
         if not tf.executing_eagerly():
@@ -135,6 +139,9 @@ class TrainedModel:
             )
         if isinstance(config, str):
             config = configs.load(config, "music_vae")
+            if checkpoint_dir_or_path is None:
+                checkpoint_dir_or_path = pretrained.weights_path(config.name)
+                pretrained.check(config)
         self.config = config
         self.batch_size = batch_size
         self.converter = build.converter(self.config).for_inference()
