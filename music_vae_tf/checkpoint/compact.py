@@ -21,7 +21,7 @@ import numpy as np
 from music_vae_tf.checkpoint.finding import CheckpointError
 
 SUFFIX = ".safetensors"
-FORMAT = "music_vae_tf compact 1"
+FORMAT = "music_vae_tf compact 1"  # the key of the metadata
 SCALE = ":scale"
 LARGEST = 127
 # Vectors are small, and a rounded bias moves every output.
@@ -60,13 +60,9 @@ def write(path, weights: Mapping[str, np.ndarray], metadata: Metadata, bits: int
     tensors = {}
     for name, array in sorted(weights.items()):
         tensors.update(_packed(name, np.asarray(array, np.float32), bits))
-    header = {
-        "format": FORMAT,
-        "sha256": _digest(tensors),
-        "config": metadata.config,
-        "step": str(metadata.step),
-        "files": json.dumps(dict(metadata.files)),
-    }
+    content = {"sha256": _digest(tensors), **dataclasses.asdict(metadata)}
+    # One entry alone: safetensors writes several in any order.
+    header = {FORMAT: json.dumps(content, sort_keys=True)}
     partial = Path(f"{path}.partial")
     partial.write_bytes(save(tensors, header))
     os.replace(partial, path)
@@ -110,8 +106,8 @@ class CompactTensors:
     def __init__(self, path):
         self._path = path
         self._stored, header = _load(path)
-        self.metadata = _metadata(path, header)
-        if _digest(self._stored) != header.get("sha256"):
+        self.metadata, digest = _metadata(path, header)
+        if _digest(self._stored) != digest:
             raise CheckpointError(
                 f"{path} is damaged: the checksum of its weights does not fit. Get it "
                 "again."
@@ -139,7 +135,7 @@ def metadata(path) -> Metadata:
         CheckpointError: the file is not compact weights of this project.
     """
     with _opened(path) as file:
-        return _metadata(path, file.metadata() or {})
+        return _metadata(path, file.metadata() or {})[0]
 
 
 def _load(path):
@@ -162,14 +158,16 @@ def _opened(path):
         ) from error
 
 
-def _metadata(path, header) -> Metadata:
-    if header.get("format") != FORMAT:
+def _metadata(path, header) -> tuple[Metadata, str]:
+    """The metadata, and the checksum that the weights should have."""
+    if FORMAT not in header:
         raise CheckpointError(
-            f"{path} does not hold compact weights of music_vae_tf: its metadata say "
-            f"{json.dumps(header.get('format'))}, and {json.dumps(FORMAT)} is expected"
+            f"{path} does not hold compact weights of music_vae_tf: its metadata have "
+            f"no entry {FORMAT!r}. music_vae_export --format=safetensors writes it"
         )
     try:
-        files = json.loads(header["files"])
-        return Metadata(header["config"], int(header["step"]), files)
-    except (KeyError, ValueError) as error:
+        content = json.loads(header[FORMAT])
+        config, step, files = (content[key] for key in ("config", "step", "files"))
+        return Metadata(str(config), int(step), dict(files)), content["sha256"]
+    except (KeyError, ValueError, TypeError) as error:
         raise CheckpointError(f"{path}: bad metadata: {error}") from error
