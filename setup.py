@@ -74,6 +74,7 @@ setup(
     ],
     package_dir={"music_vae_tf.configs": "configs"},
     package_data={
+        "music_vae_tf": ["py.typed"],
         "music_vae_tf.configs": ["*.yaml"],
         "music_vae_tf.data": ["grooves.yaml"],
         "music_vae_tf.pretrained": ["*.safetensors", "*.md"],
@@ -108,6 +109,8 @@ setup(
         "safetensors>=0.4.3",
         # Sound: a synthesiser without system libraries.
         "midirenderer>=0.1.3",
+        # Sound at other sample rates; note_seq brings it as well.
+        "scipy>=1.10",
         # Progress bars; Keras brings it as well.
         "rich>=13",
     ],

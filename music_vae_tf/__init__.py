@@ -7,16 +7,31 @@ __version__ = "0.1.0"
 # Imported when they are first used: the package itself imports nothing heavy.
 _PUBLIC = {
     "TrainedModel": "generation",
+    "evaluate": "training",
     "list_configs": "config",
     "load_config": "config",
     "play": "notebook",
     "plot": "notebook",
     "read_midi": "data.midi",
+    "synthesize": "rendering.audio",
+    "train": "training",
     "write_midi": "data.midi_writer",
 }
 _NAMES_THERE = {"list_configs": "names", "load_config": "load"}
 
-__all__ = ["__version__", *sorted(_PUBLIC)]
+__all__ = [
+    "TrainedModel",
+    "__version__",
+    "evaluate",
+    "list_configs",
+    "load_config",
+    "play",
+    "plot",
+    "read_midi",
+    "synthesize",
+    "train",
+    "write_midi",
+]
 
 
 def __getattr__(name):

@@ -1,16 +1,16 @@
-"""The one door between data and models: examples, batches, and their letters.
+"""The interface between data and models: examples, batches, and the names of axes.
 
-Everywhere in this code:
+Throughout the package:
 
     B  examples in a batch
     T  steps of a sequence (16 a bar in most configs)
     S  segments of a hierarchical sequence (bars, or instruments)
     D  columns of one step: D_in into the encoder, D_out at the decoder, D_c controls
     Z  size of the latent vector
-    P  parameters that a decoder emits for one step
+    P  parameters of the distribution that a decoder emits for one step
 
-An `Example` is *compact*: a one-hot row is kept as its class number, a row of bits is
-packed. A `Layout` says how compact rows unfold into the dense rows a model reads; this
+An `Example` is *compact*: a one-hot row is stored as its class number, a row of bits is
+packed. A `Layout` unpacks compact rows into the dense rows that a model reads. This
 happens in the batch, so that caches and shuffle buffers hold a fraction of the bytes.
 """
 
@@ -19,18 +19,21 @@ from __future__ import annotations
 import abc
 import dataclasses
 import functools
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+if TYPE_CHECKING:
+    import tensorflow as tf
+
 
 class Layout(abc.ABC):
-    """How dense rows `[..., D]` are kept as compact rows `[..., width]`."""
+    """Packs dense rows `[..., D]` into compact rows `[..., width]`."""
 
     depth: int  # D, columns of a dense row
     width: int  # columns of a compact row
     dtype: np.dtype  # of the compact rows
-    padding: float  # a compact value that unfolds to zeros
+    padding: float  # a compact value that unpacks to zeros
 
     @abc.abstractmethod
     def pack(self, dense: np.ndarray) -> np.ndarray:
@@ -38,17 +41,19 @@ class Layout(abc.ABC):
 
     @abc.abstractmethod
     def unpack(self, compact: np.ndarray) -> np.ndarray:
-        """Compact rows `[..., width]` -> dense rows `[..., D]`: float32, or reals as
-        they are kept."""
+        """Compact rows `[..., width]` -> dense rows `[..., D]`, float32.
+
+        Reals keep their type.
+        """
 
     @abc.abstractmethod
-    def unpack_tensor(self, compact):
+    def unpack_tensor(self, compact: tf.Tensor) -> tf.Tensor:
         """`unpack` as TensorFlow operations, always to float32."""
 
 
 @dataclasses.dataclass(frozen=True, init=False)
 class OneHot(Layout):
-    """Some one-hot vectors side by side, kept as class numbers; -1 is all zeros."""
+    """One-hot vectors side by side, stored as class numbers; -1 is all zeros."""
 
     depths: tuple[int, ...]
 
@@ -59,19 +64,19 @@ class OneHot(Layout):
     padding = -1
 
     @property
-    def depth(self):
+    def depth(self) -> int:
         return sum(self.depths)
 
     @property
-    def width(self):
+    def width(self) -> int:
         return len(self.depths)
 
-    def pack(self, dense):
+    def pack(self, dense: np.ndarray) -> np.ndarray:
         parts = np.split(np.asarray(dense), np.cumsum(self.depths)[:-1], axis=-1)
         classes = [np.where(p.any(-1), p.argmax(-1), self.padding) for p in parts]
         return np.stack(classes, axis=-1).astype(self.dtype)
 
-    def unpack(self, compact):
+    def unpack(self, compact: np.ndarray) -> np.ndarray:
         dense = np.zeros([*compact.shape[:-1], self.depth], np.float32)
         rows, first = dense.reshape(-1, self.depth), 0
         for column, depth in zip(compact.reshape(-1, self.width).T, self.depths):
@@ -80,7 +85,7 @@ class OneHot(Layout):
             first += depth
         return dense
 
-    def unpack_tensor(self, compact):
+    def unpack_tensor(self, compact: tf.Tensor) -> tf.Tensor:
         import tensorflow as tf
 
         parts = [
@@ -100,16 +105,16 @@ class Classes(Layout):
     padding = -1
 
     @property
-    def width(self):
+    def width(self) -> int:
         return self.depth
 
-    def pack(self, dense):
+    def pack(self, dense: np.ndarray) -> np.ndarray:
         return np.asarray(dense, self.dtype)
 
-    def unpack(self, compact):
+    def unpack(self, compact: np.ndarray) -> np.ndarray:
         return compact.astype(np.float32)
 
-    def unpack_tensor(self, compact):
+    def unpack_tensor(self, compact: tf.Tensor) -> tf.Tensor:
         import tensorflow as tf
 
         return tf.cast(compact, tf.float32)
@@ -125,17 +130,17 @@ class Bits(Layout):
     padding = 0
 
     @property
-    def width(self):
+    def width(self) -> int:
         return -(-self.depth // 8)
 
-    def pack(self, dense):
+    def pack(self, dense: np.ndarray) -> np.ndarray:
         return np.packbits(np.asarray(dense) != 0, axis=-1, bitorder="little")
 
-    def unpack(self, compact):
+    def unpack(self, compact: np.ndarray) -> np.ndarray:
         bits = np.unpackbits(compact, axis=-1, count=self.depth, bitorder="little")
         return bits.astype(np.float32)
 
-    def unpack_tensor(self, compact):
+    def unpack_tensor(self, compact: tf.Tensor) -> tf.Tensor:
         import tensorflow as tf
 
         byte, bit = np.divmod(np.arange(self.depth), 8)
@@ -145,8 +150,8 @@ class Bits(Layout):
 
 
 @dataclasses.dataclass(frozen=True)
-class Quarters(Layout):
-    """Columns that are whole numbers from 0 to 3, four to a byte."""
+class TwoBit(Layout):
+    """Columns of whole numbers from 0 to 3, in two bits each: four to a byte."""
 
     depth: int  # a multiple of 4
 
@@ -154,34 +159,34 @@ class Quarters(Layout):
     padding = 0
 
     @property
-    def width(self):
+    def width(self) -> int:
         return self.depth // 4
 
-    def pack(self, dense):
+    def pack(self, dense: np.ndarray) -> np.ndarray:
         dense = np.asarray(dense, self.dtype)
-        quarters = dense.reshape(*dense.shape[:-1], self.width, 4)
-        return np.bitwise_or.reduce(quarters << _QUARTER_BITS, axis=-1)
+        groups = dense.reshape(*dense.shape[:-1], self.width, 4)
+        return np.bitwise_or.reduce(groups << _SHIFTS, axis=-1)
 
-    def unpack(self, compact):
-        quarters = compact[..., None] >> _QUARTER_BITS & 3
-        return quarters.reshape(*compact.shape[:-1], self.depth).astype(np.float32)
+    def unpack(self, compact: np.ndarray) -> np.ndarray:
+        values = compact[..., None] >> _SHIFTS & 3
+        return values.reshape(*compact.shape[:-1], self.depth).astype(np.float32)
 
-    def unpack_tensor(self, compact):
+    def unpack_tensor(self, compact: tf.Tensor) -> tf.Tensor:
         import tensorflow as tf
 
-        shifted = tf.bitwise.right_shift(compact[..., None], _QUARTER_BITS)
-        quarters = tf.bitwise.bitwise_and(shifted, self.dtype.type(3))
+        shifted = tf.bitwise.right_shift(compact[..., None], _SHIFTS)
+        values = tf.bitwise.bitwise_and(shifted, self.dtype.type(3))
         shape = tf.concat([tf.shape(compact)[:-1], [self.depth]], axis=0)
-        dense = tf.reshape(tf.cast(quarters, tf.float32), shape)
+        dense = tf.reshape(tf.cast(values, tf.float32), shape)
         return tf.ensure_shape(dense, [*compact.shape[:-1], self.depth])
 
 
-_QUARTER_BITS = np.arange(0, 8, 2, dtype=np.uint8)
+_SHIFTS = np.arange(0, 8, 2, dtype=np.uint8)
 
 
 @dataclasses.dataclass(frozen=True)
 class Reals(Layout):
-    """Columns of real numbers, kept as they are."""
+    """Columns of real numbers, stored as they are."""
 
     depth: int
     dtype: np.dtype = np.dtype(np.float32)
@@ -189,16 +194,16 @@ class Reals(Layout):
     padding = 0.0
 
     @property
-    def width(self):
+    def width(self) -> int:
         return self.depth
 
-    def pack(self, dense):
+    def pack(self, dense: np.ndarray) -> np.ndarray:
         return np.asarray(dense, self.dtype)
 
-    def unpack(self, compact):
+    def unpack(self, compact: np.ndarray) -> np.ndarray:
         return compact
 
-    def unpack_tensor(self, compact):
+    def unpack_tensor(self, compact: tf.Tensor) -> tf.Tensor:
         import tensorflow as tf
 
         return tf.cast(compact, tf.float32)
@@ -206,20 +211,22 @@ class Reals(Layout):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Grammar:
-    """Which rows a sequence of one-hot rows may go on with: a finite automaton.
+    """A finite automaton that restricts sequences of one-hot rows.
 
-    It is in state 0 where a sequence begins, and again when it is over; from each state
-    a sequence can come to its end.
+    Its state is 0 at the beginning of a sequence, and again at its end. The end can be
+    reached from each state.
 
-    successors: `[states, D]`, the state after each class; -1 where it may not be said.
+    successors: `[states, D]`, the state after each class; -1 if it is not allowed.
     """
 
     successors: np.ndarray
 
     @functools.cached_property
     def steps_needed(self) -> np.ndarray:
-        """`[states, D]`: with how many rows a sequence can be over at the earliest if
-        it goes on with this class, which is one of them."""
+        """`[states, D]`: the least number of rows to the end, if this class comes next.
+
+        The row of this class is one of them.
+        """
         unreachable = np.iinfo(np.int32).max // 2
         to_the_end = np.full(len(self.successors), unreachable)
         to_the_end[0] = 0
@@ -232,28 +239,32 @@ class Grammar:
                 return needed
             to_the_end = shorter
 
-    def allowed(self, states, remaining):
-        """States `[B]`, the number of rows that are left -> bool `[B, D]`: what can be
-        said now so that the sequence can be over in time. TensorFlow."""
+    def allowed(self, states: tf.Tensor, remaining: tf.Tensor) -> tf.Tensor:
+        """Classes after which the sequence can still end in time: bool `[B, D]`.
+
+        Args:
+            states: `[B]`.
+            remaining: number of rows left, a scalar.
+        """
         import tensorflow as tf
 
         return tf.gather(tf.constant(self.steps_needed, tf.int32), states) <= remaining
 
-    def after(self, states, rows):
-        """States `[B]`, rows `[B, D]` -> states `[B]`. TensorFlow."""
+    def after(self, states: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+        """States after rows: `[B]`, `[B, D]` -> `[B]`, as TensorFlow operations."""
         import tensorflow as tf
 
         successors = tf.constant(self.successors, tf.int32)
-        said = tf.argmax(rows, axis=-1, output_type=tf.int32)
-        return tf.gather_nd(successors, tf.stack([states, said], axis=1))
+        classes = tf.argmax(rows, axis=-1, output_type=tf.int32)
+        return tf.gather_nd(successors, tf.stack([states, classes], axis=1))
 
 
 class Example(NamedTuple):
     """One training example, compact.
 
-    `inputs` is None where the encoder reads what the decoder shall say (`targets`), and
-    `controls` is None without controls. `length` is the number of steps, or an int32
-    array `[S]` of them for hierarchical examples, whose segments are padded each.
+    `inputs` is None if the encoder reads the decoder's targets, and `controls` is None
+    without controls. `length` is the number of steps, or an int32 array `[S]` for
+    hierarchical examples, each of whose segments has its own padding.
     """
 
     targets: np.ndarray
@@ -265,7 +276,7 @@ class Example(NamedTuple):
 class Batch(NamedTuple):
     """B examples, dense and padded with zeros."""
 
-    inputs: object  # float32 [B, T, D_in]
-    targets: object  # float32 [B, T, D_out]
-    controls: object  # float32 [B, T, D_c]; D_c is 0 without controls
-    lengths: object  # int32 [B] or [B, S]
+    inputs: Any  # float32 [B, T, D_in]
+    targets: Any  # float32 [B, T, D_out]
+    controls: Any  # float32 [B, T, D_c]; D_c is 0 without controls
+    lengths: Any  # int32 [B] or [B, S]

@@ -19,24 +19,27 @@ import tensorflow as tf
 
 from music_vae_tf import schedules
 from music_vae_tf.config import (
+    ClefLSTMObjectiveConfig,
+    ClstmDecoderObjectiveConfig,
     Config,
     ConfigError,
-    ContinuationConfig,
+    ConvCvaeObjectiveConfig,
     Count,
     Kind,
     MusicVAEConfig,
-    NextEventConfig,
-    ObjectiveConfig,
-    RollElboConfig,
+    MusicVAEObjectiveConfig,
     construct,
 )
 from music_vae_tf.data.converters.base import Converter
-from music_vae_tf.models import decoders, encoders, hierarchical, outputs
-from music_vae_tf.models.blank import weights_undrawn
+from music_vae_tf.models import decoders, encoders, outputs
+from music_vae_tf.models.autoregressive_decoder import AutoregressiveHierarchicalDecoder
 from music_vae_tf.models.clef_lstm import ClefLSTM, StaffSizes
+from music_vae_tf.models.lstm_decoder import LstmDecoder
 from music_vae_tf.models.music_vae import MusicVAE
+from music_vae_tf.models.parallel_decoder import ParallelHierarchicalDecoder
 from music_vae_tf.models.piano_roll_vae import ClstmDecoder, ConvCvae
 from music_vae_tf.models.trainable import Trainable
+from music_vae_tf.models.uninitialized import uninitialized_weights
 
 # A converter is imported when it is asked for: each drags in its own libraries.
 CONVERTERS = {
@@ -75,15 +78,15 @@ def model(config: Config, converter: Converter) -> Trainable:
     return _MODELS[config.kind].model(config, converter)
 
 
-def blank_model(config: Config, converter: Converter) -> Trainable:
+def uninitialized_model(config: Config, converter: Converter) -> Trainable:
     """The same, with nothing in its weights yet, for a checkpoint to fill."""
-    with weights_undrawn():
+    with uninitialized_weights():
         return model(config, converter)
 
 
 @dataclass(frozen=True)
-class Descent:
-    """How far a step goes: a schedule of the step, and limits of the gradient."""
+class OptimizerConfig:
+    """The learning rate as a function of the step, and the limits of the gradient."""
 
     learning_rate: Callable[[tf.Tensor], tf.Tensor]
     clip_mode: str
@@ -92,10 +95,10 @@ class Descent:
 
 
 def objective(config: Config):
-    """What the model of a config minimises: an object with a `descent`, and with all
+    """What the model of a config minimises: an object with a `optimizer`, and with all
     that the model's loss needs."""
     training = config.training
-    descent = Descent(
+    optimizer = OptimizerConfig(
         learning_rate=lambda step: schedules.learning_rate(
             step,
             training.learning_rate,
@@ -106,7 +109,7 @@ def objective(config: Config):
         grad_clip=training.grad_clip,
         grad_norm_clip_to_zero=training.grad_norm_clip_to_zero,
     )
-    return _MODELS[config.kind].objective(config.objective, descent)
+    return _MODELS[config.kind].objective(config.objective, optimizer)
 
 
 # MusicVAE.
@@ -137,23 +140,25 @@ def music_vae(
 
 
 @dataclass(frozen=True)
-class Elbo:
-    """The evidence lower bound: schedules of the step, and the free bits."""
+class MusicVAEObjective:
+    """The (negative) evidence lower bound, with schedules of the step and free bits."""
 
-    descent: Descent
+    optimizer: OptimizerConfig
     beta: Callable[[tf.Tensor], tf.Tensor]
     sampling_probability: Callable[[tf.Tensor], tf.Tensor | float]
     evaluation_sampling_probability: float
     free_bits: float
 
 
-def _elbo(section: ObjectiveConfig, descent: Descent) -> Elbo:
+def _music_vae_objective(
+    section: MusicVAEObjectiveConfig, optimizer: OptimizerConfig
+) -> MusicVAEObjective:
     sampling = (section.sampling_schedule, section.sampling_rate)
     in_evaluation = schedules.evaluation_sampling_probability(*sampling)
-    return Elbo(
-        descent,
+    return MusicVAEObjective(
+        optimizer,
         beta=lambda step: schedules.beta(step, section.max_beta, section.beta_rate),
-        # A training that never samples says so with a number, and builds no sampler.
+        # A Python number tells the decoder to build no sampler.
         sampling_probability=(
             lambda step: (
                 schedules.sampling_probability(step, *sampling)
@@ -177,19 +182,21 @@ def _conv_cvae_of(config: Config, converter: Converter) -> ConvCvae:
 
 
 @dataclass(frozen=True)
-class RollElbo:
-    """The evidence lower bound with weighted cells."""
+class ConvCvaeObjective:
+    """The (negative) evidence lower bound, with weighted cells."""
 
-    descent: Descent
-    sounding_weight: float
+    optimizer: OptimizerConfig
+    positive_weight: float
     beta: Callable[[tf.Tensor], tf.Tensor]
     free_bits: float
 
 
-def _roll_elbo(section: RollElboConfig, descent: Descent) -> RollElbo:
-    return RollElbo(
-        descent,
-        section.sounding_weight,
+def _conv_cvae_objective(
+    section: ConvCvaeObjectiveConfig, optimizer: OptimizerConfig
+) -> ConvCvaeObjective:
+    return ConvCvaeObjective(
+        optimizer,
+        section.positive_weight,
         beta=lambda step: schedules.beta(step, section.max_beta, section.beta_rate),
         free_bits=section.free_bits,
     )
@@ -213,15 +220,17 @@ def _clstm_decoder_of(config: Config, converter: Converter) -> ClstmDecoder:
 
 
 @dataclass(frozen=True)
-class Continuation:
+class ClstmDecoderObjective:
     """Cross-entropy with weighted cells."""
 
-    descent: Descent
-    sounding_weight: float
+    optimizer: OptimizerConfig
+    positive_weight: float
 
 
-def _continuation(section: ContinuationConfig, descent: Descent) -> Continuation:
-    return Continuation(descent, section.sounding_weight)
+def _clstm_decoder_objective(
+    section: ClstmDecoderObjectiveConfig, optimizer: OptimizerConfig
+) -> ClstmDecoderObjective:
+    return ClstmDecoderObjective(optimizer, section.positive_weight)
 
 
 # The clef-split LSTM.
@@ -237,36 +246,38 @@ def _clef_lstm_of(config: Config, windows) -> ClefLSTM:
         outer_keep_probability=section.outer_keep_prob,
         dense_size=section.dense_size,
         note_input=section.note_input,
-        composed_scores=section.composed_scores,
+        factored_logits=section.factored_logits,
         shared_clock=section.shared_clock,
         name="clef_lstm",
     )
 
 
 @dataclass(frozen=True)
-class NextEvent:
+class ClefLSTMObjective:
     """Cross-entropy of every event of a window, or of the last."""
 
-    descent: Descent
-    predicted: str
+    optimizer: OptimizerConfig
+    loss_on: str
 
 
-def _next_event(section: NextEventConfig, descent: Descent) -> NextEvent:
-    return NextEvent(descent, section.predicted)
+def _clef_lstm_objective(
+    section: ClefLSTMObjectiveConfig, optimizer: OptimizerConfig
+) -> ClefLSTMObjective:
+    return ClefLSTMObjective(optimizer, section.loss_on)
 
 
 class _Makers(NamedTuple):
     """What makes the objects of a kind of model."""
 
     model: Callable[[Config, Converter], Trainable]
-    objective: Callable[[object, Descent], object]
+    objective: Callable[[object, OptimizerConfig], object]
 
 
 _MODELS = {
-    "music_vae": _Makers(_music_vae_of, _elbo),
-    "conv_cvae": _Makers(_conv_cvae_of, _roll_elbo),
-    "clstm_decoder": _Makers(_clstm_decoder_of, _continuation),
-    "clef_lstm": _Makers(_clef_lstm_of, _next_event),
+    "music_vae": _Makers(_music_vae_of, _music_vae_objective),
+    "conv_cvae": _Makers(_conv_cvae_of, _conv_cvae_objective),
+    "clstm_decoder": _Makers(_clstm_decoder_of, _clstm_decoder_objective),
+    "clef_lstm": _Makers(_clef_lstm_of, _clef_lstm_objective),
 }
 
 
@@ -338,9 +349,7 @@ class _LstmDecoder:
 
     def make(self, model, depth, name):
         output = _blueprint(_OUTPUTS, self.output, f"model > {name} > output")
-        return decoders.LstmDecoder(
-            output.make(model, depth), *_decoder_cells(model), name=name
-        )
+        return LstmDecoder(output.make(model, depth), *_decoder_cells(model), name=name)
 
 
 @dataclass(frozen=True)
@@ -383,25 +392,46 @@ class _HierarchicalDecoder:
     reencode: bool = False
     learned_input_size: Count | None = None
     embedding_size: Count | None = None
-    carry_rows: bool = True
+    carry_last_row: bool = True
 
     def make(self, model, depth, name):
         if self.learned_input_size and self.disable_autoregression is not True:
             raise ConfigError(
-                f"model > {name} > learned_input_size: only a conductor that hears "
-                "nothing has an input of its own; add disable_autoregression: true"
+                f"model > {name} > learned_input_size: only a conductor that reads "
+                "no context has a learned input; add disable_autoregression: true"
             )
-        return hierarchical.HierarchicalDecoder(
-            _decoder(self.core, model, depth, "core"),
+        core = _decoder(self.core, model, depth, "core")
+        options = {
+            "embedding_size": self.embedding_size,
+            "carry_last_row": self.carry_last_row,
+            "name": name,
+        }
+        cells = _decoder_cells(model)
+        parallel = self._parallel_levels()
+        if len(parallel) == len(self.level_lengths) - 1:
+            return ParallelHierarchicalDecoder(
+                core,
+                self.level_lengths,
+                *cells,
+                learned_input_size=self.learned_input_size,
+                **options,
+            )
+        return AutoregressiveHierarchicalDecoder(
+            core,
             self.level_lengths,
-            *_decoder_cells(model),
-            disable_autoregression=self.disable_autoregression,
+            *cells,
+            parallel_levels=parallel,
             reencode=self.reencode,
-            learned_input_size=self.learned_input_size,
-            embedding_size=self.embedding_size,
-            carry_rows=self.carry_rows,
-            name=name,
+            **options,
         )
+
+    def _parallel_levels(self) -> list[int]:
+        """Numbers of the conductors that read nothing of the level below."""
+        conductors = range(len(self.level_lengths) - 1)
+        disabled = self.disable_autoregression
+        if isinstance(disabled, bool):
+            return list(conductors) if disabled else []
+        return [i for i in conductors if i in disabled]
 
 
 _DECODERS = {
@@ -437,7 +467,7 @@ class _Groove:
 
     def make(self, model, depth):
         is_bce = self.reconstruction_loss == "bce"
-        cls = outputs.GrooveAsChances if is_bce else outputs.Groove
+        cls = outputs.GrooveBernoulli if is_bce else outputs.Groove
         return cls(depth, name="output")
 
 

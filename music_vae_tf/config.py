@@ -17,9 +17,11 @@ import types
 import typing
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import yaml
+
+from music_vae_tf.checkpoint.names import current_key, current_value
 
 
 class ConfigError(ValueError):
@@ -95,7 +97,7 @@ def _level_lengths(value: object) -> Iterator[tuple[int, ...]]:
 
 
 @dataclasses.dataclass(frozen=True)
-class ObjectiveConfig:
+class MusicVAEObjectiveConfig:
     """What is minimised: reconstruction loss + beta * max(KL - free bits, 0)."""
 
     free_bits: NonNegative  # bits of KL that cost nothing, per example
@@ -154,10 +156,10 @@ class ConvCvaeConfig:
 
 
 @dataclasses.dataclass(frozen=True)
-class RollElboConfig:
+class ConvCvaeObjectiveConfig:
     """What is minimised: cross-entropy of the cells + beta * max(KL - free bits, 0)."""
 
-    sounding_weight: Positive  # of a cell that sounds; a silent one weighs 1
+    positive_weight: Positive  # of a sounding cell; a silent one weighs 1
     free_bits: NonNegative  # bits of KL that cost nothing, per example
     max_beta: NonNegative
     beta_rate: Rate  # beta = (1 - beta_rate ** step) * max_beta
@@ -174,10 +176,10 @@ class ClstmDecoderConfig:
 
 
 @dataclasses.dataclass(frozen=True)
-class ContinuationConfig:
+class ClstmDecoderObjectiveConfig:
     """What is minimised: cross-entropy of the cells that follow."""
 
-    sounding_weight: Positive  # of a cell that sounds; a silent one weighs 1
+    positive_weight: Positive  # of a sounding cell; a silent one weighs 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -188,16 +190,16 @@ class ClefLSTMConfig:
     dropout_keep_prob: PositiveRate  # between LSTMs
     outer_keep_prob: PositiveRate  # before the first and after the last
     dense_size: Count  # before the two heads
-    note_input: Literal["multi_hot", "label", "number"]  # how a chord is read
-    composed_scores: bool  # a chord's score is made of its notes' as well
-    shared_clock: bool  # time in the bar is read, and the bass hears the treble
+    note_input: Literal["multi_hot", "label", "scalar"]  # how a chord is read
+    factored_logits: bool  # a chord's logit is its own plus those of its notes
+    shared_clock: bool  # both read the time in the bar, and the bass the treble
 
 
 @dataclasses.dataclass(frozen=True)
-class NextEventConfig:
+class ClefLSTMObjectiveConfig:
     """What is minimised: cross-entropy of the next notes and durations."""
 
-    predicted: Literal["every", "last"]  # every event of a window, or its last alone
+    loss_on: Literal["all", "last"]  # all events of a window, or its last one
 
 
 class Sections(NamedTuple):
@@ -209,10 +211,10 @@ class Sections(NamedTuple):
 
 # By `kind` of the section `model`.
 MODELS = {
-    "music_vae": Sections(MusicVAEConfig, ObjectiveConfig),
-    "conv_cvae": Sections(ConvCvaeConfig, RollElboConfig),
-    "clstm_decoder": Sections(ClstmDecoderConfig, ContinuationConfig),
-    "clef_lstm": Sections(ClefLSTMConfig, NextEventConfig),
+    "music_vae": Sections(MusicVAEConfig, MusicVAEObjectiveConfig),
+    "conv_cvae": Sections(ConvCvaeConfig, ConvCvaeObjectiveConfig),
+    "clstm_decoder": Sections(ClstmDecoderConfig, ClstmDecoderObjectiveConfig),
+    "clef_lstm": Sections(ClefLSTMConfig, ClefLSTMObjectiveConfig),
 }
 
 
@@ -222,8 +224,8 @@ class Config:
 
     name: str
     converter: Kind
-    model: object  # of one of the MODELS
-    objective: object  # of the same
+    model: Any  # of one of the MODELS
+    objective: Any  # of the same
     training: TrainingConfig
     dataset: DatasetConfig = DatasetConfig()
 
@@ -321,6 +323,7 @@ def parse(text: str, name: str) -> Config:
         document = yaml.load(text, Loader=_Loader)
     except yaml.YAMLError as error:
         raise ConfigError(f"{where} is not YAML: {error}") from error
+    document = _with_current_names(document)
     fields = dataclasses.fields(Config)[1:]  # all but the name
     _check_keys(document, fields, where)
     model = _read_kind(document["model"], f"{where} > model")
@@ -336,6 +339,21 @@ def parse(text: str, name: str) -> Config:
         )
     }
     return construct(Config, {**document, "name": name, **read}, where)
+
+
+def _with_current_names(value):
+    """A document with the names that its keys and values have now."""
+    if isinstance(value, list):
+        return [_with_current_names(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    document = {}
+    for key, item in value.items():
+        name = current_key(key) if isinstance(key, str) else key
+        # The old and the new name together are a key that comes twice.
+        name = key if name in document or (name != key and name in value) else name
+        document[name] = current_value(name, _with_current_names(item))
+    return document
 
 
 def dump(config: Config) -> str:
@@ -472,9 +490,10 @@ def read_assignments(text: str, current: Mapping[str, object]) -> dict[str, obje
             raise ConfigError(f"hparams > {one.name}: given more than once")
     changes = {}
     for name, index, text in assignments:
+        name = name if name in current else current_key(name)
         if name not in current:
             raise ConfigError(f"no hparam is called {name!r}{_nearest(name, current)}")
-        value = _from_flag(text, current[name])
+        value = current_value(name, _from_flag(text, current[name]))
         if index is not None:
             value = _with_item(name, changes.get(name, current[name]), index, value)
         changes[name] = value
@@ -575,6 +594,8 @@ def _read(value, hint, where: str):
         read = _read(value, hint.__origin__, where)
         if all(rule.holds(read) for rule in hint.__metadata__):
             return read
+    elif hint is Any:
+        return value
     elif hint is Kind:
         return _read_kind(value, where)
     elif _is_union(hint):

@@ -1,15 +1,15 @@
-"""The folder of one training: what it trains, its checkpoints, its summaries.
+"""The directory of one training: its config, checkpoints and summaries.
 
-run_dir/train/config.yaml        the config as trained, the package that wrote it
-run_dir/train/flags.json         where its examples are, how many steps it takes, ...
-run_dir/train/state.json         whether it goes on, or how it ended, and at which step
+run_dir/train/config.yaml        the config as trained, and the package's version
+run_dir/train/flags.json         path of the examples, number of steps, ...
+run_dir/train/state.json         whether training runs or how it ended, and the step
 run_dir/train/model.ckpt-N.*     checkpoints, as Magenta's
-run_dir/train/best/              the one of the lowest validation loss
+run_dir/train/best/              the checkpoint of the lowest validation loss
 run_dir/train/validation.json    all validation losses: [[step, loss], ...]
-run_dir/train/checkpoint         which of them there are
-run_dir/train/vocabulary.json    what the tokens are, where the music is made of tokens
-run_dir/train/events.*           TensorBoard summaries of the training
-run_dir/eval<suffix>/events.*    and of an evaluation
+run_dir/train/checkpoint         the list of checkpoints
+run_dir/train/vocabulary.json    the tokens, for music that is made of tokens
+run_dir/train/events.*           TensorBoard summaries of training
+run_dir/eval<suffix>/events.*    TensorBoard summaries of an evaluation
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from music_vae_tf import __version__, checkpoint, config
 from music_vae_tf.config import Config, ConfigError
 
 HEAD = "# Trained by music_vae_tf {version}: config {name}, seed {seed}\n"
-# What makes another model, and what of that does not. All else may change from one
-# start of a training to the next.
+# Sections that define the model, and their keys that do not. Only these keys and other
+# sections may change when a training is resumed.
 BOUND_SECTIONS = ("converter", "model")
 FREE_KEYS = ("dropout_keep_prob", "outer_keep_prob", "conditional", "use_cudnn")
 
@@ -38,34 +38,34 @@ ENDED = (FINISHED, STOPPED_EARLY, INTERRUPTED, FAILED)
 
 
 class RunDirectoryError(ValueError):
-    """A run directory that cannot be used, or was used for something else."""
+    """A run directory that is unusable, or belongs to another training."""
 
     for_the_user = True
 
 
 @dataclasses.dataclass(frozen=True)
-class Record:
-    """What a run directory says of its training."""
+class RunMetadata:
+    """The config, seed and package version of a training."""
 
     config: Config
     seed: int
     version: str
 
     def changes(self, asked: Config, seed: int) -> list[str]:
-        """What is otherwise when the training goes on so, a line for each."""
+        """What changes if the training is resumed so, a line for each."""
         lines = differences(self.config, asked, bound=False)
         for what, then, now in (
             ("seed", self.seed, seed),
             ("music_vae_tf", self.version, __version__),
         ):
             if then != now:
-                lines.append(f"{what}: {then} there, {now} now")
+                lines.append(f"{what}: {then} before, {now} now")
         return lines
 
 
 @dataclasses.dataclass(frozen=True)
 class RunDirectory:
-    """Paths in a run directory, and the record kept there."""
+    """Paths in a run directory, and the metadata stored there."""
 
     path: Path
 
@@ -84,11 +84,11 @@ class RunDirectory:
     def record_file(self) -> Path:
         return self.train_dir / "config.yaml"
 
-    def record(self) -> Record | None:
-        """What was trained here; None for a directory of Magenta's, or a new one.
+    def record(self) -> RunMetadata | None:
+        """The metadata of the training; None for a new directory, or one of Magenta's.
 
         Raises:
-            RunDirectoryError: there is a record, and it cannot be read.
+            RunDirectoryError: the metadata cannot be read.
         """
         try:
             return _read_record(self.record_file.read_text(encoding="utf-8"))
@@ -96,32 +96,32 @@ class RunDirectory:
             return None
         except (ConfigError, UnicodeDecodeError) as error:
             raise RunDirectoryError(
-                f"{self.record_file} does not say any more what was trained there: "
-                f"{error}\nPut it right, or remove it and give --config and --hparams "
-                "as the training began with."
+                f"{self.record_file} cannot be read as the config of its training: "
+                f"{error}\nCorrect it, or remove it and give --config and --hparams as "
+                "the training had them."
             ) from error
 
     def write_record(self, trained: Config, seed: int) -> None:
-        """Remembers what is trained here, replacing what was remembered before."""
+        """Writes the metadata, replacing what was there."""
         head = HEAD.format(version=__version__, name=trained.name, seed=seed)
         unfinished = self.record_file.with_suffix(".unfinished")
         unfinished.write_text(head + config.dump(trained), encoding="utf-8")
         os.replace(unfinished, self.record_file)
 
     def flags(self) -> dict[str, object]:
-        """What the command line of the training said; empty where nothing is kept."""
+        """The stored flags of the training; empty if there are none."""
         return self._json("flags.json") or {}
 
     def write_flags(self, flags: dict[str, object]) -> None:
-        """Remembers the flags of the training, replacing those from before."""
+        """Stores the flags of the training, replacing earlier ones."""
         self._write_json("flags.json", flags)
 
     def state(self) -> str | None:
-        """`training`, or how it ended; None where nothing is kept, as by Magenta."""
+        """`training`, or how it ended; None if nothing is stored, as by Magenta."""
         return (self._json("state.json") or {}).get("state")
 
     def write_state(self, state: str, step: int) -> None:
-        """Remembers that the training goes on, or how it ended: one of `ENDED`."""
+        """Stores `training`, or how it ended: one of `ENDED`."""
         self._write_json("state.json", {"state": state, "step": step})
 
     def _json(self, name: str):
@@ -146,16 +146,18 @@ class RunDirectory:
         return checkpoint.latest(self.train_dir / "best")
 
     def to_generate_from(self) -> str:
-        """What a trained model is read from: the best checkpoint, where validation
-        ended the training, otherwise the directory, whose newest one counts."""
+        """The checkpoint to use: the best one, if validation ended the training.
+
+        Otherwise it is the directory, which stands for its newest checkpoint.
+        """
         best = self.best() if self.state() == STOPPED_EARLY else None
         return best or str(self.path)
 
     def check(self, asked: Config) -> None:
-        """Sees that `asked` goes on with the model that is trained here, if one is.
+        """Checks that `asked` has the model and data of the training here, if any.
 
         Raises:
-            RunDirectoryError: names what differs: the config, the converter, the model.
+            RunDirectoryError: names the differences of config, converter and model.
         """
         record = self.record()
         if record is None:
@@ -164,10 +166,10 @@ class RunDirectory:
         if record.config.name == asked.name and not different:
             return
         raise RunDirectoryError(
-            f"{self.path} holds a training of config {record.config.name}, and "
-            f"{asked.name} was asked for"
+            f"{self.path} belongs to a training of config {record.config.name}; "
+            f"{asked.name} was given"
             + "".join(f"\n  {line}" for line in different)
-            + "\nUse another --run_dir, or ask for what is there."
+            + "\nUse another --run_dir, or the config of this one."
         )
 
     def checkpoint(self) -> str | None:
@@ -180,19 +182,20 @@ class RunDirectory:
         interval_s: float,
         waiting: Callable[[str | None], None] = lambda seen: None,
     ) -> Iterator[str]:
-        """Each newest checkpoint as it comes, until the training has ended.
+        """Yields each new checkpoint, until the training has ended.
 
-        It has when its last step is there, or when `state.json` says so: a training
-        that finished, stopped early, was interrupted or failed.
+        It has ended when its last step is saved, or when `state.json` says that it
+        finished, stopped early, was interrupted or failed.
 
         Args:
-            last_step: 0 has no last step; None is that of the training's flags.
-            interval_s: seconds between two looks.
+            last_step: 0 has no last step; None takes the training's own.
+            interval_s: seconds between two checks.
             waiting: called with the newest checkpoint before each wait.
         """
         seen = None
         while True:
-            ended = self.state() in ENDED  # before the look: it saves, then ends
+            # Read the state first: a training saves its last checkpoint, then ends.
+            ended = self.state() in ENDED
             newest = self.checkpoint()
             if newest not in (None, seen):
                 seen = newest
@@ -205,28 +208,28 @@ class RunDirectory:
             time.sleep(interval_s)
 
 
-def _read_record(text: str) -> Record:
+def _read_record(text: str) -> RunMetadata:
     pattern = HEAD.format(version=r"(\S+)", name=r"(.+)", seed=r"(\d+)")
     head = re.match(pattern, text)
     if head is None:
         raise ConfigError("its first line should name version, config and seed")
     version, name, seed = head.groups()
-    return Record(config.parse(text, name), int(seed), version)
+    return RunMetadata(config.parse(text, name), int(seed), version)
 
 
-def differences(there: Config, asked: Config, bound: bool) -> list[str]:
-    """`model > z_size: 256 there, 512 now`, for all that differs.
+def differences(trained: Config, asked: Config, bound: bool) -> list[str]:
+    """Lines such as `model > z_size: 256 before, 512 now`.
 
-    bound: of what makes another model; else of what may change.
+    bound: differences that define another model; otherwise those that may change.
     """
     lines = []
     for field in dataclasses.fields(Config)[1:]:  # all but the name
-        then, now = (_flat(getattr(c, field.name)) for c in (there, asked))
+        then, now = (_flat(getattr(c, field.name)) for c in (trained, asked))
         for key in sorted({*then, *now}):
             is_bound = field.name in BOUND_SECTIONS and key not in FREE_KEYS
             if is_bound == bound and then.get(key) != now.get(key):
                 lines.append(
-                    f"{field.name} > {key}: {_shown(then, key)} there, "
+                    f"{field.name} > {key}: {_shown(then, key)} before, "
                     f"{_shown(now, key)} now"
                 )
     return lines
@@ -239,7 +242,7 @@ def _flat(section) -> dict:
 
 
 def _shown(values: dict, key: str) -> str:
-    """The value as a config file has it."""
+    """The value as in a config file."""
     if key not in values:
         return "not given"
     return json.dumps(values[key], default=vars)

@@ -1,34 +1,36 @@
-"""Numbers that change with the training step, as float32 functions of it.
+"""Schedules: float32 functions of the training step.
 
-All reckon in float32 from a float32 step, as Magenta's graph does; its rates are close
-to 1, where float32 and exact arithmetic differ in the third digit. `step` is a scalar
-number or tensor of any type, and counts the steps taken before this one.
+All compute in float32, as Magenta's graph does. Its rates are close to 1, where float32
+and exact arithmetic differ in the third digit. `step` is a scalar of any type, and
+counts the steps taken before this one.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 import tensorflow as tf
 
 
-def beta(step, max_beta: float, beta_rate: float) -> tf.Tensor:
+def beta(step: Any, max_beta: float, beta_rate: float) -> tf.Tensor:
     """Weight of the KL term: `(1 - beta_rate ** step) * max_beta`.
 
-    With the usual `beta_rate` 0 it is 0 at step 0, because 0 ** 0 is 1, and `max_beta`
-    ever after (as in Magenta).
+    With the usual `beta_rate` 0 it is 0 at step 0, since 0 ** 0 is 1, and `max_beta`
+    afterwards, as in Magenta.
     """
     return (1.0 - tf.pow(beta_rate, _float(step))) * max_beta
 
 
 def learning_rate(
-    step, learning_rate: float, decay_rate: float, min_learning_rate: float
+    step: Any, learning_rate: float, decay_rate: float, min_learning_rate: float
 ) -> tf.Tensor:
     """Exponential decay from `learning_rate` towards `min_learning_rate`."""
     decayed = tf.pow(decay_rate, _float(step))
     return (learning_rate - min_learning_rate) * decayed + min_learning_rate
 
 
-def sampling_probability(step, schedule: str, rate: float) -> tf.Tensor:
-    """How likely a training decoder reads its own last output instead of the target.
+def sampling_probability(step: Any, schedule: str, rate: float) -> tf.Tensor:
+    """Probability that a decoder in training reads its own sample, not the target.
 
     Args:
         schedule: 'constant', always `rate`;
@@ -39,12 +41,12 @@ def sampling_probability(step, schedule: str, rate: float) -> tf.Tensor:
 
 
 def evaluation_sampling_probability(schedule: str, rate: float) -> float:
-    """The same in evaluation: 1 where training ever samples (as in Magenta), else 0."""
+    """The same in evaluation: 1 if training ever samples, as in Magenta, else 0."""
     return 0.0 if schedule == "constant" and rate == 0 else 1.0
 
 
 def _inverse_sigmoid(step, rate):
-    # exp overflows to infinity from step 88 * rate on; the result is then 1, as meant.
+    # From step 88 * rate on, exp overflows to infinity; the result is 1, as intended.
     return 1.0 - rate / (rate + tf.exp(step / rate))
 
 

@@ -1,10 +1,10 @@
-"""What tests share: the golden data of the original Magenta, where they are at hand."""
+"""What tests share: the golden data of the original Magenta, and music."""
 
-import importlib.util
 import os
 import signal
 from pathlib import Path
 
+import golden_data
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -24,20 +24,34 @@ def interruptible():
 
 @pytest.fixture(scope="session")
 def shared():
-    """The folder of reference data that lies beside a developer's checkout."""
-    if not (SHARED / "golden").is_dir():
-        pytest.skip("left out: the reference data (../shared) are not on this machine")
+    """The folder of real music that lies beside a developer's checkout."""
+    if not (SHARED / "data").is_dir():
+        pytest.skip("left out: real music (../shared/data) is not on this machine")
     return SHARED
 
 
+def pytest_addoption(parser):
+    parser.addoption(
+        "--golden",
+        action="append",
+        default=[],
+        metavar="FOLDER",
+        help="compare with the golden data of this folder too; may be repeated",
+    )
+
+
+def pytest_generate_tests(metafunc):
+    """A test that compares with Magenta runs once per folder of golden data."""
+    others = metafunc.config.getoption("golden")
+    if others and "golden" in metafunc.fixturenames:
+        folders = [golden_data.COMPACT, *map(Path, others)]
+        metafunc.parametrize("golden", folders, indirect=True, ids=str, scope="session")
+
+
 @pytest.fixture(scope="session")
-def golden(shared):
-    """Reader of the numbers the original Magenta computed (`golden_io.Golden`)."""
-    path = shared / "golden" / "golden_io.py"
-    spec = importlib.util.spec_from_file_location("golden_io", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.Golden(str(shared / "golden"))
+def golden(request):
+    """Reader of the numbers that the original Magenta computed."""
+    return golden_data.Golden(getattr(request, "param", golden_data.COMPACT))
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from music_vae_tf.batch import Bits, Grammar, OneHot, Quarters, Reals
+from music_vae_tf.batch import Bits, Grammar, OneHot, Reals, TwoBit
 
 LAYOUTS = [
     OneHot(3),
@@ -13,7 +13,7 @@ LAYOUTS = [
     Bits(3),
     Bits(8),
     Bits(61),
-    Quarters(8),
+    TwoBit(8),
     Reals(2),
 ]
 IDS = [repr(layout) for layout in LAYOUTS]
@@ -29,7 +29,7 @@ def dense_rows(layout, shape, seed=0):
         return np.concatenate(parts, axis=-1).astype(np.float32)
     if isinstance(layout, Bits):
         return rng.integers(2, size=(*shape, layout.depth)).astype(np.float32)
-    if isinstance(layout, Quarters):
+    if isinstance(layout, TwoBit):
         return rng.integers(4, size=(*shape, layout.depth)).astype(np.float32)
     return rng.normal(size=(*shape, layout.depth)).astype(np.float32)
 
@@ -49,7 +49,7 @@ def test_bits_are_kept_eight_to_a_byte():
 
 
 def test_quarters_are_kept_four_to_a_byte():
-    compact = Quarters(4).pack([[3, 0, 1, 2]])
+    compact = TwoBit(4).pack([[3, 0, 1, 2]])
     np.testing.assert_array_equal(compact, [[0b10010011]])
 
 

@@ -162,7 +162,7 @@ def test_a_config_may_be_given_by_name_or_file(groovae, tmp_path):
     file.write_text(config.dump(groovae.config))
     loaded = TrainedModel(str(file), 1, groovae.prefix)
     assert (loaded.config.name, loaded.z_size) == ("mine", 8)
-    with pytest.raises(checkpoint.CheckpointError, match="another shape"):
+    with pytest.raises(checkpoint.CheckpointError, match="shape mismatch"):
         TrainedModel("groovae_4bar", 1, groovae.prefix)
 
 

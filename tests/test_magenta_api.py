@@ -1,5 +1,6 @@
 """Magenta's Python names over the house, as notebooks use them."""
 
+import ast
 import copy
 import dataclasses
 from typing import NamedTuple
@@ -56,11 +57,29 @@ class Example(NamedTuple):
     length: int | np.ndarray
 
 
+MODULES = {"data": data, "data_hierarchical": data_hierarchical}
+VALUES = {
+    "range": range,
+    "note_seq.TriadChordOneHotEncoding": note_seq.TriadChordOneHotEncoding,
+    "note_seq.MajorMinorChordOneHotEncoding": note_seq.MajorMinorChordOneHotEncoding,
+}
+
+
 def converter_of(constructor):
-    """The converter that a golden variant was made with, by its own words."""
-    words = constructor.split(" (a ")[0]
-    converter = eval(words, {**vars(configs), **globals()})
-    return copy.deepcopy(converter)
+    """The converter of a golden variant: a config's, or one made by a call."""
+    node = ast.parse(constructor.split(" (a ")[0], mode="eval").body
+    if not isinstance(node, ast.Call):  # CONFIG_MAP['name'].data_converter
+        name = node.value.slice.value
+        return copy.deepcopy(configs.CONFIG_MAP[name].data_converter)
+    kind = getattr(MODULES[node.func.value.id], node.func.attr)
+    return kind(**{option.arg: value_of(option.value) for option in node.keywords})
+
+
+def value_of(node):
+    """The value of an option: a literal, or an object that a call makes."""
+    if not isinstance(node, ast.Call):
+        return ast.literal_eval(node)
+    return VALUES[ast.unparse(node.func)](*map(ast.literal_eval, node.args))
 
 
 def in_order(examples):
@@ -567,16 +586,33 @@ def test_a_model_keeps_the_config_it_was_made_with(golden):
     assert not config.data_converter.is_inferring
 
 
-@pytest.mark.parametrize(
-    ("name", "end_fn", "count", "steps"),
-    [
-        # The first three sequences say class 49 first in steps 1, 3 and 2.
-        ("cat-mel_2bar_small", 49, 3, 4),
-        # All four have hit the kick by step 4.
-        ("groovae_2bar_humanize", lambda rows: rows[:, 0] > 0.5, 4, 5),
-    ],
-)
-def test_decoding_ends_when_end_fn_has_held_for_all(golden, name, end_fn, count, steps):
+def steps_until_all(held):
+    """Steps until each row of `held` [N, T] has been true; None if one never is."""
+    return int(held.argmax(axis=1).max()) + 1 if held.any(axis=1).all() else None
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_decoding_ends_at_a_class_that_all_have_said(golden, count):
+    name = "cat-mel_2bar_small"
+    classes = golden.model(name)[1]["decode/samples"][:count].argmax(axis=-1)
+    steps = {k: steps_until_all(classes == k) for k in np.unique(classes)}
+    end, steps = max(
+        ((k, n) for k, n in steps.items() if n and n < 32), key=lambda pair: pair[1]
+    )
+    assert_decoding_ends(golden, name, int(end), count, steps)
+
+
+def test_decoding_ends_when_a_function_of_rows_has_held_for_all(golden):
+    name = "groovae_2bar_humanize"
+    hits = golden.model(name)[1]["decode/samples"][..., :9] > 0.5
+    steps = [steps_until_all(hits[..., drum]) or 32 for drum in range(9)]
+    drum = int(np.argmax([n if n < 32 else 0 for n in steps]))
+    end_fn = lambda rows: rows[:, drum] > 0.5
+    assert_decoding_ends(golden, name, end_fn, 4, steps[drum])
+
+
+def assert_decoding_ends(golden, name, end_fn, count, steps):
+    assert 1 < steps < 32
     _, model, arrays = restored(golden, name, batch_size=count, end_fn=end_fn)
     z, magentas = arrays["decode/z"][:count], arrays["decode/samples"][:count]
     tensors = model.decode_to_tensors(z, 32, temperature=1e-6)

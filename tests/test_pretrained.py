@@ -59,7 +59,7 @@ def test_a_config_without_a_pretrained_model_is_refused(tmp_path, capsys):
 
 def test_changed_hyperparameters_are_refused():
     asked = config.override(config.load(OF_MUSIC_VAE[0]), "z_size=7")
-    with pytest.raises(pretrained.PretrainedError, match="z_size: 256 there, 7 now"):
+    with pytest.raises(pretrained.PretrainedError, match="z_size: 256 before, 7 now"):
         pretrained.check(asked)
 
 

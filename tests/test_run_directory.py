@@ -50,8 +50,8 @@ def test_the_home_directory_has_a_short_name(monkeypatch):
 @pytest.mark.parametrize(
     ("hparams", "difference"),
     [
-        ("z_size=3", "model > z_size: 2 there, 3 now"),
-        ("enc_rnn_size=[4,4]", r"model > enc_rnn_size: \[512\] there, \[4, 4\] now"),
+        ("z_size=3", "model > z_size: 2 before, 3 now"),
+        ("enc_rnn_size=[4,4]", r"model > enc_rnn_size: \[512\] before, \[4, 4\] now"),
     ],
 )
 def test_another_model_is_refused(directory, hparams, difference):
@@ -60,7 +60,7 @@ def test_another_model_is_refused(directory, hparams, difference):
 
 
 def test_another_config_is_refused(directory):
-    with pytest.raises(RunDirectoryError, match="humanize: not given there, true now"):
+    with pytest.raises(RunDirectoryError, match="humanize: not given before, true now"):
         directory.check(config.load("groovae_2bar_humanize"))
 
 
@@ -70,12 +70,12 @@ def test_other_numbers_of_training_are_told_but_not_refused(directory, monkeypat
     monkeypatch.setattr(run_directory, "__version__", "99.0.0")
     record = directory.record()
     assert record.changes(now, seed=8) == [
-        "model > dropout_keep_prob: 0.3 there, 1.0 now",
-        "objective > free_bits: 48.0 there, 1.0 now",
-        "training > batch_size: 8 there, 4 now",
-        "training > learning_rate: 0.001 there, 0.01 now",
-        "seed: 7 there, 8 now",
-        f"music_vae_tf: {record.version} there, 99.0.0 now",
+        "model > dropout_keep_prob: 0.3 before, 1.0 now",
+        "objective > free_bits: 48.0 before, 1.0 now",
+        "training > batch_size: 8 before, 4 now",
+        "training > learning_rate: 0.001 before, 0.01 now",
+        "seed: 7 before, 8 now",
+        f"music_vae_tf: {record.version} before, 99.0.0 now",
     ]
 
 

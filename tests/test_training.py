@@ -11,6 +11,7 @@ from music_vae_tf import build, checkpoint, config, training
 from music_vae_tf.batch import Batch
 from music_vae_tf.data import pipeline
 from music_vae_tf.data.records import read_note_sequences
+from music_vae_tf.training import loop, summaries
 
 TINY = "enc_rnn_size=[2],dec_rnn_size=[2],z_size=2,batch_size=4"
 CONFIG = config.override(config.load("groovae_4bar"), TINY)
@@ -41,7 +42,7 @@ class Scene:
 
     def train(self, num_steps):
         writer = training.summary_writer(self.directory, "here", CONFIG)
-        training.train(
+        loop.train(
             self.model, self.examples, num_steps, self.saver, writer, self.losses.append
         )
 
@@ -130,11 +131,11 @@ def test_large_seeds_are_seeds_of_their_own(store):
 def test_summaries_come_at_the_first_step_and_every_hundredth_after_it(monkeypatch):
     written = []
     monkeypatch.setattr(
-        training,
+        summaries,
         "write_scalars",
         lambda writer, step, scalars: written.append((step, scalars)),
     )
-    scalars = training._TrainingScalars(writer=None, first=31, last=250)
+    scalars = summaries.TrainingScalars(writer=None, first=31, last=250)
     for step in range(31, 251):
         scalars.write_if_due(step, {"loss": step})
     assert [step for step, _ in written] == [31, 131, 231, 250]

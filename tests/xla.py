@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from music_vae_tf.batch import Batch
-from music_vae_tf.models.noise import Noise
+from music_vae_tf.models.prng import PRNGKey
 
 
 def assert_xla_agrees(model, batch):
@@ -12,8 +12,8 @@ def assert_xla_agrees(model, batch):
 
     def step(seed, *tensors):
         with tf.GradientTape() as tape:
-            noise = Noise(seed)
-            loss, _ = model.training_loss(Batch(*tensors), noise, tf.constant(9))
+            rng = PRNGKey(seed)
+            loss, _ = model.training_loss(Batch(*tensors), rng, tf.constant(9))
         return loss, tape.gradient(loss, model.trainable_variables)
 
     (loss, gradients), (xla_loss, xla_gradients) = (

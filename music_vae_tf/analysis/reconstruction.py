@@ -1,7 +1,7 @@
-"""How much of what was heard is said back: shares that are right, by group of columns.
+"""Metrics of reconstructions: accuracies and errors, by group of columns.
 
-Rows are `[B, T, D]`, of which `[B, T]` count: `said` is what a model says, `there` what
-it was to say. Shares of batches add up.
+Predictions and targets are rows `[B, T, D]`; a mask, bool `[B, T]`, leaves out padding.
+Ratios of batches add up.
 """
 
 from __future__ import annotations
@@ -11,111 +11,129 @@ from typing import NamedTuple
 
 import numpy as np
 
-# How far a velocity (of 1) or an offset (of 1 as well, which is half a step) may be
-# from the truth to be right. At 120 quarters a minute, 0.1 of an offset of sixteenths
-# is 6 ms, which few hear; 0.1 of a velocity is 13 of 127.
+# How far a velocity (of 1) or an offset (of 1, which is half a step) may be from the
+# target to be accurate. At 120 BPM, 0.1 of an offset of sixteenths is 6 ms, which few
+# listeners notice; 0.1 of a velocity is 13 of 127.
 TOLERANCE = 0.1
+STEPS_PER_OFFSET = 0.5  # an offset of 1 is half a step
 
 
-class Share(NamedTuple):
-    """So much of something, as numbers that add up."""
+class Ratio(NamedTuple):
+    """A numerator and a denominator that add up over batches."""
 
     part: float
     whole: float
+    is_error: bool = False  # an error in some unit; otherwise a share from 0 to 1
 
     @classmethod
-    def of(cls, values, counted) -> Share:
-        """The mean of values where `counted` says so: arrays of one shape."""
-        counted = np.broadcast_to(counted, values.shape)
-        return cls(float(values[counted].sum()), float(counted.sum()))
+    def from_values(cls, values, mask, *, is_error: bool = False) -> Ratio:
+        """The mean of values where the mask, broadcast to them, holds."""
+        mask = np.broadcast_to(mask, values.shape)
+        return cls(float(values[mask].sum()), float(mask.sum()), is_error)
+
+    def plus(self, other: Ratio) -> Ratio:
+        """The ratio of both batches together."""
+        return self._replace(
+            part=self.part + other.part, whole=self.whole + other.whole
+        )
 
     @property
     def value(self) -> float:
-        """NaN of nothing."""
+        """NaN if the denominator is 0."""
         return self.part / self.whole if self.whole else float("nan")
 
 
-def added(one: Mapping[str, Share], other: Mapping[str, Share]) -> dict[str, Share]:
-    """Shares of two batches together, by name."""
-    nothing = Share(0.0, 0.0)
-    return {
-        name: Share(*np.add(one.get(name, nothing), other.get(name, nothing)).tolist())
-        for name in {**one, **other}
-    }
+def merge(one: Mapping[str, Ratio], other: Mapping[str, Ratio]) -> dict[str, Ratio]:
+    """Metrics of two batches together, by name."""
+    merged = dict(one)
+    for name, ratio in other.items():
+        merged[name] = merged[name].plus(ratio) if name in merged else ratio
+    return merged
 
 
-def of_grooves(said, there, counted) -> dict[str, Share]:
+def compare_grooves(predictions, targets, mask) -> dict[str, Ratio]:
     """Hits, velocities and offsets, a third of the columns each.
 
-    `hits` is the share of all cells, and high where drums rest most of the time;
-    `hits F1` is 2 * right / (said + there), of hits alone. Velocities and offsets are
-    right within TOLERANCE, and `error` is how far they are from the truth in the mean,
-    both where there are hits in truth.
+    `hit accuracy` is over all cells, and high where drums rest most of the time.
+    `hit F1` is 2 * correct / (predicted + target hits). Velocities and offsets are
+    compared at target hits alone: the share within the tolerance, and the mean absolute
+    error (MAE), of velocities in [0, 1] and of offsets in steps.
     """
-    hit, velocity, offset = np.split(said, 3, axis=-1)
-    true_hit, true_velocity, true_offset = np.split(there, 3, axis=-1)
-    counted = counted[..., None]
-    shares = _of_bits(hit, true_hit, counted, "hits")
-    struck = counted & (true_hit > 0.5)
-    for name, values, truth in (
-        ("velocities", velocity, true_velocity),
-        ("offsets", offset, true_offset),
-    ):
-        error = np.abs(values - truth)
-        shares[name] = Share.of(error <= TOLERANCE, struck)
-        shares[f"{name} error"] = Share.of(error, struck)
-    return shares
+    hits, velocities, offsets = np.split(predictions, 3, axis=-1)
+    target_hits, target_velocities, target_offsets = np.split(targets, 3, axis=-1)
+    mask = mask[..., None]
+    metrics = _compare_bits(hits, target_hits, mask, "hit")
+    at_hits = mask & (target_hits > 0.5)
+    mean = Ratio.from_values
+    error = np.abs(velocities - target_velocities)
+    metrics[f"velocity accuracy within {TOLERANCE}"] = mean(error <= TOLERANCE, at_hits)
+    metrics["velocity MAE"] = mean(error, at_hits, is_error=True)
+    error = np.abs(offsets - target_offsets)
+    accuracy = f"onset offset accuracy within {TOLERANCE}"
+    metrics[accuracy] = mean(error <= TOLERANCE, at_hits)
+    error *= STEPS_PER_OFFSET
+    metrics["onset offset MAE, in steps"] = mean(error, at_hits, is_error=True)
+    return metrics
 
 
-def of_reals(said, there, counted) -> dict[str, Share]:
-    """Columns of real numbers: the share within TOLERANCE, and the mean error."""
-    error = np.abs(said - there)
-    counted = counted[..., None]
+def compare_reals(predictions, targets, mask) -> dict[str, Ratio]:
+    """Columns of real numbers: the share within the tolerance, and the MAE."""
+    error = np.abs(predictions - targets)
+    mask = mask[..., None]
     return {
-        "values": Share.of(error <= TOLERANCE, counted),
-        "values error": Share.of(error, counted),
+        f"accuracy within {TOLERANCE}": Ratio.from_values(error <= TOLERANCE, mask),
+        "MAE": Ratio.from_values(error, mask, is_error=True),
     }
 
 
-def of_bits(said, there, counted) -> dict[str, Share]:
-    """Columns that are 0 or 1: the share of all of them, and F1 of the ones."""
-    return _of_bits(said, there, counted[..., None], "columns")
+def compare_bits(predictions, targets, mask) -> dict[str, Ratio]:
+    """Columns that are 0 or 1: the accuracy over all of them, and F1 of the ones."""
+    return _compare_bits(predictions, targets, mask[..., None], "column")
 
 
-def _of_bits(said, there, counted, name):
-    said, there = said > 0.5, there > 0.5
-    ones = Share.of(said & there, counted).part
-    of_both = Share.of(said, counted).part + Share.of(there, counted).part
+def _compare_bits(predictions, targets, mask, name):
+    predictions, targets = predictions > 0.5, targets > 0.5
+    true_positives = Ratio.from_values(predictions & targets, mask).part
+    predicted = Ratio.from_values(predictions, mask).part
+    positives = Ratio.from_values(targets, mask).part
     return {
-        name: Share.of(said == there, counted),
-        f"{name} F1": Share(2 * ones, of_both),
+        f"{name} accuracy": Ratio.from_values(predictions == targets, mask),
+        f"{name} F1": Ratio(2 * true_positives, predicted + positives),
     }
 
 
-def of_classes(said, there, counted, depths: Sequence[int]) -> dict[str, Share]:
-    """One-hot vectors side by side, of these depths: the share of right classes.
+def compare_classes(
+    predictions, targets, mask, depths: Sequence[int]
+) -> dict[str, Ratio]:
+    """One-hot vectors side by side, of these depths: the accuracy of each.
 
-    Rows of zeros are of no class, and never right.
+    Rows of zeros have no class, and are never correct.
     """
     ends = np.cumsum(depths)[:-1]
-    columns = zip(np.split(said, ends, axis=-1), np.split(there, ends, axis=-1))
-    shares = {}
-    for number, (said, there) in enumerate(columns):
-        right = (said.argmax(-1) == there.argmax(-1)) & said.any(-1) & there.any(-1)
-        name = "classes" if len(depths) == 1 else f"classes of part {number}"
-        shares[name] = Share.of(right, counted)
-    return shares
+    columns = zip(
+        np.split(predictions, ends, axis=-1), np.split(targets, ends, axis=-1)
+    )
+    metrics = {}
+    for number, (predicted, target) in enumerate(columns):
+        correct = predicted.argmax(-1) == target.argmax(-1)
+        correct &= predicted.any(-1) & target.any(-1)
+        name = "class" if len(depths) == 1 else f"part {number} class"
+        metrics[f"{name} accuracy"] = Ratio.from_values(correct, mask)
+    return metrics
 
 
-def of_tokens(said, there, counted, tokens: Sequence[str]) -> dict[str, Share]:
-    """One-hot rows that are tokens: all together, and those of each kind.
+def compare_tokens(
+    predictions, targets, mask, tokens: Sequence[str]
+) -> dict[str, Ratio]:
+    """One-hot rows that are tokens: the accuracy of all, and of each kind.
 
-    tokens: their names, `Pitch_36`, which begin with the kind.
+    tokens: their names, such as `Pitch_36`, which begin with the kind.
     """
     kinds = np.array([token.split("_")[0] for token in tokens])
-    right = (said.argmax(-1) == there.argmax(-1)) & said.any(-1)
-    kind_there = kinds[there.argmax(-1)]
-    shares = {"tokens": Share.of(right, counted)}
-    for kind in sorted(set(kind_there[counted].tolist())):
-        shares[f"tokens of {kind}"] = Share.of(right, counted & (kind_there == kind))
-    return shares
+    correct = (predictions.argmax(-1) == targets.argmax(-1)) & predictions.any(-1)
+    target_kinds = kinds[targets.argmax(-1)]
+    metrics = {"token accuracy": Ratio.from_values(correct, mask)}
+    for kind in sorted(set(target_kinds[mask].tolist())):
+        of_kind = mask & (target_kinds == kind)
+        metrics[f"{kind} token accuracy"] = Ratio.from_values(correct, of_kind)
+    return metrics

@@ -1,8 +1,8 @@
-"""How good class rolls are: measures of rolls said back and of rolls made up.
+"""Metrics of class rolls: of reconstructions and of samples.
 
 Rolls are whole numbers [N, T, 128]: 0 where nothing sounds, else the class that does.
-`said` is what a model says, `there` the music that it heard. Cells of all rolls count
-alike. Shares are from 0 to 1, uniqueness is a percentage as it was published.
+Cells of all rolls have equal weight. Shares are from 0 to 1. Uniqueness is a
+percentage, as it was published.
 """
 
 from __future__ import annotations
@@ -15,87 +15,86 @@ SILENT = 0
 ROLLS_AT_A_TIME = 256
 
 
-def class_accuracy(said, there) -> float:
-    """Share of all cells, silent ones too, whose class is right.
+def class_accuracy(predictions, targets) -> float:
+    """Share of all cells whose class is correct, silent ones included.
 
-    Says little: a roll of silence has it as high as the share of silent cells.
+    It is uninformative: silence everywhere scores the share of silent cells.
     """
-    return float(np.mean(said == there))
+    return float(np.mean(predictions == targets))
 
 
-def presence_accuracy(said, there) -> float:
-    """Share of all cells of which it is right whether they sound, whatever the class.
+def activity_accuracy(predictions, targets) -> float:
+    """Share of all cells that are correctly sounding or silent, whatever the class.
 
-    Says as little as the class accuracy.
+    It is as uninformative as the class accuracy.
     """
-    return float(np.mean((said != SILENT) == (there != SILENT)))
+    return float(np.mean((predictions != SILENT) == (targets != SILENT)))
 
 
-def silent_accuracy(there) -> float:
-    """Class accuracy, and presence accuracy as well, of predicting silence alone."""
-    return float(np.mean(there == SILENT))
+def silent_accuracy(targets) -> float:
+    """Class accuracy and activity accuracy of predicting silence everywhere."""
+    return float(np.mean(targets == SILENT))
 
 
-class Hits(NamedTuple):
+class CellCounts(NamedTuple):
     """Counts of sounding cells."""
 
-    right: int  # of the class that is there
-    said: int
-    there: int
+    correct: int  # predicted with the class of the target
+    predicted: int
+    target: int
 
     @property
     def precision(self) -> float:
-        """Share of right cells among those said; 0 where none is said."""
-        return self.right / self.said if self.said else 0.0
+        """Share of predicted cells that are correct; 0 if none is predicted."""
+        return self.correct / self.predicted if self.predicted else 0.0
 
     @property
     def recall(self) -> float:
-        """Share of those there that are said right; 0 where none is there."""
-        return self.right / self.there if self.there else 0.0
+        """Share of target cells that are predicted correctly; 0 if there are none."""
+        return self.correct / self.target if self.target else 0.0
 
     @property
     def f1(self) -> float:
-        """The harmonic mean of precision and recall: 2 right / (said + there)."""
-        both = self.said + self.there
-        return 2 * self.right / both if both else 0.0
+        """The harmonic mean of both: 2 * correct / (predicted + target)."""
+        both = self.predicted + self.target
+        return 2 * self.correct / both if both else 0.0
 
 
-def hits(said, there, number: int | None = None) -> Hits:
-    """Sounding cells of one class, or of all; a cell is right if its class is."""
-    is_said, is_there = (
+def count_cells(predictions, targets, number: int | None = None) -> CellCounts:
+    """Sounding cells of one class, or of all; a cell is correct if its class is."""
+    predicted, target = (
         rolls != SILENT if number is None else rolls == number
-        for rolls in (said, there)
+        for rolls in (predictions, targets)
     )
-    right = is_there & (said == there)
-    return Hits(*(int(np.count_nonzero(cells)) for cells in (right, is_said, is_there)))
+    correct = target & (predictions == targets)
+    return CellCounts(*(int(np.count_nonzero(c)) for c in (correct, predicted, target)))
 
 
 def conditions(rolls, num_classes: int) -> np.ndarray:
-    """Which classes each roll has, silence too: bool [N, num_classes]."""
+    """Classes of each roll, silence included: bool [N, num_classes]."""
     return np.stack([(rolls == n).any(axis=(1, 2)) for n in range(num_classes)], axis=1)
 
 
-def condition_obedience(generated, asked) -> float:
-    """Share of generated rolls whose sounding classes are exactly those asked for.
+def condition_accuracy(samples, condition) -> float:
+    """Share of samples whose sounding classes match their condition exactly.
 
-    asked: bool [N, num_classes]; what it says of silence does not matter.
+    condition: bool [N, num_classes]; its column of silence is ignored.
     """
-    has = conditions(generated, asked.shape[1])
-    return float(np.mean((has[:, 1:] == asked[:, 1:]).all(axis=1)))
+    has = conditions(samples, condition.shape[1])
+    return float(np.mean((has[:, 1:] == condition[:, 1:]).all(axis=1)))
 
 
 # Uniqueness.
 
 
-def uniqueness(generated, training) -> float:
-    """100 * mean over generated rolls of 1 - the highest Jaccard similarity to any
-    training roll.
+def uniqueness(samples, training) -> float:
+    """100 * (1 - the highest Jaccard similarity to a training roll), averaged.
 
-    That of two rolls is the number of cells which sound in both over that of those
-    which sound in either, whatever the classes; 1 of two silent ones. So 0 is a copy,
-    and 100 shares no cell with anything.
+    The similarity of two rolls is the number of cells that sound in both, divided by
+    the number that sound in either, whatever the classes. It is 1 for two silent rolls.
+    So 0 is a copy, and 100 shares no cell with any training roll.
     """
-    ours = _sounding(generated)
+    ours = _sounding(samples)
     sizes = ours.sum(axis=1)
     highest = np.zeros(len(ours))
     for start in range(0, len(training), ROLLS_AT_A_TIME):
@@ -114,8 +113,8 @@ class Plane(NamedTuple):
     axes: np.ndarray  # float32 [cells, 2], orthonormal
 
     @classmethod
-    def of(cls, training, seed: int = 0, iterations: int = 8) -> Plane:
-        """By subspace iteration: the axes are those of the highest variance."""
+    def from_rolls(cls, training, seed: int = 0, iterations: int = 8) -> Plane:
+        """The axes of the highest variance, by subspace iteration."""
         rng = np.random.default_rng(seed)
         cells = training[0].size
         mean = np.zeros(cells, np.float32)
@@ -131,20 +130,18 @@ class Plane(NamedTuple):
         return cls(mean, axes @ rotation[:2].T)
 
     def project(self, rolls) -> np.ndarray:
-        """Where rolls lie in the plane, [N, 2]."""
+        """Coordinates of rolls in the plane, [N, 2]."""
         return np.concatenate([(p - self.mean) @ self.axes for p in _parts(rolls)])
 
 
-def plane_uniqueness(generated_points, training_points) -> float:
-    """The uniqueness with points of a `Plane`, [N, 2] each, instead of cells.
+def plane_uniqueness(sample_points, training_points) -> float:
+    """The uniqueness of points of a `Plane`, [N, 2] each, instead of cells.
 
-    The similarity of two points is 1 / (1 + their distance). The published number came
-    of such a plane, its similarity is not known; two of some thousand dimensions say
-    little of a roll.
+    The similarity of two points is 1 / (1 + their distance). The published number is
+    from such a plane, but its similarity is not known. Two of some thousand dimensions
+    describe little of a roll.
     """
-    distances = np.linalg.norm(
-        generated_points[:, None] - training_points[None], axis=-1
-    )
+    distances = np.linalg.norm(sample_points[:, None] - training_points[None], axis=-1)
     return float(100 * np.mean(1 - 1 / (1 + distances.min(axis=1))))
 
 
@@ -162,19 +159,19 @@ def _sounding(rolls) -> np.ndarray:
 
 
 class PitchFrequencies(NamedTuple):
-    """Predicts each pitch by how often it sounds in training rolls of a condition.
+    """A baseline that predicts each pitch from its frequency in training rolls.
 
-    At each pitch it says the most frequent class of that condition throughout, if that
-    sounds there at least as often as a threshold: the one of highest F1 on the training
-    rolls, for each condition its own. So it is as good as a prediction can be that
-    knows the condition alone.
+    At each pitch it predicts the most frequent class of the condition throughout, if
+    its frequency reaches a threshold. The threshold of a condition is the one with the
+    highest F1 on the training rolls. So no prediction from the condition alone is
+    better.
     """
 
-    conditions: np.ndarray  # bool [K, classes], those seen in training
-    rows: np.ndarray  # [K, 128], what is said at each step
+    conditions: np.ndarray  # bool [K, classes], of the training rolls
+    rows: np.ndarray  # [K, 128], the prediction for each step
 
     @classmethod
-    def of(cls, training, has) -> PitchFrequencies:
+    def from_rolls(cls, training, has) -> PitchFrequencies:
         """
         Args:
             training: rolls [N, T, 128].
@@ -195,14 +192,14 @@ class PitchFrequencies(NamedTuple):
 
 
 def _best_row(rolls, num_classes) -> np.ndarray:
-    """What to say at each pitch, [128], for the highest F1 on these rolls."""
+    """The class to predict at each pitch, [128], for the highest F1 on these rolls."""
     classes = range(1, num_classes)
     frequencies = np.stack([(rolls == n).mean(axis=(0, 1)) for n in classes])
-    likeliest, frequency = frequencies.argmax(axis=0) + 1, frequencies.max(axis=0)
+    most_frequent, frequency = frequencies.argmax(axis=0) + 1, frequencies.max(axis=0)
     order = np.argsort(-frequency, kind="stable")
-    right = np.cumsum(frequency[order])  # a step, if so many pitches are said
-    f1 = 2 * right / (np.arange(1, len(order) + 1) + frequencies.sum())
-    said = order[: f1.argmax() + 1]
+    correct = np.cumsum(frequency[order])  # per step, for each number of pitches
+    f1 = 2 * correct / (np.arange(1, len(order) + 1) + frequencies.sum())
+    predicted = order[: f1.argmax() + 1]
     row = np.zeros(len(frequency), np.uint8)
-    row[said] = likeliest[said]
+    row[predicted] = most_frequent[predicted]
     return row

@@ -9,13 +9,13 @@ split; `names.py` has the one list of names.
 from music_vae_tf.checkpoint.finding import CheckpointError, find, latest, step_of
 from music_vae_tf.checkpoint.names import magenta_names, our_names
 from music_vae_tf.checkpoint.reading import read
-from music_vae_tf.checkpoint.restoring import Fit, restore, warm_start
+from music_vae_tf.checkpoint.restoring import RestoreReport, restore, warm_start
 from music_vae_tf.checkpoint.vocabulary import check_vocabulary, keep_vocabulary
 from music_vae_tf.checkpoint.writing import save, write
 
 __all__ = [
     "CheckpointError",
-    "Fit",
+    "RestoreReport",
     "check_vocabulary",
     "find",
     "keep_vocabulary",

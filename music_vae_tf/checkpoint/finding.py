@@ -6,6 +6,7 @@ import glob
 import os
 import re
 import tarfile
+from typing import Any
 
 
 class CheckpointError(ValueError):
@@ -17,7 +18,7 @@ class CheckpointError(ValueError):
 DATA = ".data-00000-of-00001"
 
 
-def find(path) -> str:
+def find(path: str | os.PathLike) -> str:
     """What a user's path means: the prefix of a checkpoint, or a tar archive.
 
     Raises:
@@ -46,7 +47,7 @@ def find(path) -> str:
     return path
 
 
-def latest(directory) -> str | None:
+def latest(directory: str | os.PathLike) -> str | None:
     """The prefix of the newest checkpoint in a directory, None if there is none.
 
     That is the one which the file `checkpoint` names, wherever the directory has been
@@ -55,6 +56,7 @@ def latest(directory) -> str | None:
     Raises:
         CheckpointError: it has an index, but no data.
     """
+    directory = os.fspath(directory)
     state = state_of(directory)
     named = state.model_checkpoint_path if state else ""
     for prefix in (os.path.join(directory, os.path.basename(named)), named):
@@ -90,13 +92,13 @@ def _what_lies_in(directory):
     return f"In {directory} lie: {listed}."
 
 
-def step_of(prefix) -> int:
+def step_of(prefix: str) -> int:
     """The step that a checkpoint's name ends in, -1 if it ends in none."""
     number = re.search(r"-(\d+)$", prefix)
     return int(number[1]) if number else -1
 
 
-def missing_files(prefix):
+def missing_files(prefix: str) -> list[str]:
     """Which of a checkpoint's two kinds of files are not there."""
     digits = "[0-9]" * 5
     shards = glob.glob(f"{glob.escape(prefix)}.data-{digits}-of-{digits}")
@@ -106,7 +108,7 @@ def missing_files(prefix):
     return missing
 
 
-def is_whole(prefix):
+def is_whole(prefix: str) -> bool:
     """Whether a checkpoint is there; half of one is an error."""
     missing = missing_files(prefix)
     if len(missing) == 1:
@@ -117,7 +119,7 @@ def is_whole(prefix):
     return not missing
 
 
-def state_of(directory):
+def state_of(directory: str | os.PathLike) -> Any:
     """What the file `checkpoint` says, None if nothing."""
     import tensorflow as tf
 

@@ -1,9 +1,12 @@
 """Our names of variables and Magenta's: one list of pairs, applied both ways.
 
 Our names are the paths of Keras variables without the model's name
-(`decoder/layer_0/kernel`), and for the state of training `step`,
+(`decoder/layer_0/kernel`). The state of training adds `step`,
 `first_moment_decay_power`, `second_moment_decay_power`, `<variable>/first_moment` and
-`<variable>/second_moment`. A name that Magenta never had keeps itself.
+`<variable>/second_moment`. A name that Magenta never had stays as it is.
+
+`OLD_NAMES` lists names that this project has changed. Checkpoints, config files and
+`--hparams` with the old ones still load.
 """
 
 from __future__ import annotations
@@ -11,8 +14,9 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterable
+from typing import NamedTuple
 
-# (ours, Magenta's). What may stand in a {hole} is listed below.
+# (ours, Magenta's). HOLES lists what each {hole} stands for.
 PAIRS = [
     ("mu/{dense}", "encoder/mu/{dense}"),
     ("sigma/{dense}", "encoder/sigma/{dense}"),
@@ -54,7 +58,7 @@ PAIRS = [
     ("second_moment_decay_power", "beta2_power"),
 ]
 
-# What may stand in a hole, (ours, Magenta's); `#` is a number.
+# What a hole stands for, (ours, Magenta's); `#` is a number.
 HOLES = {
     "i": [("#", "#")],
     "l": [("#", "#")],
@@ -75,21 +79,69 @@ HOLES = {
     ],
 }
 
-# What TensorFlow's Adam keeps for each variable, behind the variable's own name.
+# Suffixes of the slots of TensorFlow's Adam for each variable.
 SLOTS = [("/first_moment", "/Adam"), ("/second_moment", "/Adam_1"), ("", "")]
 
-# Tensors that a model can do without. Where cuDNN was used in training, all cells are
-# there once more, in one `opaque_kernel`.
+# Tensors that a model does not need. A training with cuDNN saved all cells once more in
+# one `opaque_kernel`.
 TRAINING_STATE = re.compile(
     r"global_step|beta[12]_power|.+/(Adam|Adam_1|opaque_kernel)"
 )
+
+
+class OldNames(NamedTuple):
+    """Names that were changed: {old: new} of each sort."""
+
+    # Parts of variables' names.
+    variables: dict[str, str]
+    # Keys of configs, which are hparams too.
+    keys: dict[str, str]
+    # Values of some keys: {(new key, old value): new value}.
+    values: dict[tuple[str, str], str]
+
+
+OLD_NAMES = OldNames(
+    variables={
+        "treble/heard/": "treble/other_staff/",
+        "bass/heard/": "bass/other_staff/",
+    },
+    keys={
+        "carry_rows": "carry_last_row",
+        "composed_scores": "factored_logits",
+        "predicted": "loss_on",
+        "sounding_weight": "positive_weight",
+    },
+    values={
+        ("loss_on", "every"): "all",
+        ("note_input", "number"): "scalar",
+    },
+)
+
+
+def current_key(key: str) -> str:
+    """The name that a key of a config has now."""
+    return OLD_NAMES.keys.get(key, key)
+
+
+def current_value(key: str, value: object) -> object:
+    """The value that a value of a key has now; key: its new name."""
+    return OLD_NAMES.values.get((key, value), value) if type(value) is str else value
+
+
+def old_variable_name(name: str) -> str | None:
+    """The old name of a variable, or of a slot of it; None if it never had another."""
+    for old, new in OLD_NAMES.variables.items():
+        if name.startswith(new):
+            return old + name.removeprefix(new)
+    return None
+
 
 OURS, MAGENTAS = 0, 1
 
 
 def magenta_names(names: Iterable[str]) -> dict[str, str]:
     """{our name: Magenta's name}, for all variables of a model at once."""
-    # In Magenta, the decoder behind a control preprocessing has no scope of its own.
+    # In Magenta, the decoder after a control preprocessing has no scope of its own.
     plain = {name: name.replace("/conditioned/", "/") for name in names}
     translated = {name: _translated(plain[name], OURS) for name in plain}
     projection = "input_projection_wrapper"
@@ -99,7 +151,7 @@ def magenta_names(names: Iterable[str]) -> dict[str, str]:
 
 def our_names(names: Iterable[str]) -> dict[str, str]:
     """{Magenta's name: our name}, for all tensors of a checkpoint at once."""
-    # In Magenta, a cell lies in the scope of the projection of its input.
+    # In Magenta, a cell is in the scope of the projection of its input.
     plain = {
         name: name.replace("/input_projection_wrapper/lstm_cell/", "/lstm_cell/")
         for name in names
@@ -135,7 +187,7 @@ def _regex(template, side):
 
 
 def _filled(text, pairs, side):
-    """The text in a hole, in the other language."""
+    """The text in a hole, as the other side spells it."""
     return next(
         match.expand(pair[1 - side].replace("#", r"\1"))
         for pair in pairs
@@ -144,8 +196,7 @@ def _filled(text, pairs, side):
 
 
 def _wrapping(names, sign, wrapper):
-    """A function of a name: where a scope holds `sign`, all else in it moves into
-    `wrapper`."""
+    """A function of names: if a scope has `sign`, all else in it moves to `wrapper`."""
     scopes = {n.split(f"/{sign}/")[0] + "/" for n in names if f"/{sign}/" in n}
 
     def wrap(name):

@@ -1,4 +1,4 @@
-"""A checkpoint as arrays, out of a tar archive where it lies in one."""
+"""Reads the tensors of a checkpoint, from a tar archive too."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import tempfile
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
+from typing import Any
 
 import numpy as np
 
@@ -24,7 +25,7 @@ from music_vae_tf.checkpoint.finding import (
 )
 
 
-def read(path, names: Iterable[str] | None = None) -> dict[str, np.ndarray]:
+def read(path: Any, names: Iterable[str] | None = None) -> dict[str, np.ndarray]:
     """{Magenta's name: array} of a checkpoint; all tensors, or those named.
 
     Raises:
@@ -35,7 +36,7 @@ def read(path, names: Iterable[str] | None = None) -> dict[str, np.ndarray]:
 
 
 class _Tensors:
-    """The tensors of a checkpoint on disk, which errors call by `path`."""
+    """The tensors of a checkpoint on disk; `path` names it in errors."""
 
     def __init__(self, prefix, path):
         import tensorflow as tf
@@ -59,13 +60,13 @@ class _Tensors:
         except (tf.errors.OpError, IndexError) as error:  # IndexError: cut short
             raise CheckpointError(
                 f"the checkpoint {self._path} cannot be read: {error}. If it is "
-                "damaged, get it again; in a training run, remove its files to go on "
+                "damaged, get it again; in a training run, remove its files to resume "
                 "from the checkpoint before."
             ) from error
 
 
 @contextlib.contextmanager
-def opened(path) -> Iterator[_Tensors]:
+def opened(path: Any) -> Iterator[_Tensors]:
     """The tensors of a checkpoint in any form that `find` understands."""
     found = find(path)
     if found.endswith(compact.SUFFIX):
@@ -88,8 +89,10 @@ def _untarred(archive, directory):
             for member in members:
                 if member.isfile() and member.name.startswith(prefix + "."):
                     target = os.path.join(directory, os.path.basename(member.name))
+                    packed = tar.extractfile(member)
+                    assert packed is not None  # it is a file
                     with open(target, "wb") as file:
-                        shutil.copyfileobj(tar.extractfile(member), file)
+                        shutil.copyfileobj(packed, file)
     except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile):
         raise CheckpointError(
             f"the archive {archive} is damaged or was cut short. Get it again."
@@ -106,14 +109,14 @@ def _refuse_unsafe(archive, members):
     for member in members:
         path = PurePosixPath(member.name)
         if path.is_absolute() or ".." in path.parts:
-            fault = "leaves the folder it is unpacked in"
+            fault = "points outside the folder it is unpacked in"
         elif not (member.isfile() or member.isdir()):
             fault = "is a link or a device"
         else:
             continue
         raise CheckpointError(
-            f"{archive} is not unpacked: its member {member.name!r} {fault}. An honest "
-            "archive of a checkpoint holds plain files."
+            f"{archive} is not unpacked: its member {member.name!r} {fault}. It should "
+            "have plain files only."
         )
 
 

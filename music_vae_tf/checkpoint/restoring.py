@@ -1,4 +1,4 @@
-"""From a checkpoint into the variables of a model."""
+"""Restores a checkpoint into the variables of a model."""
 
 from __future__ import annotations
 
@@ -6,22 +6,27 @@ import dataclasses
 import difflib
 import re
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from music_vae_tf.checkpoint.finding import CheckpointError
-from music_vae_tf.checkpoint.names import TRAINING_STATE, magenta_names, our_names
+from music_vae_tf.checkpoint.names import (
+    TRAINING_STATE,
+    magenta_names,
+    old_variable_name,
+    our_names,
+)
 from music_vae_tf.checkpoint.reading import opened
 
 
 def restore(
-    variables: Mapping[str, object],
-    path,
+    variables: Mapping[str, Any],
+    path: Any,
     var_name_substitutions: Iterable[tuple[str, str]] | None = None,
-):
-    """Assigns to `{our name: variable}` what a checkpoint holds for them, or nothing.
+) -> None:
+    """Assigns the tensors of a checkpoint to `{our name: variable}`, all or none.
 
     Weights alone may be restored from a checkpoint that also holds the state of
-    training. All else has to fit: each variable is filled, each weight is read.
+    training. Otherwise each variable must be filled, and each weight be read.
 
     Args:
         variables: Keras or TensorFlow variables, also those of a tf.distribute
@@ -36,14 +41,14 @@ def restore(
             names every variable left unfilled and every tensor left unread.
     """
     with opened(path) as tensors:
-        fit = _fit(variables, tensors.shapes, var_name_substitutions or ())
-        if len(fit.matched) < len(fit.rows):
-            raise CheckpointError(_refusal(path, fit))
-        _assign(variables, fit.matched, tensors)
+        report = _match(variables, tensors.shapes, var_name_substitutions or ())
+        if len(report.matched) < len(report.rows):
+            raise CheckpointError(_refusal(path, report))
+        _assign(variables, report.matched, tensors)
 
 
-def warm_start(variables: Mapping[str, object], path) -> Fit:
-    """Assigns to `{our name: variable}` what a checkpoint has by name and shape.
+def warm_start(variables: Mapping[str, Any], path: Any) -> RestoreReport:
+    """Assigns to `{our name: variable}` the tensors that match by name and shape.
 
     Returns:
         What was matched and what was not; `str()` of it is a table.
@@ -52,35 +57,35 @@ def warm_start(variables: Mapping[str, object], path) -> Fit:
         CheckpointError: there is no checkpoint, it is damaged, or nothing of it fits.
     """
     with opened(path) as tensors:
-        fit = _fit(variables, tensors.shapes, ())
-        if not fit.matched:
-            raise CheckpointError(_refusal(path, fit))
-        _assign(variables, fit.matched, tensors)
-    return fit
+        report = _match(variables, tensors.shapes, ())
+        if not report.matched:
+            raise CheckpointError(_refusal(path, report))
+        _assign(variables, report.matched, tensors)
+    return report
 
 
 class Row(NamedTuple):
-    """A variable, a tensor, or both of them if they go together."""
+    """A variable, a tensor, or a pair of both."""
 
     name: str  # ours
     tensor: str  # in the checkpoint
     wanted: tuple[int, ...] | None  # the variable's shape; None: not in the model
     found: tuple[int, ...] | None  # the tensor's shape; None: not in the checkpoint
-    nearest: str = ""  # the tensor that may have been meant, if there is none
+    nearest: str = ""  # the tensor with the most similar name, if there is none
 
     @property
-    def remark(self):
+    def remark(self) -> str:
         if self.found is None:
-            nearest = f"; nearest there: {self.nearest}" if self.nearest else ""
+            nearest = f"; most similar: {self.nearest}" if self.nearest else ""
             return f"not in the checkpoint as {self.tensor}{nearest}"
         if self.wanted is None:
             return "not in the model"
-        return "loaded" if self.wanted == self.found else "another shape"
+        return "loaded" if self.wanted == self.found else "shape mismatch"
 
 
 @dataclasses.dataclass(frozen=True)
-class Fit:
-    """Which tensors of a checkpoint fit which variables of a model."""
+class RestoreReport:
+    """Which tensors of a checkpoint match which variables of a model."""
 
     rows: tuple[Row, ...]
 
@@ -90,18 +95,23 @@ class Fit:
 
     @property
     def unmatched(self) -> list[Row]:
-        """Variables that are missing or of another shape, weights left unread."""
+        """Variables without a tensor of their shape, and weights without a variable."""
         return [row for row in self.rows if row.wanted != row.found]
 
-    def __str__(self):
+    def __str__(self) -> str:
         wanted = sum(row.wanted is not None for row in self.rows)
         return f"{_table(self.rows)}\n{len(self.matched)} of {wanted} variables loaded"
 
 
-def _fit(variables, shapes, substitutions):
+def _match(
+    variables: Mapping[str, Any],
+    shapes: Mapping[str, tuple[int, ...]],
+    substitutions: Iterable[tuple[str, str]],
+) -> RestoreReport:
     tensors = magenta_names(variables)
     for pattern, substitute in substitutions:
         tensors = {k: re.sub(pattern, substitute, v) for k, v in tensors.items()}
+    tensors = {k: _spelling(v, shapes) for k, v in tensors.items()}
     weights = sorted(n for n in shapes if not TRAINING_STATE.fullmatch(n))
     unread = [name for name in weights if name not in set(tensors.values())]
     rows = []
@@ -111,13 +121,20 @@ def _fit(variables, shapes, substitutions):
         rows.append(Row(name, tensor, wanted, shapes.get(tensor), *nearest[:1]))
     ours = our_names(shapes)
     rows += [Row(ours[tensor], tensor, None, shapes[tensor]) for tensor in unread]
-    return Fit(tuple(sorted(rows)))
+    return RestoreReport(tuple(sorted(rows)))
+
+
+def _spelling(tensor: str, shapes: Mapping[str, tuple[int, ...]]) -> str:
+    """The name of a tensor, or its old one if the checkpoint has that."""
+    old = None if tensor in shapes else old_variable_name(tensor)
+    return tensor if old is None or old not in shapes else old
 
 
 def _assign(variables, rows, tensors):
     import tensorflow as tf
 
-    arrays = tensors.read(row.tensor for row in rows)  # all, before any is assigned
+    # Read all before assigning any: a damaged file leaves the model as it is.
+    arrays = tensors.read(row.tensor for row in rows)
     for row in rows:
         variable = variables[row.name]
         dtype = tf.as_dtype(variable.dtype).as_numpy_dtype
@@ -127,25 +144,28 @@ def _assign(variables, rows, tensors):
 def _table(rows):
     cells = [("variable", "model", "checkpoint", "")]
     for row in rows:
-        shapes = ("-" if s is None else str(list(s)) for s in (row.wanted, row.found))
-        cells.append((row.name, *shapes, row.remark))
+        wanted, found = (
+            "-" if shape is None else str(list(shape))
+            for shape in (row.wanted, row.found)
+        )
+        cells.append((row.name, wanted, found, row.remark))
     widths = [max(map(len, column)) for column in zip(*cells)]
     lines = ["  ".join(c.ljust(w) for c, w in zip(line, widths)) for line in cells]
     return "\n".join(line.rstrip() for line in lines)
 
 
-def _refusal(path, fit):
-    if all(TRAINING_STATE.fullmatch(row.tensor) for row in fit.unmatched):
+def _refusal(path, report):
+    if all(TRAINING_STATE.fullmatch(row.tensor) for row in report.unmatched):
         advice = (
-            "It holds weights, but not all of the optimizer's state. To train on from "
+            "It has the weights, but not all of the optimizer's state. To start from "
             "its weights, start a new run with --warm_start_checkpoint."
         )
     else:
         advice = (
-            "Give the config and the hparams that it was trained with. If only its "
-            "names are older ones, var_name_substitutions can translate them."
+            "Give the config and the hparams that it was trained with. If only names "
+            "differ, var_name_substitutions can translate them."
         )
     return (
-        f"the checkpoint {path} does not fit the model:\n\n{_table(fit.unmatched)}\n\n"
-        f"{advice}"
+        f"the checkpoint {path} does not fit the model:\n\n"
+        f"{_table(report.unmatched)}\n\n{advice}"
     )

@@ -7,12 +7,13 @@ that tensors need, each by a function of its own, and refuses all others.
 
 from __future__ import annotations
 
+import os
 import pickle
 import zipfile
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -28,7 +29,7 @@ DTYPES = {
 }
 
 
-def read(path) -> dict:
+def read(path: str | os.PathLike) -> dict:
     """What a PyTorch checkpoint holds, with NumPy arrays for tensors.
 
     Raises:
@@ -202,9 +203,10 @@ CLSTM_DECODER = [
 MODELS = {"conv_cvae": CONV_CVAE, "clstm_decoder": CLSTM_DECODER}
 
 
-def restore(variables: Mapping[str, object], path, kind: str) -> None:
-    """Assigns to `{our name: variable}` what a PyTorch checkpoint holds for them: all
-    of it, or nothing.
+def restore(variables: Mapping[str, Any], path: Any, kind: str) -> None:
+    """Assigns the tensors of a PyTorch checkpoint to `{our name: variable}`.
+
+    Either all variables are assigned, or none.
 
     Args:
         path: of a dict with `latent_dim`, `condition_dim` and `model_state_dict`.
@@ -219,7 +221,7 @@ def restore(variables: Mapping[str, object], path, kind: str) -> None:
     missing, unread = theirs - set(weights), set(weights) - theirs
     if missing or unread:
         raise CheckpointError(
-            f"{path} is no checkpoint of {kind}: missing there "
+            f"{path} is not a checkpoint of {kind}: missing "
             f"{', '.join(sorted(missing)) or 'nothing'}; not of this model "
             f"{', '.join(sorted(unread)) or 'nothing'}"
         )

@@ -6,6 +6,7 @@ import itertools
 import json
 import logging
 import os
+from typing import Any
 
 from music_vae_tf.checkpoint import compact
 from music_vae_tf.checkpoint.finding import CheckpointError, find
@@ -14,7 +15,7 @@ FILE = "vocabulary.json"
 log = logging.getLogger(__name__)
 
 
-def keep_vocabulary(directory, vocabulary) -> None:
+def keep_vocabulary(directory: str | os.PathLike, vocabulary: Any) -> None:
     """Writes what a training's tokens are into the directory of its checkpoints, once.
 
     Args:
@@ -33,7 +34,7 @@ def keep_vocabulary(directory, vocabulary) -> None:
     os.replace(unfinished, path)
 
 
-def check_vocabulary(path, vocabulary) -> None:
+def check_vocabulary(path: str | os.PathLike, vocabulary: Any) -> None:
     """Sees that a checkpoint was trained with a vocabulary; warns if nothing tells.
 
     Args:

@@ -23,7 +23,7 @@ from music_vae_tf.checkpoint.names import magenta_names
 
 
 def save(
-    directory,
+    directory: str | os.PathLike,
     step: int,
     values: Mapping[str, object],
     to_keep: int = 0,
@@ -54,7 +54,7 @@ def save(
     return prefix
 
 
-def write(prefix, values: Mapping[str, object]):
+def write(prefix: str | os.PathLike, values: Mapping[str, object]) -> None:
     """Writes `{our name: variable or array}` as a checkpoint, whole or not at all.
 
     Whole numbers become int64 and all else float32, which is what Magenta expects.

@@ -23,9 +23,10 @@ def train(config, hparams, examples_path, shape, mixed_precision=False):
     import time
 
     from music_vae_tf import build, training
-    from music_vae_tf.models import lanes
+    from music_vae_tf.models import shards
+    from music_vae_tf.training import loop
 
-    lanes.set_up_training()
+    shards.set_up_training()
     config = _config(config, hparams)
     converter = build.converter(config)
     model = training.compiled_model(
@@ -49,7 +50,7 @@ def train(config, hparams, examples_path, shape, mixed_precision=False):
         saver = training.Saver(folder, 100, 1)
         writer = training.summary_writer(folder, "benchmark", config)
         try:
-            training.train(model, batches, 0, saver, writer, hold)
+            loop.train(model, batches, 0, saver, writer, hold)
         except _Over:
             return
 

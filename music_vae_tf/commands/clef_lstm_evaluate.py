@@ -1,10 +1,9 @@
-"""How good a trained clef-split LSTM is, on pieces that it has not seen.
+"""Evaluate a trained clef-split LSTM on held-out pieces.
 
     clef_lstm_evaluate --run_dir=run --data_dir=prepared
 
-shows how well it predicts the next notes and durations, beside how often they come
-(unigram) and what they come after (bigram); and how like held-out music the pieces are
-that it makes up.
+It reports the accuracy and cross-entropy of the next notes and durations, beside those
+of a unigram and a bigram. Then it compares generated pieces with held-out music.
 """
 
 from __future__ import annotations
@@ -21,18 +20,16 @@ from music_vae_tf.quiet import import_tensorflow
 PREDICTORS = ("unigram", "bigram", "clef_lstm")
 
 command = Command("clef_lstm_evaluate", __doc__)
-command.string(
-    "run_dir", None, "Where clef_lstm_train has trained a model.", required=True
-)
-command.string(
-    "data_dir", None, "Folder that clef_lstm_prepare has made.", required=True
-)
-command.enum("split", "test", ["test", "validation"], "Which of the held-out pieces.")
+command.string("run_dir", None, "Run directory of clef_lstm_train.", required=True)
+command.string("data_dir", None, "Output folder of clef_lstm_prepare.", required=True)
+command.enum("split", "test", ["test", "validation"], "Which held-out pieces to use.")
 command.integer(
-    "num_pieces", 16, "How many pieces are made up; 0 leaves that out.", at_least=0
+    "num_pieces", 16, "Number of pieces to generate; 0 generates none.", at_least=0
 )
-command.integer("bars", 16, "Of each of them.", at_least=1)
-command.integer("seed", 0, "Of the pieces made up.", at_least=0, at_most=LARGEST_SEED)
+command.integer("bars", 16, "Bars of each generated piece.", at_least=1)
+command.integer(
+    "seed", 0, "Seed of the generated pieces.", at_least=0, at_most=LARGEST_SEED
+)
 command.string("output_file", None, "Where to write all numbers, as JSON.")
 
 
@@ -46,7 +43,7 @@ def main(flags):
     if not prepared.split[flags.split]:
         raise UserError(
             f"--data_dir={flags.data_dir} has no piece for {flags.split}: prepare "
-            "three at least"
+            "at least three"
         )
     import_tensorflow()
     model = trained_clef_lstm(flags.run_dir)
@@ -133,18 +130,18 @@ def _prediction_table(results) -> str:
 
 
 def _generation(flags, model, pieces) -> dict:
-    """Measures of pieces made up, and the same of held-out music."""
+    """Metrics of generated pieces, and of held-out music."""
     from music_vae_tf.analysis import clef_pieces as analysis
 
-    made_up = _made_up(flags, model, pieces[flags.split])
+    generated = _generated(flags, model, pieces[flags.split])
     lines_of = lambda some: [line for its in some for line in its.values()]
     held_out = [piece.lines for piece in pieces[flags.split]]
     train = lines_of([piece.lines for piece in pieces["train"]])
     real = lines_of(held_out)
     results = {}
-    for name, some in (("made up", made_up), ("held out", held_out)):
+    for name, some in (("generated", generated), ("held out", held_out)):
         lines = lines_of(some)
-        reference = real if name == "made up" else train
+        reference = real if name == "generated" else train
         pairs = [analysis.consonant_share(its["treble"], its["bass"]) for its in some]
         consonant, intervals = map(sum, zip(*pairs))
         results[name] = {
@@ -161,22 +158,22 @@ def _generation(flags, model, pieces) -> dict:
     return results
 
 
-def _made_up(flags, model, held_out) -> list[dict]:
-    """New pieces, in the modes and bars of the held-out ones by turns."""
+def _generated(flags, model, held_out) -> list[dict]:
+    """New pieces, in the modes and time signatures of the held-out ones in turn."""
     import numpy as np
 
     from music_vae_tf.data.clefs import TICKS_PER_QUARTER, Form
 
     rng = np.random.default_rng(flags.seed)
-    made_up = []
+    generated = []
     with progress(flags.num_pieces, "Generating", unit="pieces") as bar:
         for number in range(flags.num_pieces):
             like = held_out[number % len(held_out)]
             eighths = 2 * like.bar_ticks // TICKS_PER_QUARTER
             form = Form(flags.bars, eighths, 8)
-            made_up.append(model.sample(form, like.mode, model.usual_sampling, rng))
+            generated.append(model.sample(form, like.mode, model.usual_sampling, rng))
             bar.advance()
-    return made_up
+    return generated
 
 
 def _generation_table(results) -> str:
@@ -186,8 +183,8 @@ def _generation_table(results) -> str:
         cells = "".join(f"{results[name][measure]:>12.1%}" for name in names)
         lines.append(f"{measure:<28}{cells}")
     lines.append(
-        "Distances of pieces made up are from held-out music, those of held-out music "
-        "from the music\ntrained on; copied is what the music trained on has as well."
+        "Distances of generated pieces are to held-out music, distances of held-out "
+        "music to the\ntraining music. Copied passages occur in the training music too."
     )
     return "\n".join(lines)
 

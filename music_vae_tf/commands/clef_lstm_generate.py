@@ -2,8 +2,8 @@
 
     clef_lstm_generate --run_dir=run --key=C --tempo=90 --bars=8 --output_dir=generated
 
-    clef_lstm_generate --run_dir=run --key=Am --tempo=60 --metre=3/4 --bars=16 \\
-        --num_outputs=3 --seed=1 --output_dir=generated
+    clef_lstm_generate --run_dir=run --key=Am --tempo=60 --bars=16 \\
+        --time_signature=3/4 --num_outputs=3 --seed=1 --output_dir=generated
 """
 
 from __future__ import annotations
@@ -28,37 +28,35 @@ FORMATS = ("mid", "musicxml", "svg", "png", "pdf", "wav")
 SHEETS = ("musicxml", "svg", "png", "pdf")
 
 command = Command("clef_lstm_generate", __doc__)
+command.string("run_dir", None, "Run directory of clef_lstm_train.", required=True)
 command.string(
-    "run_dir", None, "Where clef_lstm_train has trained a model.", required=True
-)
-command.string(
-    "output_dir", "generated", "Where the files go, all of a piece under one name."
+    "output_dir", "generated", "Where the files go; all files of a piece share a name."
 )
 command.string("key", "C", "Key of the piece: C, Am, F#m, Bb.")
-command.float("tempo", 90.0, "Quarter notes a minute; above 0.")
-command.string("metre", "4/4", "Time signature: 4/4, 3/4, 6/8.")
+command.float("tempo", 90.0, "Tempo in BPM (quarter notes per minute); above 0.")
+command.string("time_signature", "4/4", "Time signature: 4/4, 3/4, 6/8.")
+command.renamed("metre", "time_signature")
 command.integer("bars", 8, "Bars of the piece.", at_least=1)
 command.integer("num_outputs", 1, "How many pieces.", at_least=1)
 command.enum(
     "top_k_sampling",
     "weighted",
     ["weighted", "uniform"],
-    "Draw among the likeliest by their probabilities, or as the original does with "
-    "equal chances.",
+    "Draw from the top k by their probabilities, or as the original does uniformly.",
 )
-command.integer(
-    "top_k_notes", None, "How many notes are drawn from; by default 10.", at_least=1
+command.integer("top_k_notes", None, "k for notes; by default 10.", at_least=1)
+command.integer("top_k_durations", None, "k for durations; by default 5.", at_least=1)
+command.float(
+    "temperature", 1.0, "Below 1 what is probable becomes more probable; above 0."
 )
-command.integer(
-    "top_k_durations", None, "The same of durations; by default 5.", at_least=1
-)
-command.float("temperature", 1.0, "Below 1 what is likely becomes likelier; above 0.")
 command.enum(
-    "key_change",
+    "set_key",
     "transpose",
     ["transpose", "signature"],
-    "Move the notes into the key, or as the original does set its signature alone.",
+    "Transpose the notes into the key, or as the original does set the key signature "
+    "alone.",
 )
+command.renamed("key_change", "set_key")
 command.string(
     "formats", ",".join(FORMATS), "Which files to write, with commas between."
 )
@@ -80,13 +78,13 @@ def main(flags):
     form = _form(flags)
     for name in ("tempo", "temperature"):
         if not flags[name].value > 0:
-            raise UserError(f"--{name}={flags[name].value}: a number above 0 is needed")
+            raise UserError(f"--{name}={flags[name].value}: expected a number above 0")
     _require_libraries(formats)
     output_dir = writable_directory("output_dir", flags.output_dir)
     pieces = _generate(flags, form, key)
     soundless = _write(flags, formats, pieces, output_dir)
     if soundless:
-        raise UserError(f"all is written but the sound: {soundless}")
+        raise UserError(f"everything is written except the sound: {soundless}")
 
 
 def _formats(text) -> list[str]:
@@ -103,17 +101,19 @@ def _formats(text) -> list[str]:
 def _form(flags):
     from music_vae_tf.data.clefs import Form
 
-    match = re.fullmatch(r"(\d{1,2})/(2|4|8|16)", flags.metre.strip())
+    match = re.fullmatch(r"(\d{1,2})/(2|4|8|16)", flags.time_signature.strip())
     if match is None or not int(match[1]):
         raise UserError(
-            f"--metre={flags.metre}: expected a time signature, as in 4/4, 3/4 or 6/8"
+            f"--time_signature={flags.time_signature}: expected one such as 4/4 or 6/8"
         )
     return Form(flags.bars, int(match[1]), int(match[2]))
 
 
 def _require_libraries(formats):
-    """What the sheet needs is there before anything is made. (Sound is no condition of
-    the rest.)"""
+    """Checks for the libraries of the sheet music before generating anything.
+
+    Missing sound is reported at the end, since all else can be written without.
+    """
     from music_vae_tf.data.clefs import require_libraries
     from music_vae_tf.rendering import score
 
@@ -146,7 +146,7 @@ def _generate(flags, form, key) -> list:
     )
     model.check(sampling)
     rng = np.random.default_rng(flags.seed)
-    transpose = flags.key_change == "transpose"
+    transpose = flags.set_key == "transpose"
     pieces = []
     with progress(flags.num_outputs, "Generating", unit="pieces") as bar:
         for _ in range(flags.num_outputs):
@@ -159,7 +159,7 @@ def _generate(flags, form, key) -> list:
 
 
 def _write(flags, formats, pieces, output_dir) -> str | None:
-    """Writes all files; why there is no sound, if there is none."""
+    """Writes all files; returns why there is no sound, if there is none."""
     from music_vae_tf.data.clefs.keys import Key
     from music_vae_tf.rendering.audio import NoSound
 

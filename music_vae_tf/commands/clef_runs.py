@@ -1,4 +1,4 @@
-"""What the commands of the clef-split LSTM share: a training's labels and its model."""
+"""What the commands of the clef-split LSTM share: a training's model."""
 
 from __future__ import annotations
 
@@ -6,30 +6,6 @@ import os
 from pathlib import Path
 
 from music_vae_tf.commands.command import UserError
-
-LABELS_FILE = "train/labels.json"
-
-
-def labels_of_run(run_dir: Path):
-    """The labels of the training in a run directory, {staff: Labels}; None without.
-
-    Labels that a start left behind which never came to train are none.
-    """
-    from music_vae_tf.data.clefs import labels
-    from music_vae_tf.run_directory import RunDirectory
-
-    if RunDirectory(run_dir).record() is None:
-        return None
-    path = run_dir / LABELS_FILE
-    try:
-        return labels.from_json(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise UserError(
-            f"{path} is missing: the labels belong to the model, which means nothing "
-            "without them"
-        ) from error
-    except labels.BadLabels as error:
-        raise UserError(f"{path}: {error}") from error
 
 
 def trained_clef_lstm(run_dir: str):
@@ -40,6 +16,7 @@ def trained_clef_lstm(run_dir: str):
     """
     from music_vae_tf.generation.clef_lstm import TrainedClefLSTM
     from music_vae_tf.run_directory import RunDirectory
+    from music_vae_tf.training.clef_pieces import labels_of_run
 
     directory = RunDirectory(Path(os.path.expanduser(run_dir)))
     record = directory.record()

@@ -1,6 +1,6 @@
-"""What every command shares: its own flags, its help, and errors a person can read.
+"""The base of all commands: their flags, their help, and readable errors.
 
-A command is a module like this one, and nothing heavy is imported before `main` runs:
+A command is a module such as this. It imports nothing heavy before `main` runs:
 
     command = Command("music_vae_train", __doc__)
     command.string("config", None, "Name of a config, or a YAML file.", required=True)
@@ -22,6 +22,7 @@ import copy
 import difflib
 import logging
 import os
+import re
 import sys
 import tempfile
 import textwrap
@@ -42,14 +43,16 @@ LARGEST_SEED = 2**63 - 1
 
 
 class UserError(ValueError):
-    """A mistake of the user: its message says what came, what was expected, what to
-    do, and is all that is shown of it."""
+    """A mistake of the user. Its message alone is shown: what came, what was expected,
+    and what to do."""
 
     for_the_user = True
 
 
 class Misuse(UserError):
     """A command line that cannot be understood."""
+
+    is_misuse = True
 
 
 def writable_directory(flag: str, directory) -> Path:
@@ -84,6 +87,7 @@ class Command:
         self.name = name
         self._doc = doc
         self._required = []
+        self._renamed = {}  # {old name of a flag: its name}
         self._flags = absl_flags.FlagValues()
         self._flags.set_gnu_getopt(True)
         self.enum("log", "INFO", LOG_LEVELS, "Which messages are shown.")
@@ -125,6 +129,17 @@ class Command:
             case_sensitive=False,
         )
 
+    def renamed(self, old: str, name: str):
+        """Accepts the old name of a flag, without showing it in the help."""
+        self._renamed[old] = name
+
+    def _current(self, argument: str) -> str:
+        """`--old=value` -> `--name=value`."""
+        match = re.fullmatch(r"(--?(?:no)?)(\w+)(=.*)?", argument, re.DOTALL)
+        if match is None or match[2] not in self._renamed:
+            return argument
+        return f"{match[1]}{self._renamed[match[2]]}{match[3] or ''}"
+
     def _define(self, kind, name, default, help, required, **limits):
         kind(name, default, help, flag_values=self._flags, **limits)
         if required:
@@ -160,14 +175,17 @@ class Command:
         except KeyboardInterrupt:
             self._say("interrupted")
             return INTERRUPTED
-        except Misuse as error:
-            self._say(f"{error}\n(--help lists all flags)")
-            return MISUSED
         except Exception as error:
             if not _is_for_the_user(error):
                 raise
+            if getattr(error, "is_misuse", False):
+                return self._call_for_help(error)
             self._say(_message(error))
             return FAILED
+
+    def _call_for_help(self, error):
+        self._say(f"{_message(error)}\n(--help lists all flags)")
+        return MISUSED
 
     def _say(self, message):
         print(f"{self.name}: {message}", file=sys.stderr)
@@ -185,7 +203,7 @@ class Command:
     def _read(self, arguments):
         flags = copy.deepcopy(self._flags)
         try:
-            _, *left_over = flags([self.name, *arguments])
+            _, *left_over = flags([self.name, *map(self._current, arguments)])
         except absl_flags.UnrecognizedFlagError as error:
             raise Misuse(self._unknown(error.flagname)) from None
         except (absl_flags.Error, ValueError) as error:
@@ -260,7 +278,8 @@ def _is_for_the_user(error):
 def _message(error):
     if isinstance(error, OSError) and error.strerror and error.filename:
         return f"{error.filename}: {error.strerror}"
-    return str(error) or type(error).__name__
+    # Errors of options name them as flags here, and as arguments in Python.
+    return getattr(error, "for_flags", "") or str(error) or type(error).__name__
 
 
 @contextlib.contextmanager

@@ -1,17 +1,17 @@
-"""How well trained models say back what they hear, on examples of your choice.
+"""Measure the reconstructions of trained models, on examples of your choice.
 
     music_vae_evaluate --run_dir=run --examples_path=validation.tfrecord
 
-Of several models, separated by commas, the table has a column each:
+Several models, separated by commas, get a column each:
 
     music_vae_evaluate --run_dir=flat,hierarchical --examples_path=validation.tfrecord
 
-`told` is teacher forcing: each step is told the truth of the steps before, and the
-likeliest is taken. `alone` is a sample from the same latent vector, each step hearing
-what was said before. KL is the divergence of the posterior from the prior.
+Teacher-forced: each step is conditioned on the targets before it, and the mode of its
+distribution is scored. Autoregressive: each step is conditioned on the model's own
+samples. KL is the divergence of the posterior from the prior.
 
-GrooVAE's models at what they are for, beside the drummers and beside players without a
-network:
+A task of GrooVAE compares models with the drummers themselves, and with baselines
+without a network:
 
     music_vae_evaluate --task=humanize --run_dir=run \\
         --examples_path=validation.tfrecord --training_path=train.tfrecord \\
@@ -83,11 +83,11 @@ def _models(flags) -> dict:
         return {config.name: (config, checkpoint)}
     if flags.config or flags.checkpoint_file:
         raise UserError(
-            "of several run_dirs each has a config of its own: leave out --config and "
+            "each of several run_dirs has its own config: leave out --config and "
             "--checkpoint_file"
         )
     if len(set(run_dirs)) < len(run_dirs):
-        raise UserError(f"--run_dir={flags.run_dir}: one of them comes twice")
+        raise UserError(f"--run_dir={flags.run_dir}: a run directory is given twice")
     models = {run_dir: config_of_run(run_dir) for run_dir in run_dirs}
     return {
         run_dir: (with_drums(config, flags.drums), checkpoint)
@@ -96,7 +96,7 @@ def _models(flags) -> dict:
 
 
 def _figures(flags, source, config, path) -> dict:
-    """`{what was measured: text}`, in the order of the table."""
+    """`{name of a row: text}`, in the order of the table."""
     from music_vae_tf import build
     from music_vae_tf.data import pipeline
 
@@ -107,20 +107,20 @@ def _figures(flags, source, config, path) -> dict:
         store, report = pipeline.extract_examples(sequences, converter)
     report.require(1)
     logging.info("%s: %s", source.name, report)
-    # What is sampled at a time shares its controls.
+    # All sequences of a batch share their controls when sampled.
     batch_size = flags.batch_size if converter.controls is None else 1
     batches = pipeline.all_batches(store, batch_size)
-    totals = _Totals(_measure_of(converter))
+    totals = _Totals(_comparison(converter))
     objective = build.objective(config)
     with progress(len(store), "Evaluating", unit="examples") as bar:
         for result in _results(flags, model, converter, batches, objective):
             totals.add(result)
-            bar.advance(len(result.there))
+            bar.advance(len(result.targets))
     return {
         "config": config.name,
         "step": "unknown" if step < 0 else f"{step:,}",
         "examples": f"{len(store):,}",
-        # Where the step is unknown, the beta that it was on its way to.
+        # If the step is unknown, beta is its limit.
         **totals.figures(float(objective.beta(step if step >= 0 else float("inf")))),
     }
 
@@ -139,40 +139,44 @@ def _results(flags, model, converter, batches, objective):
     )
 
 
-def _measure_of(converter):
-    """A function of `said, there, counted` that fits the converter's rows."""
+def _comparison(converter):
+    """A function of predictions, targets and mask, for the converter's rows."""
     import functools
 
     from music_vae_tf.analysis import reconstruction
 
     if converter.row_kind == "tokens":
         tokens = converter.token_vocabulary.tokens
-        return functools.partial(reconstruction.of_tokens, tokens=tokens)
+        return functools.partial(reconstruction.compare_tokens, tokens=tokens)
     if converter.row_kind == "classes":
         depths = converter.targets.depths
-        return functools.partial(reconstruction.of_classes, depths=depths)
-    return getattr(reconstruction, f"of_{converter.row_kind}")
+        return functools.partial(reconstruction.compare_classes, depths=depths)
+    return getattr(reconstruction, f"compare_{converter.row_kind}")
 
 
 class _Totals:
-    """Adds up what batches gave."""
+    """Adds up the results of batches."""
 
-    def __init__(self, measure):
-        self._measure = measure
-        self._told, self._alone = {}, {}
+    def __init__(self, compare):
+        self._compare = compare
+        self._teacher_forced, self._autoregressive = {}, {}
         self._means, self._losses, self._metrics = [], [], {}
 
     def add(self, result):
-        from music_vae_tf.analysis.reconstruction import added
+        from music_vae_tf.analysis.reconstruction import merge
 
-        told = self._measure(result.told, result.there, result.counted)
-        alone = self._measure(result.sampled, result.there, result.counted)
-        self._told, self._alone = added(self._told, told), added(self._alone, alone)
+        compare = lambda rows: self._compare(rows, result.targets, result.mask)
+        self._teacher_forced = merge(
+            self._teacher_forced, compare(result.teacher_forced)
+        )
+        self._autoregressive = merge(
+            self._autoregressive, compare(result.autoregressive)
+        )
         self._means.append(result.mu)
         self._losses.append((result.r_loss, result.kl_cost, result.kl_bits))
-        for name, tally in result.metrics.items():
+        for name, metric in result.metrics.items():
             before = self._metrics.get(name)
-            self._metrics[name] = tally if before is None else before.plus(tally)
+            self._metrics[name] = metric if before is None else before.plus(metric)
 
     def figures(self, beta: float) -> dict[str, str]:
         import numpy as np
@@ -183,21 +187,24 @@ class _Totals:
         r_loss, kl_cost, kl_bits = (
             np.concatenate(column).mean() for column in zip(*self._losses)
         )
-        shares = {
-            f"{name}, {how}": _shown(name, totals[name].value)
-            for name in self._told
-            for how, totals in (("told", self._told), ("alone", self._alone))
-        }
-        terms = {
-            f"{name.removeprefix('metrics/').replace('_', ' ')} of a step": (
-                f"{float(tally.value):.3f}"
+        ratios = {
+            f"{name}, {mode}": _shown(ratios[name])
+            for name in self._teacher_forced
+            for mode, ratios in (
+                ("teacher-forced", self._teacher_forced),
+                ("autoregressive", self._autoregressive),
             )
-            for name, tally in self._metrics.items()
+        }
+        step_losses = {
+            f"{name.removeprefix('metrics/').replace('_', ' ')} per step": (
+                f"{float(metric.value):.3f}"
+            )
+            for name, metric in self._metrics.items()
             if name.startswith("metrics/") and name.endswith("_loss")
         }
         return {
-            **shares,
-            **terms,
+            **ratios,
+            **step_losses,
             "reconstruction loss, nats": f"{r_loss:.1f}",
             "KL, bits": f"{kl_bits:.1f}",
             "KL beyond the free bits, nats": f"{kl_cost:.1f}",
@@ -207,8 +214,8 @@ class _Totals:
         }
 
 
-def _shown(name, value):
-    return f"{value:.3f}" if name.endswith("error") else f"{100 * value:.1f} %"
+def _shown(ratio):
+    return f"{ratio.value:.3f}" if ratio.is_error else f"{100 * ratio.value:.1f} %"
 
 
 def _table(columns):

@@ -75,7 +75,7 @@ command.string(
 command.float(
     "tempo",
     None,
-    "Of the outputs, in quarters a minute; by default that of the input files, or 120.",
+    "Tempo of the outputs in BPM; by default that of the input files, or 120.",
     at_least=1,
 )
 command.boolean("same_z", False, "One random point of the latent space for all.")
@@ -171,7 +171,7 @@ def _generate(flags, config, checkpoint, write) -> list:
 
 
 def _tempos(asked, inputs, number) -> list[float]:
-    """The tempo of each output, in quarters a minute."""
+    """The tempo of each output, in BPM."""
     import numpy as np
 
     from music_vae_tf.data.tempo import DEFAULT_QPM, qpm_of
@@ -181,7 +181,7 @@ def _tempos(asked, inputs, number) -> list[float]:
     first, last = map(qpm_of, inputs)
     if first != last:
         logging.info(
-            "The tempo goes from %.4g to %.4g quarters a minute, as the inputs'; "
+            "The tempo changes from %.4g to %.4g BPM, like that of the inputs; "
             "--tempo sets one for all",
             *(first, last),
         )

@@ -4,10 +4,10 @@
         --training_path=rolls/train.npz --examples_path=rolls/held_out.npz \\
         --output_dir=evaluation/
 
-prints a table, and draws what the model says back, what it makes up for each condition,
-and where that lies among the training rolls. Rolls are made up of latent vectors that
-are distributed as those of training rolls of the same condition, for each condition
-that these have. Each measure is defined in `music_vae_tf.analysis.rolls`.
+It prints tables, and draws reconstructions, samples for each condition, and both among
+the training rolls. Latent vectors of samples follow a normal distribution that is
+fitted to training rolls of the same condition. Each metric is defined in
+`music_vae_tf.analysis.rolls`.
 """
 
 from __future__ import annotations
@@ -31,8 +31,10 @@ command.string(
 )
 command.string("examples_path", None, "File of rolls to measure on.", required=True)
 command.string("output_dir", None, "Where the plots go.", required=True)
-command.integer("num_generated", 20, "Rolls to make up for each condition.", at_least=1)
-command.integer("seed", 0, "Repeats what is made up.", at_least=0, at_most=LARGEST_SEED)
+command.integer("num_generated", 20, "Samples for each condition.", at_least=1)
+command.integer(
+    "seed", 0, "The same seed gives the same samples.", at_least=0, at_most=LARGEST_SEED
+)
 
 
 def main(flags):
@@ -48,8 +50,8 @@ def main(flags):
     held_out = rolls.read(flags.examples_path, converter.window_steps)
     evaluation = Evaluation(model, converter, training, held_out, directory)
     stages = [
-        evaluation.said_back,
-        lambda: evaluation.made_up(flags.num_generated),
+        evaluation.reconstructed,
+        lambda: evaluation.sampled(flags.num_generated),
         *([evaluation.continued] if model.continuation else []),
     ]
     tables = []

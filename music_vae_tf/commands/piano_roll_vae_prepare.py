@@ -77,7 +77,8 @@ def main(flags):
     pieces, left_out = _convert(files, convert, flags.num_workers or usable_cores())
     _say_what_was_left_out(left_out)
     if not pieces:
-        raise UserError("no piece gave a roll, nothing is written")
+        why = ", ".join(f"{count:,} {reason}" for reason, count in left_out.items())
+        raise UserError(f"no piece gave a roll, nothing is written: {why}")
     held_out = [p for p in pieces if _is_held_out(p.name, flags.held_out)]
     trained_on = [p for p in pieces if not _is_held_out(p.name, flags.held_out)]
     for name, part in ((TRAIN, trained_on), (HELD_OUT, held_out)):

@@ -16,21 +16,11 @@ and, when that is trained, what follows its thirty seconds:
 from __future__ import annotations
 
 import functools
-import os
 import shlex
 import sys
 
-from absl import logging
-
-from music_vae_tf.commands.command import Command, Misuse, UserError
-from music_vae_tf.commands.roll_runs import (
-    check_latents,
-    config_of_run,
-    record_latents,
-    restored_model,
-)
+from music_vae_tf.commands.command import Command, Misuse
 from music_vae_tf.commands.training_command import (
-    Material,
     add_training_flags,
     train_or_evaluate,
 )
@@ -54,7 +44,12 @@ def main(flags):
     if flags.mode == "summary":
         print(_summary(flags))
     else:
-        train_or_evaluate(flags, KINDS, _Rolls)
+        train_or_evaluate(
+            flags,
+            kinds=KINDS,
+            data_flag="examples_path",
+            what_next=functools.partial(_what_next, flags),
+        )
 
 
 def _summary(flags) -> str:
@@ -84,130 +79,23 @@ def _number(cell) -> str:
     return cell if isinstance(cell, str) else f"{cell:,}"
 
 
-class _Rolls(Material):
-    """Class rolls of --examples_path; for a clstm_decoder, latents of them."""
-
-    data_flags = ("examples_path", "cvae_run_dir")
-
-    def __init__(self, flags, config):
-        self._flags, self._config = flags, config
-        if not flags.examples_path:
-            raise UserError(
-                "--examples_path is missing: name a file of class rolls, which "
-                "piano_roll_vae_prepare makes"
-            )
-        self.name = os.path.expanduser(flags.examples_path)
-        if not os.path.isfile(self.name):
-            raise UserError(
-                f"--examples_path={self.name}: there is no such file; a file of class "
-                "rolls is expected, which piano_roll_vae_prepare makes"
-            )
-        self._cvae_config = _cvae_config(flags, config)
-
-    @functools.cached_property
-    def converter(self):
-        from music_vae_tf import build
-
-        return build.converter(self._config)
-
-    def training_batches(self, seed, first_step):
-        from music_vae_tf.data import pipeline
-        from music_vae_tf.data.rolls import transposed
-        from music_vae_tf.models.noise import Noise
-
-        batches = pipeline.training_batches(
-            self._store(), self._config.training.batch_size, seed, first_step
-        )
-        numbered = batches.enumerate(first_step)
-        if self._config.dataset.transpose_range:
-            low, high = self._config.dataset.transpose_range
-            draw = lambda step: Noise(seed).fold("transposition").fold(step)
-            numbered = numbered.map(
-                lambda step, batch: (step, transposed(batch, low, high, draw(step)))
-            )
-        if self._cvae_config:
-            record_latents(self._flags.run_dir, self._cvae)
-        latents = lambda step: Noise(seed).fold("latents").fold(step)
-        return self._read_by_the_model(numbered, latents)
-
-    def evaluation_batches(self, num_batches):
-        from music_vae_tf.data import pipeline
-
-        if self._cvae_config:
-            check_latents(self._flags.run_dir, self._cvae)
-        batches = pipeline.evaluation_batches(
-            self._store(), self._config.training.batch_size, num_batches
-        )
-        return self._read_by_the_model(batches.enumerate(), lambda step: None)
-
-    def _store(self):
-        from music_vae_tf.data import pipeline, rolls
-
-        every = rolls.read(self.name, self.converter.window_steps)
-        report = pipeline.Report(examples=len(every))
-        report.require(self._config.training.batch_size)
-        logging.info("%s: %s rolls", self.name, f"{len(every):,}")
-        return rolls.store(every)
-
-    def _read_by_the_model(self, numbered, noise_of):
-        """Batches of numbers and rolls -> what the model of the config reads."""
-        if self._cvae_config is None:
-            return numbered.map(lambda step, batch: batch)
-        from music_vae_tf.models.piano_roll_vae import continuation_batch
-
-        cvae = self._cvae
-        windows = self._config.model.latent_windows
-        return numbered.map(
-            lambda step, batch: continuation_batch(cvae, windows, batch, noise_of(step))
-        )
-
-    @functools.cached_property
-    def _cvae(self):
-        return restored_model(
-            self._cvae_config, self.converter, self._flags.cvae_run_dir
-        )
-
-    def what_next(self):
-        generate = ["piano_roll_vae_generate", f"--run_dir={self._flags.run_dir}"]
-        if self._cvae_config:
-            generate = [
-                "piano_roll_vae_generate",
-                f"--run_dir={self._flags.cvae_run_dir}",
-                f"--clstm_run_dir={self._flags.run_dir}",
-            ]
-        generate += ["--condition=piano+bass", "--output_dir=generated"]
-        return f"Hear what it has learned:\n    {shlex.join(generate)}"
+def _what_next(flags, config) -> str:
+    generate = ["piano_roll_vae_generate", f"--run_dir={flags.run_dir}"]
+    if config.kind == "clstm_decoder":
+        generate = [
+            "piano_roll_vae_generate",
+            f"--run_dir={_cvae_run_dir(flags)}",
+            f"--clstm_run_dir={flags.run_dir}",
+        ]
+    generate += ["--condition=piano+bass", "--output_dir=generated"]
+    return f"Hear what it has learned:\n    {shlex.join(generate)}"
 
 
-def _cvae_config(flags, config):
-    """The config of the VAE whose latents the model reads; None for a VAE itself.
+def _cvae_run_dir(flags) -> str:
+    """As it is given, or as the run directory keeps it."""
+    from music_vae_tf.run_directory import RunDirectory
 
-    Raises:
-        UserError: it is missing, or not what the model reads.
-    """
-    if config.kind == "conv_cvae":
-        if flags.cvae_run_dir:
-            raise UserError(
-                "--cvae_run_dir is for a clstm_decoder, not for a conv_cvae"
-            )
-        return None
-    if not flags.cvae_run_dir:
-        raise UserError(
-            "--cvae_run_dir is missing: a clstm_decoder reads latents of a trained "
-            "conv_cvae"
-        )
-    cvae_config = config_of_run("cvae_run_dir", flags.cvae_run_dir, "conv_cvae")
-    if cvae_config.model.z_size != config.model.z_size:
-        raise UserError(
-            f"{flags.cvae_run_dir} has latents of size {cvae_config.model.z_size}, and "
-            f"z_size of {config.name} is {config.model.z_size}: they should be equal"
-        )
-    if cvae_config.converter != config.converter:
-        raise UserError(
-            f"{flags.cvae_run_dir} was trained on other rolls than those that "
-            f"{config.name} reads: their sections `converter` should be equal"
-        )
-    return cvae_config
+    return flags.cvae_run_dir or RunDirectory.at(flags.run_dir).flags()["cvae_run_dir"]
 
 
 run = command.entry(main)

@@ -40,27 +40,30 @@ def _shown(cell) -> str:
     return cell if isinstance(cell, str) else f"{cell:.4f}"
 
 
-def _back_and_there(said_by: dict, there) -> str:
-    """The table of what is said by several, in place of the same music."""
+def _comparison(predictions_by: dict, targets) -> str:
+    """The table of several predictors, compared on the same targets."""
     lines = [
-        Line(name, tuple(measure(said, there) for said in said_by.values()))
-        for name, measure in (
+        Line(name, tuple(metric(one, targets) for one in predictions_by.values()))
+        for name, metric in (
             ("class accuracy", measures.class_accuracy),
-            ("presence accuracy", measures.presence_accuracy),
+            ("activity accuracy", measures.activity_accuracy),
         )
     ]
     for number, name in [(None, "all sounding cells"), *enumerate(CLASSES)]:
         if number == measures.SILENT:
             continue
-        hits = [measures.hits(said, there, number) for said in said_by.values()]
-        for measure in ("precision", "recall", "f1"):
-            cells = tuple(getattr(one, measure) for one in hits)
-            lines.append(Line(f"{name}: {measure}", cells))
-    return _table(tuple(said_by), lines)
+        counts = [
+            measures.count_cells(one, targets, number)
+            for one in predictions_by.values()
+        ]
+        for metric in ("precision", "recall", "f1"):
+            cells = tuple(getattr(one, metric) for one in counts)
+            lines.append(Line(f"{name}: {metric}", cells))
+    return _table(tuple(predictions_by), lines)
 
 
 class Evaluation(NamedTuple):
-    """What is measured, and on what; each method gives a table, and some draw."""
+    """A model and the rolls to measure it on; each method yields a table."""
 
     model: object  # a TrainedRollVae
     converter: object  # of the rolls
@@ -68,109 +71,113 @@ class Evaluation(NamedTuple):
     held_out: object
     directory: Path  # of the plots
 
-    def said_back(self) -> str:
+    def reconstructed(self) -> str:
         """Held-out rolls from their posterior means, beside the baselines."""
-        there, known = (some.classes(self._first) for some in self._both)
-        has, known_has = _conditions(there), _conditions(known)
-        frequencies = measures.PitchFrequencies.of(known, known_has)
-        said = self.model.reconstruct(there)
-        said_by = {
-            "model": said,
+        targets, known = (some.classes(self._first) for some in self._both)
+        has, known_has = _conditions(targets), _conditions(known)
+        frequencies = measures.PitchFrequencies.from_rolls(known, known_has)
+        reconstructions = self.model.reconstruct(targets)
+        predictions_by = {
+            "model": reconstructions,
             "frequencies": frequencies.predict(has, self.converter.roll_steps),
-            "silence": there * 0,
+            "silence": targets * 0,
         }
-        active = active_units(self.model.encode(there)[0])
-        self._draw_said_back(there, said, has)
+        active = active_units(self.model.encode(targets)[0])
+        self._draw_reconstructions(targets, reconstructions, has)
         return "\n".join(
             [
-                f"{len(there):,} held-out rolls, said back",
-                _back_and_there(said_by, there),
+                f"Reconstructions of {len(targets):,} held-out rolls",
+                _comparison(predictions_by, targets),
                 f"{'active latent units':<34}{active:>9} of {self.model.cvae.z_size}",
             ]
         )
 
-    def _draw_said_back(self, there, said, has):
-        """For each condition, the first roll that has it and what is said back."""
+    def _draw_reconstructions(self, targets, reconstructions, has):
+        """For each condition, the first roll that has it and its reconstruction."""
         rows = []
         for name in CONDITIONS:
             is_so = (has == (condition(name) > 0)).all(axis=1)
             if is_so.any():
                 i = is_so.argmax()
-                as_it_is = Picture(f"{name}, as it is", there[i])
-                rows.append([as_it_is, Picture("said back", said[i])])
-        self._draw(rows, "said_back.png")
+                original = Picture(f"{name}, original", targets[i])
+                rows.append([original, Picture("reconstruction", reconstructions[i])])
+        self._draw(rows, "reconstructions.png")
 
-    def made_up(self, count: int) -> str:
-        """So many rolls for each condition, of latent vectors like those of training
-        rolls that have it; and as many from the standard prior."""
+    def sampled(self, count: int) -> str:
+        """Samples for each condition, from two priors.
+
+        One is fitted to the latent vectors of training rolls of the condition, the
+        other is the standard normal prior.
+        """
         known = self.training.classes(self._first)
-        plane = measures.Plane.of(known)
+        plane = measures.Plane.from_rolls(known)
         known_points = plane.project(known)
 
         def line(name, rolls, conditions):
             points = plane.project(rolls)
             cells = (
-                measures.condition_obedience(rolls, conditions),
+                measures.condition_accuracy(rolls, conditions),
                 measures.uniqueness(rolls, known),
                 measures.plane_uniqueness(points, known_points),
                 float(np.mean(rolls != measures.SILENT) * rolls.shape[2]),
             )
             return Line(name, cells)
 
-        made, standard, lines = {}, [], []
+        samples, standard, lines = {}, [], []
         for name, asked, is_its in _with_enough_rolls(known):
             prior = self.model.prior_of(known[is_its], asked)
-            made[name] = self.model.decode(self.model.draw(count, prior), asked)
+            samples[name] = self.model.decode(self.model.draw(count, prior), asked)
             standard.append(self.model.decode(self.model.draw(count), asked))
-            lines.append(line(name, made[name], np.tile(asked, [count, 1])))
-        every = np.concatenate(list(made.values()))
-        conditions = np.repeat([condition(name) > 0 for name in made], count, axis=0)
+            lines.append(line(name, samples[name], np.tile(asked, [count, 1])))
+        every = np.concatenate(list(samples.values()))
+        conditions = np.repeat([condition(name) > 0 for name in samples], count, axis=0)
         lines.append(line("all", every, conditions))
         standard = np.concatenate(standard)
         lines.append(line("all, from the standard prior", standard, conditions))
         self._draw_plane(known_points, plane.project(every))
         self._draw(
             [
-                [Picture(f"{name}, made up", one) for one in rolls[:PICTURES_IN_A_ROW]]
-                for name, rolls in made.items()
+                [Picture(f"{name}, sample", one) for one in rolls[:PICTURES_IN_A_ROW]]
+                for name, rolls in samples.items()
             ],
-            "made_up.png",
+            "samples.png",
         )
-        columns = ("obedience", "uniqueness", "in a plane", "pitches")
-        return f"{count} rolls made up for each\n{_table(columns, lines)}"
+        columns = ("condition", "uniqueness", "in a plane", "pitches")
+        title = f"{count} samples for each condition (condition: accuracy, exact match)"
+        return f"{title}\n{_table(columns, lines)}"
 
-    def _draw_plane(self, known, made):
-        labels = ["training"] * len(known) + ["made up"] * len(made)
+    def _draw_plane(self, known, samples):
+        labels = ["training"] * len(known) + ["sample"] * len(samples)
         scatter.write(
-            np.concatenate([known, made]),
+            np.concatenate([known, samples]),
             self.directory / "plane.png",
-            "Training rolls and rolls made up",
+            "Training rolls and samples",
             ("first principal component", "second"),
             labels,
         )
 
     def continued(self) -> str:
-        """What follows held-out rolls, as far as their pieces go on."""
+        """Continuations of held-out rolls, as long as their pieces last."""
         steps = self.converter.window_steps
-        # What is silent only because a piece is over teaches nothing of how it goes on.
+        # Silence after the end of a piece is no continuation to learn from.
         whole = self.training.steps == steps
         rest = slice(self.converter.roll_steps, steps)
         first, known_first = (some.classes(self._first) for some in self._both)
-        frequencies = measures.PitchFrequencies.of(
+        frequencies = measures.PitchFrequencies.from_rolls(
             self.training.classes(rest)[whole], _conditions(known_first[whole])
         )
-        there = self.held_out.classes(rest)
+        targets = self.held_out.classes(rest)
         is_music = np.arange(steps)[rest] < self.held_out.steps[:, None]
-        predicted = frequencies.predict(_conditions(first), there.shape[1])
-        said_by = {
+        predicted = frequencies.predict(_conditions(first), targets.shape[1])
+        predictions_by = {
             "model": self.model.follow_rolls(first)[is_music],
             "frequencies": predicted[is_music],
-            "silence": there[is_music] * 0,
+            "silence": targets[is_music] * 0,
         }
-        go_on = np.count_nonzero(is_music.any(axis=1))
+        count = np.count_nonzero(is_music.any(axis=1))
         return (
-            f"{go_on:,} held-out rolls go on: what follows\n"
-            f"{_back_and_there(said_by, there[is_music])}"
+            f"Continuations of {count:,} held-out rolls\n"
+            f"{_comparison(predictions_by, targets[is_music])}"
         )
 
     @property
@@ -188,8 +195,7 @@ class Evaluation(NamedTuple):
 
 
 def _with_enough_rolls(known):
-    """Yields each condition that two rolls at least have: its name, itself as bool [4],
-    and which rolls have it."""
+    """Yields each condition of two rolls or more: name, bool [4], and its rolls."""
     has = _conditions(known)
     for name in CONDITIONS:
         asked = condition(name) > 0
@@ -199,7 +205,7 @@ def _with_enough_rolls(known):
 
 
 def _conditions(rolls):
-    """bool [N, 4]; a roll without a silent cell counts as one that has some."""
+    """bool [N, 4]; silence is always set."""
     has = measures.conditions(rolls, len(CLASSES))
     has[:, measures.SILENT] = True
     return has

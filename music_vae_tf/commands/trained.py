@@ -117,7 +117,7 @@ def restored(config, converter, path):
 
     if converter.token_vocabulary is not None:
         checkpoint.check_vocabulary(path, converter.token_vocabulary)
-    model = build.blank_model(config, converter)
+    model = build.uninitialized_model(config, converter)
     found = checkpoint.find(path)
     checkpoint.restore(model.named_variables, found)
     logging.info("Evaluating %s", found)

@@ -30,9 +30,11 @@ from music_vae_tf.data.folder import kind_of
 if TYPE_CHECKING:
     from music_vae_tf.data.scores.files import ScoreOptions
 
-# pretty_midi keeps the time of every tick, and needs up to 32 bytes for each. This is
-# 3 hours at 9600 ticks a second; a broken file easily claims 2**31 ticks.
+# A broken file easily claims 2**31 ticks. This is 3 hours at 9600 ticks a second.
 MAX_TICKS = 10**8
+# pretty_midi keeps the time of every tick, and needs up to 32 bytes for each.
+MAX_TICKS_OF_LIBRARIES = 10**7
+MAX_HOURS = 24  # some models have a row for each moment of a piece, silent or not
 MAGENTA, DAW = MIDI_READERS = "magenta", "daw"
 ENDLESS_NUMBER = re.compile(rb"[\x80-\xff]{4096}")  # which mido takes minutes to read
 REFUSED = "files that Magenta's reader refuses"
@@ -66,14 +68,22 @@ def read_midi(path, reader: str = DAW) -> music_pb2.NoteSequence:
     """The NoteSequence of a MIDI file, as a DAW plays it, or with the reader 'magenta'
     as `note_seq.midi_file_to_note_sequence`.
 
+    A file whose name ends as MusicXML or ABC does is read as that, as it sounds.
+
     Raises:
-        UnreadableMusic: it is no MIDI file, or a broken one.
+        UnreadableMusic: it cannot be read, or holds several tunes.
         OSError: it cannot be opened.
     """
     try:
-        return _read(path, "midi", reader).sequences[""]
+        sequences = _read(path, kind_of(os.fspath(path)) or "midi", reader).sequences
+        if len(sequences) > 1:
+            raise UnreadableMusic(
+                f"a book of {len(sequences)} tunes; a file with one of them is expected"
+            )
     except UnreadableMusic as error:
         raise UnreadableMusic(f"{path}: {error}") from error
+    (sequence,) = sequences.values()
+    return sequence
 
 
 def parse_midi(data: bytes) -> music_pb2.NoteSequence:
@@ -177,8 +187,17 @@ def _identify(sequence, root, name, tune):
 
 def _parse_midi(data, reader):
     data = midi_lenient.unwrapped(data)
-    if reader == DAW:
-        return _as_a_daw(data)
+    try:
+        reading = _as_a_daw(data) if reader == DAW else _as_magenta(data)
+    except midi_notes.TooManyEvents as error:
+        raise UnreadableMusic(str(error)) from error
+    hours = reading.sequences[""].total_time / 3600
+    if hours > MAX_HOURS:
+        raise UnreadableMusic(f"absurd length: {hours:,.0f} hours, {MAX_HOURS} at most")
+    return reading
+
+
+def _as_magenta(data):
     try:
         ticks_per_quarter, tracks = midi_events.read_events(data)
     except midi_events.Unusual:
@@ -242,7 +261,7 @@ def _read_by_libraries(data):
 
 def _check_time(midi):
     ticks = max(sum(message.time for message in track) for track in midi.tracks)
-    if midi.ticks_per_beat < 0 or ticks > MAX_TICKS:
+    if midi.ticks_per_beat < 0 or ticks > MAX_TICKS_OF_LIBRARIES:
         raise _Refused  # they would make negative times of it, or exhaust the memory
 
 

@@ -57,7 +57,7 @@ def read_file(data: bytes) -> MidiFile:
 
 def to_note_sequence(file: MidiFile) -> NoteSequence:
     """The NoteSequence of all tracks."""
-    tracks = _one_after_another(file.tracks) if file.kind == PATTERNS else file.tracks
+    tracks = tracks_in_time(file)
     pairings = [_Pairing(track, file.sixteenth) for track in tracks]
     ends = [note.end for pairing in pairings for note in pairing.notes]
     signatures = _signatures(tracks, max(ends, default=math.inf))
@@ -67,9 +67,14 @@ def to_note_sequence(file: MidiFile) -> NoteSequence:
         clock = _FrameClock(file.ticks_per_second, signatures)
     instruments = []
     for track, pairing in zip(tracks, pairings):
-        instruments += _instruments(track, pairing.notes, clock)
-    per_quarter = file.ticks_per_quarter or round(file.ticks_per_second / 2)
-    return midi_notes.assembled(per_quarter, signatures, clock, instruments)
+        if pairing.notes:
+            instruments += _instruments(track, pairing.notes, clock)
+    return midi_notes.assembled(file.quarter, signatures, clock, instruments)
+
+
+def tracks_in_time(file: MidiFile) -> list[Track]:
+    """Its tracks as they are played: at once, or patterns one after another."""
+    return _one_after_another(file.tracks) if file.kind == PATTERNS else file.tracks
 
 
 def lost_by_magenta(ticks_per_quarter: int, tracks: list[Track]) -> Counter[str]:

@@ -15,6 +15,7 @@ from music_vae_tf.data import midi_events
 from music_vae_tf.data.midi_events import CHUNK, META, Track
 
 RIFF = struct.Struct("<4sL4s")
+MAX_TRACKS = 65_535  # what the header of a file can count
 RIFF_CHUNK = struct.Struct("<4sL")
 END_OF_TRACK = 0x2F
 # Bytes after messages that are for cables, not for files.
@@ -48,8 +49,13 @@ class MidiFile(NamedTuple):
     mended: Counter[str]  # what was broken, and is left out or guessed
 
     @property
-    def sixteenth(self) -> int:
+    def quarter(self) -> int:
         """In ticks; where these are fractions of a second, at 120 quarters a minute."""
+        return self.ticks_per_quarter or max(round(self.ticks_per_second / 2), 1)
+
+    @property
+    def sixteenth(self) -> int:
+        """In ticks."""
         quarter = self.ticks_per_quarter or self.ticks_per_second / 2
         return max(int(quarter / 4), 1)
 
@@ -72,12 +78,14 @@ def read_events(data: bytes) -> MidiFile:
     """All tracks of a file.
 
     Raises:
-        NotMidi: its header is none, or there is no track in it.
+        NotMidi: its header is none, or there is no track in it, or too many.
     """
     kind, per_quarter, per_second, place = _header(data)
     tracks, mended = [], Counter()
     while place < len(data):
         place = _read_chunk(data, place, tracks, mended)
+        if len(tracks) > MAX_TRACKS:
+            raise NotMidi(f"more than {MAX_TRACKS:,} tracks, which is the limit")
     if not tracks:
         raise NotMidi("no track in it")
     return MidiFile(kind, per_quarter, per_second, tracks, +mended)

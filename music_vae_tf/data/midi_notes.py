@@ -23,6 +23,13 @@ from music_vae_tf.data.midi_events import Track
 
 DRUM_CHANNEL = 9
 DEFAULT_QPM = 120.0
+# Of a NoteSequence. As each program of a channel gets the bends and controls before
+# it, a file of 300 kB can ask for 12 million.
+MAX_EVENTS = 2_000_000
+
+
+class TooManyEvents(ValueError):
+    """A file whose NoteSequence would be too large."""
 
 
 class Music(NamedTuple):
@@ -46,7 +53,17 @@ def read(ticks_per_quarter: int, tracks: list[Track]) -> Music:
 
 
 def assembled(ticks_per_quarter, signatures, clock, instruments) -> NoteSequence:
-    """The NoteSequence of instruments, and of signatures on ticks of a clock."""
+    """The NoteSequence of instruments, and of signatures on ticks of a clock.
+
+    Raises:
+        TooManyEvents: there are more notes, bends and controls than MAX_EVENTS.
+    """
+    number = sum(len(i.notes) + len(i.bends) + len(i.controls) for i in instruments)
+    if number > MAX_EVENTS:
+        raise TooManyEvents(
+            f"too many events: {number:,} notes, bends and controls; {MAX_EVENTS:,} "
+            "are the limit"
+        )
     sequence = NoteSequence(ticks_per_quarter=ticks_per_quarter)
     sequence.source_info.parser = NoteSequence.SourceInfo.PRETTY_MIDI
     sequence.source_info.encoding_type = NoteSequence.SourceInfo.MIDI

@@ -3,13 +3,14 @@
 A file is NumPy's .npz with
 
     cells  uint8 [N, T, 32]  the classes of T steps and 128 pitches, four to a byte, the
-                             lowest pitch in the lowest bits (`batch.Quarters`)
+                             lowest pitch in the lowest bits (`batch.TwoBit`)
     steps  int32 [N]         how many of the T steps are music, not silence after it
     names  str [N]           the piece, and where two rolls are of one, its number
 """
 
 from __future__ import annotations
 
+import re
 import zipfile
 from collections import Counter
 from pathlib import Path
@@ -17,12 +18,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from music_vae_tf.batch import Batch, Quarters
+from music_vae_tf.batch import Batch, TwoBit
 from music_vae_tf.data.converters.piano_roll import PITCHES, PianoRollConverter
 from music_vae_tf.data.example_store import ExampleStore
+from music_vae_tf.data.holdout import held_out, rank
 from music_vae_tf.data.whole_file import whole_file
 
-LAYOUT = Quarters(PITCHES)
+LAYOUT = TwoBit(PITCHES)
 MAKE_ONE = "piano_roll_vae_prepare makes one of a folder of MIDI"
 
 
@@ -64,6 +66,52 @@ def of_sequence(
 def joined(parts: list[Rolls]) -> Rolls:
     """All rolls of all parts, in their order."""
     return Rolls(*(np.concatenate(arrays) for arrays in zip(*parts)))
+
+
+def from_note_sequences(data, converter: PianoRollConverter) -> Rolls:
+    """All windows of NoteSequences, named by their files or their numbers.
+
+    Args:
+        data: in one of the forms that `Source.from_data` takes.
+
+    Raises:
+        BadRolls: they give no window.
+    """
+    from music_vae_tf.data.source import Source
+
+    parts = [
+        of_sequence(sequence, converter, sequence.filename or f"sequence-{number}")[0]
+        for number, sequence in enumerate(Source.from_data(data).read())
+    ]
+    if not any(map(len, parts)):
+        raise BadRolls(
+            f"{len(parts)} NoteSequences give no class roll of {converter.window_steps}"
+            " steps: they are too short, or have no piano, guitar or bass"
+        )
+    return joined(parts)
+
+
+def split(rolls: Rolls, share: float, seed: int, name: str) -> tuple[Rolls, Rolls]:
+    """The rolls without those of a share of the pieces, and the latter alone.
+
+    The rolls of one piece stay together. Which pieces are held out depends on their
+    names and the seed.
+
+    Args:
+        name: of the collection, for the message.
+
+    Raises:
+        NothingHeldOut: there are fewer than two pieces.
+    """
+    ranks = [rank(_piece(roll).encode(), seed) for roll in rolls.names]
+    chosen = held_out(ranks, share, name)
+    is_out = np.array([each in chosen for each in ranks])
+    return tuple(Rolls(*(array[part] for array in rolls)) for part in (~is_out, is_out))
+
+
+def _piece(name: str) -> str:
+    """The piece of a roll's name, which may end in the number of the roll."""
+    return re.sub(r" \d+$", "", str(name))
 
 
 def write(rolls: Rolls, path) -> None:

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
+import itertools
 import logging
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 
+from music_vae_tf.data.holdout import NothingHeldOut, held_out, rank
+
+__all__ = ["NoMusic", "NotMusic", "NothingHeldOut", "Source"]
+
 log = logging.getLogger(__name__)
+EXPECTED = (
+    "expected the path of a TFRecord file, of a folder or of a music file, or several "
+    "NoteSequences"
+)
 
 
 class NoMusic(ValueError):
@@ -17,8 +26,8 @@ class NoMusic(ValueError):
     for_the_user = True
 
 
-class NothingHeldOut(ValueError):
-    """Music that cannot be divided into a part to train on and a part held out."""
+class NotMusic(ValueError):
+    """Data given from Python that are not music, or not in a form known here."""
 
     for_the_user = True
 
@@ -72,6 +81,58 @@ class Source:
             raise NoMusic(f"{root}: no music file ({', '.join(KINDS)}) there")
         return cls(root, lambda: _read_files(root, names))
 
+    @classmethod
+    def from_data(cls, data) -> Source:
+        """Whatever names NoteSequences in Python.
+
+        Args:
+            data: a path (TFRecord file, pattern of several, folder of music files, one
+                music file), several paths, several NoteSequences, or a Source. What can
+                be iterated only once, such as a generator, is read into memory here.
+
+        Raises:
+            NotMusic: it is something else, or empty.
+            records.BadRecords, NoMusic, OSError: nothing of use is at the path.
+        """
+        if isinstance(data, Source):
+            return data
+        if isinstance(data, (str, os.PathLike)):
+            return cls._of_path(os.path.expanduser(os.fspath(data)))
+        if isinstance(data, (bytes, dict)) or not isinstance(data, Iterable):
+            raise NotMusic(f"{EXPECTED}; a {type(data).__name__} came{_advice(data)}")
+        items = list(data) if isinstance(data, Iterator) else data
+        first = next(iter(items), None)
+        if first is None:
+            raise NotMusic(f"{EXPECTED}; an empty {type(data).__name__} came")
+        if isinstance(first, (str, os.PathLike)):
+            return cls._of_paths(list(items))
+        numbered = lambda: itertools.starmap(_checked, enumerate(items))
+        return cls("NoteSequences in memory", numbered)
+
+    @classmethod
+    def _of_path(cls, path: str) -> Source:
+        from music_vae_tf.data.folder import kind_of
+
+        if os.path.isdir(path):
+            return cls.of_folder(path)
+        if kind_of(path) is None:
+            return cls.of_files(path)
+        with open(path, "rb"):  # it is there, and readable
+            folder, name = os.path.split(path)
+        return cls(path, lambda: _read_files(folder, [name]))
+
+    @classmethod
+    def _of_paths(cls, paths: list) -> Source:
+        for path in paths:
+            if not isinstance(path, (str, os.PathLike)):
+                raise NotMusic(f"several paths are expected; {path!r} is among them")
+        sources = [cls.from_data(path) for path in paths]
+        name = f"{sources[0].name} and {len(paths) - 1} more"
+        return cls(
+            name if len(paths) > 1 else sources[0].name,
+            lambda: itertools.chain.from_iterable(s.read() for s in sources),
+        )
+
     def split(self, share: float, seed: int) -> tuple[Source, Source]:
         """The source without a share of its files, and that share alone.
 
@@ -81,17 +142,11 @@ class Source:
         Raises:
             NothingHeldOut: there are fewer than two files.
         """
-        ranks = sorted({_rank(sequence, seed) for sequence in self.read()})
-        if len(ranks) < 2:
-            raise NothingHeldOut(
-                f"{self.name}: holding out a part needs music from two files at least; "
-                f"there is {len(ranks)}"
-            )
-        number = min(max(1, round(share * len(ranks))), len(ranks) - 1)
-        held_out = set(ranks[:number])
+        ranks = {_rank(sequence, seed) for sequence in self.read()}
+        chosen = held_out(ranks, share, self.name)
 
         def part(inside):
-            return (s for s in self.read() if (_rank(s, seed) in held_out) is inside)
+            return (s for s in self.read() if (_rank(s, seed) in chosen) is inside)
 
         return (
             Source(self.name, lambda: part(False)),
@@ -117,12 +172,29 @@ class Source:
             raise self._failure from None
 
 
+def _advice(data) -> str:
+    is_sequence = type(data).__name__ == "NoteSequence"
+    return ": put it into a list" if is_sequence else ""
+
+
+def _checked(number: int, item):
+    """The item, if it is a NoteSequence."""
+    from note_seq.protobuf.music_pb2 import NoteSequence
+
+    if isinstance(item, NoteSequence):
+        return item
+    raise NotMusic(
+        f"item {number} of the data is a {type(item).__name__}; a NoteSequence is "
+        "expected, as music_vae_tf.read_midi returns"
+    )
+
+
 def _rank(sequence, seed: int) -> bytes:
     """Where the file of a NoteSequence stands in the order of a seed."""
     file = f"{sequence.collection_name}/{sequence.filename}".encode()
     if not sequence.filename:
         file = sequence.SerializeToString(deterministic=True)
-    return hashlib.sha1(f"{seed} ".encode() + file).digest()
+    return rank(file, seed)
 
 
 def _read_files(root, names) -> Iterator:

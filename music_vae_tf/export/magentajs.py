@@ -12,6 +12,7 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -26,7 +27,9 @@ UNKNOWN_SIGMA_BIAS = -10.0
 CONFIG_FILE = "config.json"
 
 
-def export(config: Config, checkpoint_path, folder: Path, quantization: str) -> int:
+def export(
+    config: Config, checkpoint_path: str | os.PathLike, folder: Path, quantization: str
+) -> int:
     """Writes a trained model as a folder for Magenta.js; returns the bytes of weights.
 
     Args:
@@ -48,20 +51,22 @@ def export(config: Config, checkpoint_path, folder: Path, quantization: str) -> 
     return size
 
 
-def restored_weights(config: Config, checkpoint_path) -> dict[str, np.ndarray]:
+def restored_weights(
+    config: Config, checkpoint_path: str | os.PathLike
+) -> dict[str, np.ndarray]:
     """{Magenta's name: array} of a config's model, with a checkpoint's values.
 
     Raises:
         checkpoint.CheckpointError: there is none, it is damaged, or it does not fit.
     """
-    model = build.blank_model(config, build.converter(config))
+    model = build.uninitialized_model(config, build.converter(config))
     variables = model.named_variables
     checkpoint.restore(variables, checkpoint_path)
     names = checkpoint.magenta_names(variables)
     return {names[name]: np.asarray(value) for name, value in variables.items()}
 
 
-def read(folder: Path, asked: Config | None = None):
+def read(folder: Path, asked: Config | None = None) -> Any:
     """(config, {our name: array}) of a folder for Magenta.js.
 
     The config is `asked`, or the named one whose description equals the folder's; its
@@ -201,7 +206,7 @@ def _checked(config: Config, arrays: Mapping[str, np.ndarray], folder):
     Raises:
         ExportError: one is missing, or has another shape.
     """
-    model = build.blank_model(config, build.converter(config))
+    model = build.uninitialized_model(config, build.converter(config))
     names = checkpoint.magenta_names(model.named_variables)
     problems = [
         _problem(names[ours], variable, arrays.get(names[ours]))

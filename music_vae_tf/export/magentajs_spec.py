@@ -105,11 +105,11 @@ def _decoder_obstacles(config):
         yield f"its output is {output}; {kind} goes with {OUTPUTS[kind]}"
 
 
-def _output(decoder: Kind):
-    while "core" in decoder.arguments:
-        decoder = decoder.arguments["core"]
-    output = decoder.arguments.get("output")
-    return output.kind if output else decoder.kind
+def _output(decoder: Kind) -> str:
+    core, output = decoder.arguments.get("core"), decoder.arguments.get("output")
+    if isinstance(core, Kind):
+        return _output(core)
+    return output.kind if isinstance(output, Kind) else decoder.kind
 
 
 def _segments(config):

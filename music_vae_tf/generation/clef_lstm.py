@@ -1,17 +1,18 @@
-"""A trained clef-split LSTM at work: new pieces for two hands, in seven stages.
+"""Generation with a trained clef-split LSTM: pieces for two hands, in seven stages.
 
 1 top-k sampling            of notes and of durations, one event after the other
-2 data frame                the classes that were drawn, one row an event
+2 data frame                the sampled classes, one row an event
 3 inverse label encoding    classes -> chord labels and duration categories
 4 inverse transformation    labels -> pitches, categories -> ticks
 5 a stream per clef         events one after the other
 6 stream balancing          both streams end together, with the last bar
-7 score                     a NoteSequence in the key asked for
+7 score                     a NoteSequence in the requested key
 """
 
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -25,7 +26,7 @@ from music_vae_tf.data.clefs.keys import Key
 from music_vae_tf.data.clefs.transformation import Event
 from music_vae_tf.data.clefs.windows import Clock, Context, Piece, multi_hot
 from music_vae_tf.generation.compiling import compiled
-from music_vae_tf.models.clef_lstm import Logits, Step
+from music_vae_tf.models.clef_lstm import Logits, StaffInput
 
 TRACKS = {"treble": "Right hand", "bass": "Left hand"}
 VELOCITIES = {"treble": 84, "bass": 68}  # the melody before what goes with it
@@ -34,32 +35,33 @@ PIANO_PITCHES = range(21, 109)
 
 
 class CannotGenerate(ValueError):
-    """What is asked for is more than the model knows; says what it knows."""
+    """A request beyond the vocabulary of the model."""
 
     for_the_user = True
 
 
 @dataclasses.dataclass(frozen=True)
 class Sampling:
-    """How the next event is drawn from what the model expects."""
+    """How the next event is sampled from the model's distribution."""
 
-    top_k_notes: int = 10  # the likeliest so many are left to draw from
+    top_k_notes: int = 10  # only the k most probable classes can be drawn
     top_k_durations: int = 5
-    weighted: bool = True  # by their probabilities; else all are alike
-    temperature: float = 1.0  # below 1 what is likely becomes likelier
+    weighted: bool = True  # by their probabilities; otherwise uniformly
+    temperature: float = 1.0  # below 1 what is probable becomes more probable
 
 
 class TrainedClefLSTM:
-    """A clef-split LSTM with the labels and the weights of a training."""
+    """A clef-split LSTM with the labels and weights of a training."""
 
-    def __init__(self, config: Config, labels: dict, checkpoint_dir_or_path):
+    def __init__(self, config: Config, labels: dict, checkpoint_dir_or_path: Any):
         """
         Raises:
-            checkpoint.CheckpointError: none there, damaged, or of another config.
+            checkpoint.CheckpointError: missing, damaged, or of another config.
         """
         self.config, self.labels = config, labels
-        self.windows = build.converter(config).windows(labels)
-        self.model = build.blank_model(config, self.windows)
+        converter: Any = build.converter(config)  # a ClefsConverter
+        self.windows = converter.windows(labels)
+        self.model = build.uninitialized_model(config, self.windows)
         checkpoint.restore(self.model.named_variables, checkpoint_dir_or_path)
         self._predict = compiled(self.model)
         self._steps = {
@@ -69,7 +71,7 @@ class TrainedClefLSTM:
 
     @property
     def usual_sampling(self) -> Sampling:
-        """As the original has its k, or less where the vocabulary is smaller."""
+        """The original's k, or the size of a smaller vocabulary."""
         sizes = [
             (len(its.notes.words), len(its.durations.words))
             for its in self.labels.values()
@@ -96,7 +98,7 @@ class TrainedClefLSTM:
                         f"{len(encoding.words)} labels of {name}: take that or less"
                     )
 
-    def classes(self, piece, staff: str, head: str) -> np.ndarray:
+    def classes(self, piece: Any, staff: str, head: str) -> np.ndarray:
         """The classes of a piece's events on a staff: int [N].
 
         Args:
@@ -142,7 +144,9 @@ class TrainedClefLSTM:
             example.length[None],
         )
 
-    def sample(self, form: Form, mode: str, sampling: Sampling, rng) -> dict:
+    def sample(
+        self, form: Form, mode: str, sampling: Sampling, rng: np.random.Generator
+    ) -> dict:
         """Stages 1 to 6: events of both staves, `{staff: [Event]}`, in C major or in
         A minor.
 
@@ -159,12 +163,14 @@ class TrainedClefLSTM:
         bars = range(0, form.end, form.bar)
         clock, streams = Clock(bars, form.end, mode), {}
         for staff in STAVES:
-            heard = Context(streams.get("treble", []))
-            frame = self._sampled_frame(staff, clock, heard, form.end, sampling, rng)
+            treble_context = Context(streams.get("treble", []))
+            frame = self._sampled_frame(
+                staff, clock, treble_context, form.end, sampling, rng
+            )
             streams[staff] = stream_of(frame, self.labels[staff])
         return balanced(streams, form.end)
 
-    def _sampled_frame(self, staff, clock, heard, end, sampling, rng):
+    def _sampled_frame(self, staff, clock, treble_context, end, sampling, rng):
         """Stages 1 and 2: classes of notes and durations, up to the piece's end."""
         import pandas
 
@@ -174,20 +180,22 @@ class TrainedClefLSTM:
         )
         states, before, now, rows = network.zero_states(1), None, 0, []
         while now < end:
-            step = self._step_before(staff, before, clock.at(now), heard.at(now))
+            step = self._step_before(
+                staff, before, clock.at(now), treble_context.at(now)
+            )
             logits, states = self._steps[staff](step, states)
             before = _drawn(logits, now, lengths, sampling, rng)
             rows.append(before)
             now += lengths[before[1]]
         return pandas.DataFrame(rows, columns=["note", "duration"])
 
-    def _step_before(self, staff, before, clock, heard):
-        """What the network reads before its next event: `Step` [1, ...]."""
+    def _step_before(self, staff, before, clock, treble_context):
+        """The network's input before its next event: `StaffInput` [1, ...]."""
         pitches = ()
         if before is not None:
             label = self.labels[staff].notes.decode(before[0])
             pitches = transformation.chord_of(label)
-        columns, now, after = heard
+        columns, now, after = treble_context
         clock = clock if staff == "treble" else [*clock, *columns]
         values = (
             (-1, -1) if before is None else before,
@@ -195,14 +203,14 @@ class TrainedClefLSTM:
             clock,
             np.concatenate([multi_hot(now), multi_hot(after)]),
         )
-        return Step(*(np.array([value], np.float32) for value in values))
+        return StaffInput(*(np.array([value], np.float32) for value in values))
 
 
 def _drawn(logits: Logits, now, lengths, sampling, rng) -> tuple[int, int]:
     """Stage 1: classes of the next event's note and duration.
 
-    The unknown words, which are the last, are never drawn; nor are durations after
-    which no note could be written.
+    The last class, the unknown label, is never drawn. Neither is a duration after which
+    no note could be written.
     """
     notes = logits.notes[0, :-1].numpy()
     durations = logits.durations[0, :-1].numpy()
@@ -216,25 +224,31 @@ def _drawn(logits: Logits, now, lengths, sampling, rng) -> tuple[int, int]:
     )
 
 
-def top_k_sample(logits, k: int, weighted: bool, temperature: float, rng) -> int:
-    """One of the k likeliest classes, by their probabilities or with equal chances.
+def top_k_sample(
+    logits: np.ndarray,
+    k: int,
+    weighted: bool,
+    temperature: float,
+    rng: np.random.Generator,
+) -> int:
+    """Samples one of the k most probable classes, by their probabilities or uniformly.
 
-    logits: [classes]; those of -inf are never drawn.
+    logits: [classes]; a class with -inf is never drawn.
     """
-    likeliest = np.argsort(-logits, kind="stable")[:k]
-    likeliest = likeliest[np.isfinite(logits[likeliest])]
+    top = np.argsort(-logits, kind="stable")[:k]
+    top = top[np.isfinite(logits[top])]
     if not weighted:
-        return int(rng.choice(likeliest))
-    scaled = (logits[likeliest] - logits[likeliest[0]]).astype(float) / temperature
-    chances = np.exp(scaled)
-    return int(rng.choice(likeliest, p=chances / chances.sum()))
+        return int(rng.choice(top))
+    scaled = (logits[top] - logits[top[0]]).astype(float) / temperature
+    weights = np.exp(scaled)
+    return int(rng.choice(top, p=weights / weights.sum()))
 
 
-def is_writable(start, end):
+def is_writable(start: int, end: Any) -> np.ndarray:
     """Whether a note from one tick to another (or others) can be written plainly.
 
-    Between 16ths it may go as far as it likes. In triplets, of eighths or of 16ths, it
-    stays within its quarter, and so does every note until the triplet is complete.
+    A note that starts on a 16th may end on any later 16th. A note in triplets of
+    eighths or 16ths stays within its quarter, until the triplet is complete.
     """
     end = np.asarray(end)
     quarter_end = (start // TICKS_PER_QUARTER + 1) * TICKS_PER_QUARTER
@@ -248,7 +262,7 @@ def is_writable(start, end):
     return on_sixteenths | ((end % sextuplet == 0) & (end <= quarter_end))
 
 
-def stream_of(frame, labels) -> list[Event]:
+def stream_of(frame: Any, labels: Any) -> list[Event]:
     """Stages 3 to 5: a data frame of classes -> events, one after the other."""
     chords = frame["note"].map(labels.notes.decode).map(transformation.chord_of)
     durations = frame["duration"].map(labels.durations.decode)
@@ -258,8 +272,7 @@ def stream_of(frame, labels) -> list[Event]:
 
 
 def balanced(streams: dict[str, list[Event]], end: int) -> dict[str, list[Event]]:
-    """Stage 6: both streams as long as the piece; what goes beyond its end is cut, and
-    what is missing is rest."""
+    """Stage 6: cuts both streams at the end of the piece, or fills them with rests."""
     return {staff: _fitted(stream, end) for staff, stream in streams.items()}
 
 
@@ -280,8 +293,8 @@ def to_sequence(
 
     Args:
         key: of the same mode as the events.
-        transpose: moves all notes into the key; without, only its signature is set, as
-            the original does.
+        transpose: moves all notes into the key. Otherwise only the key signature is
+            set, as the original does.
     """
     sequence = music_pb2.NoteSequence(ticks_per_quarter=MIDI_TICKS_PER_QUARTER)
     sequence.tempos.add(qpm=qpm)
@@ -306,7 +319,7 @@ def to_sequence(
 
 
 def on_the_piano(pitch: int) -> int:
-    """The pitch, or where a piano does not have it, that of the nearest octave."""
+    """The pitch, moved by octaves into the range of a piano."""
     while pitch < PIANO_PITCHES.start:
         pitch += 12
     while pitch >= PIANO_PITCHES.stop:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -112,7 +113,7 @@ def encode(
 # Files.
 
 
-def write_csv(collection: Collection, path) -> None:
+def write_csv(collection: Collection, path: str | os.PathLike) -> None:
     """A row for each example: what is known of it, then its place, z_0, z_1, ..."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -156,13 +157,15 @@ class BadAttribute(ValueError):
     for_the_user = True
 
 
-def write_attribute(path, name: str, config: Config, vector: np.ndarray) -> None:
+def write_attribute(
+    path: str | os.PathLike, name: str, config: Config, vector: np.ndarray
+) -> None:
     """An attribute vector [Z] of a model of a config."""
     content = {"attribute": name, "config": config.name, "vector": vector.tolist()}
     _write_text(path, json.dumps(content) + "\n")
 
 
-def read_attribute(path, config: Config) -> np.ndarray:
+def read_attribute(path: str | os.PathLike, config: Config) -> np.ndarray:
     """The attribute vector [Z] that `write_attribute` wrote.
 
     Raises:

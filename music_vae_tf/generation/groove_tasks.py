@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -24,9 +24,8 @@ from music_vae_tf.data.converters import drum_classes
 from music_vae_tf.data.converters.groove import MAX_VELOCITY, GrooveConverter
 from music_vae_tf.data.converters.groove_edits import Groove
 from music_vae_tf.data.converters.score import DEFAULT_QPM
-from music_vae_tf.models.decoders import LstmDecoder
 from music_vae_tf.models.music_vae import MusicVAE
-from music_vae_tf.models.noise import Noise
+from music_vae_tf.models.prng import PRNGKey
 
 MODE_TEMPERATURE = 1e-12  # what is drawn then is the mode
 
@@ -50,7 +49,7 @@ class TaskExamples(NamedTuple):
     left_out: Counter[str]
 
 
-def task_of(converter) -> str | None:
+def task_of(converter: Any) -> str | None:
     """The task that a converter prepares its examples for; None of other music."""
     if not isinstance(converter, GrooveConverter):
         return None
@@ -64,7 +63,7 @@ def task_of(converter) -> str | None:
 
 
 def check_task(
-    task: str, converter, config_name: str, fitting: Callable[[], Iterable[str]]
+    task: str, converter: Any, config_name: str, fitting: Callable[[], Iterable[str]]
 ) -> None:
     """Sees that a config's examples are those of a task, in whole windows.
 
@@ -124,7 +123,8 @@ def task_examples(
         )
     return TaskExamples(
         _windows(converter, grooves, inputs, performances, qpm),
-        *(np.array(column, np.float32) for column in (inputs, controls)),
+        np.array(inputs, np.float32),
+        np.array(controls, np.float32),
         _held(task, converter, grooves),
         left_out,
     )
@@ -206,7 +206,7 @@ def play(
     """
     if not model.z_size:
         raise UnfitTask("a model without a latent space reads nothing")
-    if examples.held is not None and not isinstance(model.decoder, LstmDecoder):
+    if examples.held is not None and not model.decoder.takes_forced_rows:
         raise UnfitTask(
             "the task gives hits to the decoder, which only one LSTM at a time can "
             f"hold; this model has a {type(model.decoder).__name__}"
@@ -239,18 +239,18 @@ def _runner(model, is_sample, temperature, seed):
 
     @tf.function(autograph=False)
     def run(inputs, controls, held, number):
-        noise = Noise(seed).fold("tasks").fold(number)
+        rng = PRNGKey(seed).fold_in("tasks").fold_in(number)
         size, steps = inputs.shape[:2]
         batch = Batch(inputs, None, controls, tf.fill([size], steps))
-        z, sigma = model.posterior(batch, differentiable=False)
+        z, sigma = model.posterior(batch, needs_gradient=False)
         if is_sample:
-            z += sigma * noise.fold("z").normal(tf.shape(z))
+            z += sigma * rng.fold_in("z").normal(tf.shape(z))
         samples = model.sample(
             z,
             tf.constant(steps),
             controls[0] if model.control_depth else None,
             temperature,
-            noise.fold("samples"),
+            rng.fold_in("samples"),
             **({"forced": held} if held.shape[1] else {}),
         )
         return samples.rows

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -13,8 +15,8 @@ from music_vae_tf import config as configs
 from music_vae_tf.batch import Batch
 from music_vae_tf.data.converters.drum_parts import TAKEN_AS_DRUMS
 from music_vae_tf.generation.compiling import compiled
-from music_vae_tf.models.decoders import Samples
-from music_vae_tf.models.noise import Noise
+from music_vae_tf.models.decoder import Samples
+from music_vae_tf.models.prng import PRNGKey
 
 # Below this sine of the angle between two vectors, the line between them is as good as
 # the arc, and the arc's formula divides by nearly nothing.
@@ -47,7 +49,7 @@ class MultipleExtractedExamplesError(ValueError):
         self.sequences = sequences
 
 
-def only_example(converter, sequence, name: str):
+def only_example(converter: Any, sequence: Any, name: str) -> Any:
     """The one example that a converter makes of a NoteSequence, dense.
 
     Says so where notes are drums only by their looks.
@@ -79,7 +81,7 @@ def _heard(converter, example):
     return converter.to_sequence(example.targets, controls)
 
 
-def slerp(p0, p1, t: float):
+def slerp(p0: np.ndarray, p1: np.ndarray, t: float) -> np.ndarray:
     """From p0 to p1 along the arc between them, t of the way: [..., Z] each.
 
     Between parallel vectors, where there is no one arc, along their line.
@@ -103,8 +105,8 @@ class TrainedModel:
         self,
         config: configs.Config | str,
         batch_size: int = DEFAULT_BATCH_SIZE,
-        checkpoint_dir_or_path=None,
-        var_name_substitutions=None,
+        checkpoint_dir_or_path: str | os.PathLike | None = None,
+        var_name_substitutions: Iterable[tuple[str, str]] | None = None,
         *,
         seed: int | None = None,
         end_token: int | Callable | None = None,
@@ -146,7 +148,7 @@ class TrainedModel:
         self.batch_size = batch_size
         self.converter = build.converter(self.config).for_inference()
         is_trained = checkpoint_dir_or_path is not None
-        make = build.blank_model if is_trained else build.model
+        make = build.uninitialized_model if is_trained else build.model
         self.model = make(self.config, self.converter)
         self.end_token = end_token
         self._grammar = self.converter.grammar if grammar else None
@@ -174,7 +176,7 @@ class TrainedModel:
         length: int | None = None,
         temperature: float = 1.0,
         same_z: bool = False,
-        c_input=None,
+        c_input: np.ndarray | None = None,
     ) -> list:
         """New NoteSequences from the prior.
 
@@ -201,7 +203,9 @@ class TrainedModel:
         z = self._rng.standard_normal([draws, self.z_size]).astype(np.float32)
         return np.repeat(z, n, axis=0) if same_z else z
 
-    def encode(self, note_sequences, assert_same_length: bool = False):
+    def encode(
+        self, note_sequences: Iterable, assert_same_length: bool = False
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """NoteSequences, each one example long -> z, mu, sigma: [N, Z] each.
 
         z is a draw from the posterior, mu its mean.
@@ -217,19 +221,25 @@ class TrainedModel:
             only_example(self.converter, s, s.filename or f"NoteSequence {i}")
             for i, s in enumerate(note_sequences)
         ]
-        for i, example in enumerate(examples):
-            if assert_same_length and len(example.inputs) != len(examples[0].inputs):
+        inputs = [np.asarray(example.inputs) for example in examples]
+        for i, one in enumerate(inputs):
+            if assert_same_length and len(one) != len(inputs[0]):
                 raise AssertionError(
                     f"Sequences 0 and {i} have different lengths: "
-                    f"{len(examples[0].inputs)} vs {len(example.inputs)}"
+                    f"{len(inputs[0])} vs {len(one)}"
                 )
         return self.encode_tensors(
-            [example.inputs for example in examples],
+            inputs,
             [example.length for example in examples],
             [example.controls for example in examples],
         )
 
-    def encode_tensors(self, input_tensors, lengths, control_tensors=None):
+    def encode_tensors(
+        self,
+        input_tensors: Sequence[np.ndarray],
+        lengths: Any,
+        control_tensors: Sequence[np.ndarray] | None = None,
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Dense encoder inputs -> z, mu, sigma: [N, Z] each.
 
         Args:
@@ -257,9 +267,16 @@ class TrainedModel:
             )
             for rows in self._batches(len(inputs))
         ]
-        return tuple(np.concatenate(column)[:count] for column in zip(*results))
+        z, mu, sigma = (np.concatenate(column)[:count] for column in zip(*results))
+        return z, mu, sigma
 
-    def decode(self, z, length=None, temperature: float = 1.0, c_input=None) -> list:
+    def decode(
+        self,
+        z: np.ndarray,
+        length: int | None = None,
+        temperature: float = 1.0,
+        c_input: np.ndarray | None = None,
+    ) -> list:
         """Latent vectors [N, Z] -> N NoteSequences; arguments as in `sample`.
 
         Raises:
@@ -272,10 +289,10 @@ class TrainedModel:
 
     def decode_to_tensors(
         self,
-        z,
-        length=None,
+        z: np.ndarray,
+        length: int | None = None,
         temperature: float = 1.0,
-        c_input=None,
+        c_input: np.ndarray | None = None,
         return_full_results: bool = False,
     ) -> list:
         """Latent vectors [N, Z] -> N arrays [T, D_out]; arguments as in `sample`.
@@ -294,13 +311,13 @@ class TrainedModel:
 
     def interpolate(
         self,
-        start_sequence,
-        end_sequence,
+        start_sequence: Any,
+        end_sequence: Any,
         num_steps: int,
-        length=None,
+        length: int | None = None,
         temperature: float = 1.0,
         assert_same_length: bool = True,
-        c_input=None,
+        c_input: np.ndarray | None = None,
     ) -> list:
         """`num_steps` NoteSequences from one to another, both reconstructed as well."""
         z = self.between(start_sequence, end_sequence, num_steps, assert_same_length)
@@ -308,14 +325,15 @@ class TrainedModel:
 
     def between(
         self,
-        start_sequence,
-        end_sequence,
+        start_sequence: Any,
+        end_sequence: Any,
         num_steps: int,
         assert_same_length: bool = True,
     ) -> np.ndarray:
         """Latent vectors [N, Z] along the arc from one NoteSequence to another."""
         _, mu, _ = self.encode([start_sequence, end_sequence], assert_same_length)
-        return np.stack([slerp(*mu, t) for t in np.linspace(0, 1, num_steps)])
+        start, end = mu
+        return np.stack([slerp(start, end, t) for t in np.linspace(0, 1, num_steps)])
 
     def _check_conditional(self, verb):
         if not self.z_size:
@@ -378,13 +396,13 @@ class TrainedModel:
         options = {} if end_token is None else {"end_token": end_token}
         if self._grammar is not None:
             options["grammar"] = self._grammar
-        noise = Noise(seed)
-        return self.model.sample(z, length, controls, temperature, noise, **options)
+        rng = PRNGKey(seed)
+        return self.model.sample(z, length, controls, temperature, rng, **options)
 
     def _encode_step(self, inputs, lengths, controls, seed):
         batch = Batch(inputs, None, controls, lengths)
-        mu, sigma = self.model.posterior(batch, differentiable=False)
-        return mu + sigma * Noise(seed).normal(tf.shape(mu)), mu, sigma
+        mu, sigma = self.model.posterior(batch, needs_gradient=False)
+        return mu + sigma * PRNGKey(seed).normal(tf.shape(mu)), mu, sigma
 
     def _to_sequences(self, samples, c_input):
         controls = self._controls(c_input)

@@ -4,7 +4,7 @@ seconds of music and what follows them."""
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -42,7 +42,7 @@ def condition(names: str) -> np.ndarray:
     return np.array([name == CLASSES[NONE] or name in asked for name in CLASSES], "f4")
 
 
-def condition_name(condition) -> str:
+def condition_name(condition: np.ndarray) -> str:
     """[4] -> `piano+bass`; `silence` if nothing sounds."""
     names = [n for n, is_in in zip(CLASSES[1:], condition[1:]) if is_in]
     return "+".join(names) or "silence"
@@ -60,7 +60,7 @@ class Prior(NamedTuple):
         return cls(np.zeros(z_size), np.eye(z_size))
 
     @classmethod
-    def of(cls, mu, sigma) -> Prior:
+    def of(cls, mu: np.ndarray, sigma: np.ndarray) -> Prior:
         """With the mean and the covariance of draws from posteriors, [N, Z] each.
 
         Where training has not come near the standard one, its draws are like no music;
@@ -83,7 +83,8 @@ class TrainedRollVae:
         seed: int | None = None,
     ):
         """seed: makes every draw repeatable, in the order of the calls."""
-        self.cvae, self.continuation = cvae, continuation
+        self.cvae = cvae
+        self.continuation: Any = continuation  # None without one
         self._rng = np.random.default_rng(seed)
         self._posterior = compiled(self._posterior_step)
         self._decode = compiled(self._decode_step)
@@ -92,7 +93,7 @@ class TrainedRollVae:
 
     # Latent vectors.
 
-    def prior_of(self, rolls, condition) -> Prior:
+    def prior_of(self, rolls: np.ndarray, condition: np.ndarray) -> Prior:
         """The distribution of latent vectors of those rolls that have a condition, of
         which a thousand are read.
 
@@ -117,13 +118,14 @@ class TrainedRollVae:
         noise = self._rng.standard_normal([count, self.cvae.z_size])
         return (prior.mean + noise @ prior.factor.T).astype(np.float32)
 
-    def encode(self, rolls) -> tuple[np.ndarray, np.ndarray]:
+    def encode(self, rolls: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Mean and standard deviation of z for each roll, [N, Z] each.
 
         Raises:
             NotARoll: they are of another length.
         """
-        return _in_batches(self._posterior, self._of_our_length(rolls))
+        mu, sigma = _in_batches(self._posterior, self._of_our_length(rolls))
+        return mu, sigma
 
     def _of_our_length(self, rolls):
         rolls = np.asarray(rolls)
@@ -137,7 +139,7 @@ class TrainedRollVae:
 
     def near(
         self,
-        roll,
+        roll: np.ndarray,
         count: int,
         towards_random: float = TOWARDS_RANDOM,
         prior: Prior | None = None,
@@ -152,7 +154,7 @@ class TrainedRollVae:
 
     # Rolls.
 
-    def decode(self, z, condition) -> np.ndarray:
+    def decode(self, z: np.ndarray, condition: np.ndarray) -> np.ndarray:
         """The likeliest class of each cell: [N, Z] -> uint8 [N, T, 128].
 
         condition: [4] for all, or [N, 4].
@@ -160,17 +162,17 @@ class TrainedRollVae:
         (rolls,) = _in_batches(self._decode, z, _for_each(condition, z))
         return rolls
 
-    def follow(self, z, condition) -> np.ndarray:
+    def follow(self, z: np.ndarray, condition: np.ndarray) -> np.ndarray:
         """What follows the rolls of latent vectors, uint8 [N, T', 128]."""
         (rolls,) = _in_batches(self._follow, z, _for_each(condition, z))
         return rolls
 
-    def follow_rolls(self, rolls) -> np.ndarray:
+    def follow_rolls(self, rolls: np.ndarray) -> np.ndarray:
         """What follows rolls [N, T, 128], from their own latents' means."""
         (following,) = _in_batches(self._follow_rolls, self._of_our_length(rolls))
         return following
 
-    def reconstruct(self, rolls) -> np.ndarray:
+    def reconstruct(self, rolls: np.ndarray) -> np.ndarray:
         """Rolls said back from their posterior means."""
         mu, _ = self.encode(rolls)
         return self.decode(mu, condition_of(np.asarray(rolls)).numpy())
@@ -180,23 +182,23 @@ class TrainedRollVae:
         return self.cvae.posterior(rolls, condition_of(rolls))
 
     def _decode_step(self, z, condition):
-        return (_likeliest(self.cvae.logits(z, condition)),)
+        return (_mode(self.cvae.logits(z, condition)),)
 
     def _follow_step(self, z, condition):
         if self.continuation.latent_windows == 1:
-            return (_likeliest(self.continuation.logits(z[:, None], condition)),)
+            return (_mode(self.continuation.logits(z[:, None], condition)),)
         # One vector has no windows: those of the roll that it decodes to are taken.
-        rolls = _likeliest(self.cvae.logits(z, condition))
+        rolls = _mode(self.cvae.logits(z, condition))
         return self._follow_rolls_step(rolls, condition)
 
     def _follow_rolls_step(self, rolls, condition=None):
         rolls = tf.cast(rolls, tf.float32)
         latents = self.cvae.window_latents(rolls, self.continuation.latent_windows)
         condition = condition_of(rolls) if condition is None else condition
-        return (_likeliest(self.continuation.logits(latents, condition)),)
+        return (_mode(self.continuation.logits(latents, condition)),)
 
 
-def _likeliest(logits):
+def _mode(logits):
     return tf.cast(tf.argmax(logits, axis=-1), tf.uint8)
 
 

@@ -1,36 +1,36 @@
-"""A model says back what it hears: told the truth of the last step, and on its own."""
+"""Reconstructions from the posterior: teacher-forced and autoregressive."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
 from music_vae_tf.batch import Batch
 from music_vae_tf.losses import step_mask
+from music_vae_tf.models.metrics import WeightedMean
 from music_vae_tf.models.music_vae import MusicVAE
-from music_vae_tf.models.noise import Noise
-from music_vae_tf.models.tally import Tally
+from music_vae_tf.models.prng import PRNGKey
 
 
 class Reconstructions(NamedTuple):
-    """Of a batch, as arrays."""
+    """Reconstructions of a batch, as arrays."""
 
-    there: np.ndarray  # [B, T, D], what was to be said
-    counted: np.ndarray  # bool [B, T], which of it is no padding
-    told: np.ndarray  # [B, T, D], the likeliest rows, with teacher forcing
-    sampled: np.ndarray  # [B, T, D], zeros where it was over before
+    targets: np.ndarray  # [B, T, D]
+    mask: np.ndarray  # bool [B, T], False for padding
+    teacher_forced: np.ndarray  # [B, T, D], the mode of each step
+    autoregressive: np.ndarray  # [B, T, D], samples; zeros after their end
     mu: np.ndarray  # [B, Z]
     r_loss: np.ndarray  # [B], nats, with teacher forcing
     kl_cost: np.ndarray  # [B], nats beyond the free bits
     kl_bits: np.ndarray  # [B]
-    metrics: dict[str, Tally]  # Magenta's, with teacher forcing, by its names
+    metrics: dict[str, WeightedMean]  # Magenta's, with teacher forcing, by its names
 
 
 class NoLatentSpace(ValueError):
-    """A decoder alone reconstructs nothing."""
+    """A decoder without an encoder cannot reconstruct."""
 
     for_the_user = True
 
@@ -42,9 +42,9 @@ def reconstructions(
     free_bits: float,
     temperature: float = 1.0,
     seed: int = 0,
-    **options,
+    **options: Any,
 ) -> Iterator[Reconstructions]:
-    """What a model says of each batch, from a draw of its posterior.
+    """Reconstructs each batch from a draw of its posterior.
 
     Args:
         batches: of one example each for a model with controls, which sampling shares.
@@ -55,34 +55,41 @@ def reconstructions(
         NoLatentSpace: the model is a decoder alone.
     """
     if not model.z_size:
-        raise NoLatentSpace("a model without a latent space has nothing to say back")
+        raise NoLatentSpace("a model without a latent space cannot reconstruct")
 
     @tf.function(autograph=False, reduce_retracing=True)
     def run(batch, number):
-        noise = Noise(seed).fold("reconstructions").fold(number)
-        terms = model.elbo(batch, noise, free_bits=free_bits)
+        rng = PRNGKey(seed).fold_in("reconstructions").fold_in(number)
+        terms = model.loss_terms(batch, rng, free_bits=free_bits)
         mu, sigma = model.posterior(batch)
-        z = mu + sigma * noise.fold("sampled z").normal(tf.shape(mu))
+        z = mu + sigma * rng.fold_in("sampled z").normal(tf.shape(mu))
         steps = tf.minimum(tf.shape(batch.targets)[1], model.max_seq_len)
         samples = model.sample(
             z,
             steps,
             batch.controls[0, :steps] if model.control_depth else None,
             temperature,
-            noise.fold("samples"),
+            rng.fold_in("samples"),
             **options,
         )
-        there = batch.targets[:, :steps]
-        counted = _mask(batch.lengths, steps)
-        rows_said = tf.shape(samples.rows)[1]
-        said = samples.rows * _mask(samples.lengths, rows_said)[..., None]
-        said = tf.pad(said, [(0, 0), (0, steps - rows_said), (0, 0)])
-        parameters = terms.reconstruction.parameters
-        told = model.decoder.likeliest(parameters)
+        targets = batch.targets[:, :steps]  # [B, T, D]
+        mask = _mask(batch.lengths, steps)  # [B, T]
+        sampled_steps = tf.shape(samples.rows)[1]
+        rows = samples.rows * _mask(samples.lengths, sampled_steps)[..., None]
+        rows = tf.pad(rows, [(0, 0), (0, steps - sampled_steps), (0, 0)])
+        params = terms.reconstruction.params
         return Reconstructions(
-            *(there, counted > 0, told, said, mu),
-            *(terms.r_loss, terms.kl_cost, terms.kl_bits),
-            model.decoder.tallies(parameters, there, batch.lengths),
+            targets,
+            mask > 0,
+            teacher_forced=model.decoder.mode(params),
+            autoregressive=rows,
+            mu=mu,
+            r_loss=terms.r_loss,
+            kl_cost=terms.kl_cost,
+            kl_bits=terms.kl_bits,
+            metrics=model.decoder.reconstruction_metrics(
+                params, targets, batch.lengths
+            ),
         )
 
     for number, batch in enumerate(batches):
@@ -91,8 +98,10 @@ def reconstructions(
 
 
 def _mask(lengths, steps):
-    """1.0 for the steps of sequences of lengths [B], or of segments of lengths [B, S],
-    padded each: float32 [B, T]."""
+    """1.0 within the lengths, 0.0 in padding: float32 [B, T].
+
+    lengths: [B] of sequences, or [B, S] of segments with a padding each.
+    """
     if lengths.shape.rank == 1:
         return step_mask(lengths, steps)
     segments = lengths.shape[1]

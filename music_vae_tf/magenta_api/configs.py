@@ -72,7 +72,7 @@ def to_ours(config: Config) -> ours.Config:
         name="unnamed",
         converter=config.data_converter.section,
         model=_section(ours.MusicVAEConfig, config.hparams, **config.model._asdict()),
-        objective=_section(ours.ObjectiveConfig, config.hparams),
+        objective=_section(ours.MusicVAEObjectiveConfig, config.hparams),
         training=_section(ours.TrainingConfig, config.hparams),
         dataset=ours.DatasetConfig(config.tfds_name, **ranges),
     )

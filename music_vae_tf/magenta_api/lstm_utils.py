@@ -9,10 +9,10 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
+from music_vae_tf.models.cell import State
 from music_vae_tf.models.encoders import segment_lengths
 from music_vae_tf.models.encoders import time_major as axes_swapped
 from music_vae_tf.models.lstm import LSTMStack
-from music_vae_tf.models.recurrence import State
 
 
 def rnn_cell(

@@ -1,103 +1,104 @@
 """The clef-split LSTM: a network for each staff, with two softmax heads.
 
-The joint probability of both staves is that of the treble times that of the bass given
-the treble: where the staves share one clock, the bass reads what the treble plays when
-its own next event begins. Classes below 0 are nothing: they are read as zeros, and are
-no targets.
+The joint probability of both staves is p(treble) * p(bass | treble). If both share one
+clock, the bass reads what the treble plays when its own next event begins. Classes
+below 0 mean none: they are read as zeros, and are no targets.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from music_vae_tf.batch import Batch
+from music_vae_tf.models import prng
+from music_vae_tf.models.cell import State
 from music_vae_tf.models.lstm import LSTMLayer, dropout_factors
-from music_vae_tf.models.noise import Noise
-from music_vae_tf.models.recurrence import State
-from music_vae_tf.models.tally import Tally
+from music_vae_tf.models.metrics import WeightedMean
+from music_vae_tf.models.prng import PRNGKey
 from music_vae_tf.models.trainable import Trainable
 
 NUM_PITCHES = 128
-NOTE_SIZE, DURATION_SIZE, CLOCK_SIZE, HEARD_SIZE = 128, 32, 16, 64
+NOTE_SIZE, DURATION_SIZE, CLOCK_SIZE, OTHER_STAFF_SIZE = 128, 32, 16, 64
 
 
-class Step(NamedTuple):
-    """What a staff reads before an event: the event before it, and its own moment."""
+class StaffInput(NamedTuple):
+    """Input of a staff before an event: the previous event, and the moment."""
 
     classes: tf.Tensor  # of note and duration, [..., 2]
     pitches: tf.Tensor  # of the same event, 0 or 1, [..., 128]
     clock: tf.Tensor  # classes of the moment, [..., columns]
-    heard: tf.Tensor  # pitches of the other staff, now and next, [..., 2 * 128]
+    other_staff: tf.Tensor  # pitches of the other staff, now and next, [..., 2 * 128]
 
 
 class Logits(NamedTuple):
     """Unnormalised log probabilities of a staff's next event."""
 
-    notes: tf.Tensor  # [..., classes of notes]
-    durations: tf.Tensor  # [..., classes of durations]
+    notes: tf.Tensor  # [..., note classes]
+    durations: tf.Tensor  # [..., duration classes]
 
 
 class StaffSizes(NamedTuple):
-    """What a staff's network is as wide as, and what its classes of notes stand for."""
+    """Sizes of a staff's network, and the chords of its note classes."""
 
-    note_counts: tuple[int, ...]  # how often each class came in training
+    note_counts: tuple[int, ...]  # occurrences of each class in training
     duration_counts: tuple[int, ...]
-    chords: tuple[tuple[int, ...], ...]  # pitches of each class of notes
+    chords: tuple[tuple[int, ...], ...]  # pitches of each note class
     clock: tuple[int, ...]  # classes of each column of the clock
-    is_accompaniment: bool  # whether it hears the other staff
+    is_accompaniment: bool  # whether it reads the other staff
 
 
 @keras.saving.register_keras_serializable("music_vae_tf")
 class Lookup(keras.Layer):
     """Classes [...] -> rows of a table [..., size]; zeros for classes below 0."""
 
-    def __init__(self, num_classes, size, **kwargs):
+    def __init__(self, num_classes: int, size: int, **kwargs: Any):
         super().__init__(**kwargs)
         self.num_classes, self.size = num_classes, size
 
-    def build(self):
+    def build(self) -> None:
         self.table = self.add_weight(
             name="table",
             shape=(self.num_classes, self.size),
             initializer=keras.initializers.RandomNormal(stddev=0.05),
         )
 
-    def call(self, classes):
+    def call(self, classes: tf.Tensor) -> tf.Tensor:
         # A product, since the gradient of a gather is no plain tensor.
         one_hot = tf.one_hot(tf.cast(classes, tf.int32), self.num_classes)
         return tf.tensordot(one_hot, tf.convert_to_tensor(self.table), 1)
 
 
 class StaffNetwork(keras.Layer):
-    """Input, LSTM, dropout, LSTM, dropout, LSTM, dense, and the heads.
+    """Input, LSTMs with dropout between them, a dense layer, and two softmax heads.
 
-    There may be more or fewer LSTMs. Dropout is between them, and with an
-    `outer_keep_probability` below 1 also before the first and after the last. With
-    `composed_scores` the score of a chord in the softmax is its own plus those of its
-    parts, so that what is learnt of one chord holds for others with the same notes.
+    An `outer_keep_probability` below 1 adds dropout before the first LSTM and after the
+    last. With `factored_logits` the logit of a chord is its own plus those of its
+    pitches, so that chords share what is learnt about their common notes.
     """
 
     def __init__(
         self,
         sizes: StaffSizes,
-        lstm_sizes,
-        keep_probability,
-        outer_keep_probability,
-        dense_size,
-        note_input,
-        composed_scores,
-        shared_clock,
-        **kwargs,
+        lstm_sizes: Sequence[int],
+        keep_probability: float,
+        outer_keep_probability: float,
+        dense_size: int,
+        note_input: str,
+        factored_logits: bool,
+        shared_clock: bool,
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
         self.sizes = sizes
         between = len(lstm_sizes) - 1
         self.keep_probabilities = [
-            *(outer_keep_probability, *[keep_probability] * between),
+            outer_keep_probability,
+            *[keep_probability] * between,
             outer_keep_probability,
         ]
         self.note_input = note_input
@@ -108,7 +109,7 @@ class StaffNetwork(keras.Layer):
             self.note = Lookup(num_notes, NOTE_SIZE, name="note")
         if note_input == "multi_hot":
             self.note = keras.layers.Dense(NOTE_SIZE, name="note")
-        if note_input != "number":
+        if note_input != "scalar":
             self.duration = Lookup(num_durations, DURATION_SIZE, name="duration")
         columns = sizes.clock if shared_clock else ()
         self.clock = [
@@ -116,7 +117,7 @@ class StaffNetwork(keras.Layer):
             for i, num_classes in enumerate(columns)
         ]
         if self.is_accompaniment:
-            self.heard = keras.layers.Dense(HEARD_SIZE, name="heard")
+            self.other_staff = keras.layers.Dense(OTHER_STAFF_SIZE, name="other_staff")
         self.lstms = [
             LSTMLayer(units, name=f"layer_{i}") for i, units in enumerate(lstm_sizes)
         ]
@@ -125,18 +126,18 @@ class StaffNetwork(keras.Layer):
             _head(sizes.note_counts, "notes"),
             _head(sizes.duration_counts, "durations"),
         ]
-        self.pitch_scores = None
-        if composed_scores:
+        self.pitch_logits = None
+        if factored_logits:
             self.chord_parts = chord_parts(sizes.chords)
-            self.pitch_scores = keras.layers.Dense(
+            self.pitch_logits = keras.layers.Dense(
                 self.chord_parts.shape[1], use_bias=False, name="pitches"
             )
 
-    def build(self):
+    def build(self) -> None:
         width = len(self.clock) * CLOCK_SIZE
         for lookup in self.clock:
             lookup.build()
-        if self.note_input == "number":
+        if self.note_input == "scalar":
             width += 2
         else:
             self.duration.build()
@@ -144,34 +145,35 @@ class StaffNetwork(keras.Layer):
             self.note.build(*shape)
             width += NOTE_SIZE + DURATION_SIZE
         if self.is_accompaniment:
-            self.heard.build((None, NUM_PITCHES))
-            width += 2 * HEARD_SIZE
+            self.other_staff.build((None, NUM_PITCHES))
+            width += 2 * OTHER_STAFF_SIZE
         for lstm in self.lstms:
             lstm.build(width)
             width = lstm.units
         self.dense.build((None, width))
-        for head in (*self.heads, self.pitch_scores):
+        for head in (*self.heads, self.pitch_logits):
             if head is not None:
                 head.build((None, self.dense.units))
 
-    def inputs(self, step: Step):
-        """What the first LSTM reads: [..., columns]."""
-        parts = self._event_before(step)
+    def inputs(self, step: StaffInput) -> tf.Tensor:
+        """Input of the first LSTM: [..., columns]."""
+        parts = self._previous_event(step)
         parts += [lookup(step.clock[..., i]) for i, lookup in enumerate(self.clock)]
         if self.is_accompaniment:
-            parts += [self.heard(part) for part in tf.split(step.heard, 2, axis=-1)]
+            now_and_next = tf.split(step.other_staff, 2, axis=-1)  # [..., 128] each
+            parts += [self.other_staff(pitches) for pitches in now_and_next]
         return tf.concat(parts, axis=-1)
 
-    def _event_before(self, step):
+    def _previous_event(self, step):
         notes, durations = step.classes[..., 0], step.classes[..., 1]
-        if self.note_input == "number":
-            numbers = len(self.sizes.note_counts), len(self.sizes.duration_counts)
-            return [step.classes / tf.constant(numbers, tf.float32)]
+        if self.note_input == "scalar":
+            sizes = len(self.sizes.note_counts), len(self.sizes.duration_counts)
+            return [step.classes / tf.constant(sizes, tf.float32)]
         read = notes if self.note_input == "label" else step.pitches
         return [self.note(read), self.duration(durations)]
 
-    def sequence(self, step: Step, dropout: Noise | None = None) -> Logits:
-        """What comes next after each of the events [B, T, ...]."""
+    def sequence(self, step: StaffInput, dropout: PRNGKey | None = None) -> Logits:
+        """Logits of the event after each of the events [B, T, ...]."""
         outputs = tf.transpose(self.inputs(step), [1, 0, 2])
         for i, lstm in enumerate(self.lstms):
             outputs = self._dropped(outputs, i, dropout)
@@ -180,39 +182,39 @@ class StaffNetwork(keras.Layer):
         outputs = self._dropped(outputs, len(self.lstms), dropout)
         return self._logits(tf.transpose(outputs, [1, 0, 2]))
 
-    def _dropped(self, outputs, place, dropout):
-        """What goes into the LSTM of this number, or behind the last one."""
-        noise = dropout and dropout.fold(place)
-        keep = self.keep_probabilities[place]
-        factors = dropout_factors(tf.shape(outputs), keep, noise)
+    def _dropped(self, outputs, index, dropout):
+        """Applies the dropout before the LSTM of this index, or after the last."""
+        keep = self.keep_probabilities[index]
+        key = prng.fold_in(dropout, index)
+        factors = dropout_factors(tf.shape(outputs), keep, key)
         return outputs if factors is None else outputs * factors
 
-    def step(self, step: Step, states: list[State]) -> tuple[Logits, list[State]]:
-        """What comes next after one more event [B, ...], and the new states."""
-        outputs, news = self.inputs(step), []
+    def step(self, step: StaffInput, states: list[State]) -> tuple[Logits, list[State]]:
+        """Logits after one more event [B, ...], and the new states."""
+        outputs, new_states = self.inputs(step), []
         for lstm, state in zip(self.lstms, states):
             outputs, taken = lstm.step(outputs, state)
-            news.append(taken.state)
-        return self._logits(outputs), news
+            new_states.append(taken.state)
+        return self._logits(outputs), new_states
 
-    def zero_states(self, batch_size) -> list[State]:
-        """Before the first event."""
+    def zero_states(self, batch_size: Any) -> list[State]:
+        """States before the first event."""
         return [lstm.zero_state(batch_size) for lstm in self.lstms]
 
     def _logits(self, outputs):
         hidden = self.dense(outputs)
         notes, durations = (head(hidden) for head in self.heads)
-        if self.pitch_scores is not None:
+        if self.pitch_logits is not None:
             parts = tf.constant(self.chord_parts.T)
-            notes += tf.tensordot(self.pitch_scores(hidden), parts, 1)
+            notes += tf.tensordot(self.pitch_logits(hidden), parts, 1)
         return Logits(notes, durations)
 
 
-def chord_parts(chords) -> np.ndarray:
-    """What chords are made of: float32 [classes, 128 + 12 + 1].
+def chord_parts(chords: Sequence[Sequence[int]]) -> np.ndarray:
+    """Features of each chord: float32 [classes, 128 + 12 + 1].
 
-    Their pitches, how often each of the twelve tones is among them, and how many they
-    are.
+    They are its pitches, the number of its notes in each pitch class, and the number
+    of its notes.
     """
     parts = np.zeros([len(chords), NUM_PITCHES + 12 + 1], np.float32)
     for row, chord in zip(parts, chords):
@@ -224,7 +226,7 @@ def chord_parts(chords) -> np.ndarray:
 
 
 def _head(counts, name):
-    """A dense layer that begins near the frequencies of the classes."""
+    """A dense layer whose initial biases are the log frequencies of the classes."""
     shares = (np.array(counts) + 1.0) / (sum(counts) + len(counts))
     return keras.layers.Dense(
         len(counts),
@@ -236,13 +238,20 @@ def _head(counts, name):
 
 @keras.saving.register_keras_serializable("music_vae_tf")
 class ClefLSTM(Trainable):
-    """Both staves' networks.
+    """The networks of both staves.
 
-    Reads batches of `data.clefs.windows`: rows of both staves side by side, the first
-    one empty.
+    Batches are those of `data.clefs.windows`: rows of both staves side by side, the
+    first row empty.
     """
 
-    def __init__(self, treble: StaffSizes, bass: StaffSizes, *, name=None, **options):
+    def __init__(
+        self,
+        treble: StaffSizes,
+        bass: StaffSizes,
+        *,
+        name: str | None = None,
+        **options: Any,
+    ):
         """options: of `StaffNetwork`, the same for both."""
         super().__init__(name=name)
         self.staves = {
@@ -254,15 +263,15 @@ class ClefLSTM(Trainable):
             network.build()
         self.built = True
 
-    def call(self, batch, training=False):
-        """What each staff plays next, {staff: Logits [B, T, classes]}."""
+    def call(self, batch: Batch, training: bool = False) -> dict[str, Logits]:
+        """Logits of each staff's next event, {staff: Logits [B, T, classes]}."""
         steps = self._steps(Batch(*batch))
         return {
             staff: network.sequence(steps[staff])
             for staff, network in self.staves.items()
         }
 
-    def endpoints(self):
+    def endpoints(self) -> dict[str, tuple]:
         """`serve`: a Batch's arrays -> logits of both staves and heads, by name."""
         clock = sum(len(network.sizes.clock) for network in self.staves.values())
         signature = [
@@ -281,64 +290,71 @@ class ClefLSTM(Trainable):
 
         return {"serve": (serve, signature)}
 
-    def training_loss(self, batch: Batch, noise: Noise, step):
-        terms = {
+    def training_loss(
+        self, batch: Batch, rng: PRNGKey, step: Any
+    ) -> tuple[tf.Tensor, dict[str, Any]]:
+        losses = {
             name: mean
             for staff in self.staves
-            for name, mean in self._means(batch, staff, noise.fold(staff)).items()
+            for name, mean in self._means(batch, staff, rng.fold_in(staff)).items()
         }
-        return tf.add_n(list(terms.values())), terms
+        return tf.add_n(list(losses.values())), losses
 
-    def evaluation_tallies(self, batch: Batch, noise: Noise, step):
-        tallies = {}
+    def evaluation_metrics(
+        self, batch: Batch, rng: PRNGKey, step: Any
+    ) -> dict[str, WeightedMean]:
+        metrics = {}
         for staff in self.staves:
-            tallies |= self._tallies(batch, staff)
-        losses = [tally for name, tally in tallies.items() if name.startswith("losses")]
-        tallies["loss"] = Tally(
-            tf.concat([tally.total for tally in losses], 0),
-            tf.concat([tally.count for tally in losses], 0),
-            tf.concat([tally.weight for tally in losses], 0),
+            metrics |= self._staff_metrics(batch, staff)
+        losses = [
+            metric for name, metric in metrics.items() if name.startswith("losses")
+        ]
+        metrics["loss"] = WeightedMean(
+            tf.concat([metric.total for metric in losses], 0),
+            tf.concat([metric.count for metric in losses], 0),
+            tf.concat([metric.weight for metric in losses], 0),
         )
-        return tallies
+        return metrics
 
-    def _means(self, batch, staff, noise):
+    def _means(self, batch, staff, rng):
         """Mean negative log likelihood of notes and of durations, in nats."""
-        logits = self.staves[staff].sequence(self._steps(batch)[staff], noise)
+        logits = self.staves[staff].sequence(self._steps(batch)[staff], rng)
         means = {}
         for head, targets, weights in self._targets(batch, staff):
             nats = _nats(getattr(logits, head), targets)
-            if self.objective.predicted == "last":
+            if self.objective.loss_on == "last":
                 weights = weights * self._is_last(batch, staff)
             total, count = tf.reduce_sum(nats * weights), tf.reduce_sum(weights)
             means[f"losses/{staff}_{head}"] = tf.math.divide_no_nan(total, count)
         return means
 
-    def _tallies(self, batch, staff):
+    def _staff_metrics(self, batch, staff):
         logits = self.staves[staff].sequence(self._steps(batch)[staff])
-        tallies = {}
+        metrics = {}
         for head, targets, weights in self._targets(batch, staff):
             of_head = getattr(logits, head)
             nats = _nats(of_head, targets)
-            tallies[f"losses/{staff}_{head}"] = Tally.of_steps(nats, weights)
-            right = _hits(of_head, targets)
-            tallies[f"metrics/{staff}_{head}_accuracy"] = Tally.of_steps(right, weights)
-        return tallies
+            metrics[f"losses/{staff}_{head}"] = WeightedMean.from_values(nats, weights)
+            correct = _is_correct(of_head, targets)
+            metrics[f"metrics/{staff}_{head}_accuracy"] = WeightedMean.from_values(
+                correct, weights
+            )
+        return metrics
 
     def _steps(self, batch):
-        """What each staff reads at each step, {staff: Step [B, T, ...]}."""
+        """Input of each staff at each step, {staff: StaffInput [B, T, ...]}."""
         classes = tf.split(batch.targets[:, :-1], 2, axis=-1)
         pitches = tf.split(batch.inputs, 4, axis=-1)
         clock_columns = [len(n.sizes.clock) for n in self.staves.values()]
         clocks = tf.split(batch.controls[:, 1:], clock_columns, axis=-1)
-        heard = tf.concat(pitches[2:], axis=-1)[:, 1:]
+        other_staff = tf.concat(pitches[2:], axis=-1)[:, 1:]
         return {
-            staff: Step(classes[i], pitches[i][:, :-1], clocks[i], heard)
+            staff: StaffInput(classes[i], pitches[i][:, :-1], clocks[i], other_staff)
             for i, staff in enumerate(self.staves)
         }
 
     def _targets(self, batch, staff):
-        """For each head its name, the classes that come next [B, T], and 1.0 where
-        there are some [B, T]."""
+        """Yields for each head its name, the targets [B, T] and their mask [B, T]."""
         i = list(self.staves).index(staff)
         classes = tf.cast(batch.targets[:, 1:, 2 * i : 2 * i + 2], tf.int32)
         for head, targets in zip(Logits._fields, tf.unstack(classes, axis=-1)):
@@ -351,13 +367,13 @@ class ClefLSTM(Trainable):
 
 
 def _nats(logits, targets):
-    """Negative log likelihood; of targets below 0 that of class 0."""
+    """Negative log likelihood; targets below 0 count as class 0."""
     return tf.nn.sparse_softmax_cross_entropy_with_logits(
         tf.maximum(targets, 0), logits
     )
 
 
-def _hits(logits, targets):
-    """1.0 where the likeliest class is the target. The last, unknown, is no guess."""
-    likeliest = tf.argmax(logits[..., :-1], axis=-1, output_type=tf.int32)
-    return tf.cast(likeliest == targets, tf.float32)
+def _is_correct(logits, targets):
+    """1.0 where the argmax is the target; the last class, unknown, is left out."""
+    predictions = tf.argmax(logits[..., :-1], axis=-1, output_type=tf.int32)
+    return tf.cast(predictions == targets, tf.float32)

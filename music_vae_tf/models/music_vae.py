@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-import math
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import keras
 import tensorflow as tf
 
 from music_vae_tf import losses
 from music_vae_tf.batch import Batch
+from music_vae_tf.models import prng
 from music_vae_tf.models.composed import Composed
-from music_vae_tf.models.decoders import Reconstruction
-from music_vae_tf.models.hierarchical import HierarchicalDecoder
-from music_vae_tf.models.noise import Noise
-from music_vae_tf.models.tally import Tally
+from music_vae_tf.models.decoder import (
+    Decoder,
+    Reconstruction,
+    ReconstructOptions,
+    SampleOptions,
+    Samples,
+)
+from music_vae_tf.models.encoders import Encoder
+from music_vae_tf.models.metrics import WeightedMean
+from music_vae_tf.models.prng import PRNGKey
 from music_vae_tf.models.trainable import Trainable
 
 
-class Terms(NamedTuple):
-    """The negative evidence lower bound of a batch, and what it is made of."""
+class Losses(NamedTuple):
+    """The loss of a batch, and its terms."""
 
     loss: tf.Tensor  # scalar: mean(r_loss) + beta * mean(kl_cost)
     r_loss: tf.Tensor  # [B], nats, summed over steps and columns
@@ -41,18 +47,18 @@ class MusicVAE(Composed, Trainable):
 
     def __init__(
         self,
-        encoder,
-        decoder,
-        input_depth,
-        control_depth,
-        z_size,
-        max_seq_len,
-        **kwargs,
+        encoder: Encoder,
+        decoder: Decoder,
+        input_depth: int,
+        control_depth: int,
+        z_size: int,
+        max_seq_len: int,
+        **kwargs: Any,
     ):
         """
         Args:
-            encoder: a layer of `encoders`, named 'encoder'.
-            decoder: a layer of `decoders` or `hierarchical`, named 'decoder'.
+            encoder: named 'encoder'.
+            decoder: named 'decoder'.
             input_depth, control_depth: D_in and D_c.
             z_size: Z.
             max_seq_len: T; longer sequences are cut.
@@ -69,27 +75,26 @@ class MusicVAE(Composed, Trainable):
             self.sigma = _latent_layer("sigma", z_size, "softplus")
         self.build()
 
-    def build(self, input_shape=None):
+    def build(self, input_shape: Any = None) -> None:
         """Creates all variables; the shapes are known from the constructor."""
         if self.z_size:
             self.encoder.build(self.input_depth + self.control_depth)
             self.mu.build((None, self.encoder.embedding_size))
             self.sigma.build((None, self.encoder.embedding_size))
-        sizes = (self.z_size, self.control_depth)
-        if self._reencodes:
-            self.decoder.build(*sizes, self.encoder.levels[0].embedding_size)
-        else:
-            self.decoder.build(*sizes)
+        reencoding_size = None
+        if self.decoder.needs_encoder:
+            reencoding_size = self.encoder.levels[0].embedding_size
+        self.decoder.build(self.z_size, self.control_depth, reencoding_size)
 
     # The model.
 
-    def call(self, batch, training=False):
+    def call(self, batch: Batch, training: bool = False) -> tf.Tensor:
         """Reconstructs a Batch from its posterior mean: parameters [B, T, P]."""
         batch = self._cut(batch)
         mu, _ = self.posterior(batch)
-        return self._reconstruct(batch, mu, Noise(0)).parameters
+        return self._reconstruct(batch, mu, PRNGKey(0)).params
 
-    def endpoints(self):
+    def endpoints(self) -> dict[str, tuple]:
         """`decode` and `serve`: z, steps, temperature, seed -> rows [B, T, D_out].
 
         `encode`: rows [B, T, D_in], lengths -> mu and sigma, where there is an encoder.
@@ -103,53 +108,58 @@ class MusicVAE(Composed, Trainable):
         decode = self._decode, [z, *draws, *controls]
         if not self.z_size:
             return {"decode": decode, "serve": decode}
-        # An encoder of segments needs to know how many steps there are.
-        segments = math.prod(getattr(self.encoder, "level_lengths", ())[1:])
-        is_flat = not hasattr(self.encoder, "level_lengths")
-        steps = None if is_flat else self.max_seq_len
+        # A hierarchical encoder needs to know the number of steps.
+        segments = self.encoder.num_segments
+        steps = None if segments is None else self.max_seq_len
         rows = tf.TensorSpec([None, steps, self.input_depth], tf.float32)
-        lengths = tf.TensorSpec([None] if is_flat else [None, segments], tf.int32)
+        shape = [None] if segments is None else [None, segments]
+        lengths = tf.TensorSpec(shape, tf.int32)
         encode = self._encode, [rows, lengths, *controls]
         return {"decode": decode, "serve": decode, "encode": encode}
 
     def _decode(self, z, length, temperature, seed, controls=None):
-        return self.sample(z, length, controls, temperature, Noise(seed)).rows
+        return self.sample(z, length, controls, temperature, PRNGKey(seed)).rows
 
     def _encode(self, inputs, lengths, controls=None):
         shape = tf.concat([tf.shape(inputs)[:2], [self.control_depth]], axis=0)
         controls = tf.zeros([1, 0]) if controls is None else controls
         batch = Batch(inputs, None, tf.broadcast_to(controls, shape), lengths)
-        mu, sigma = self.posterior(batch, differentiable=False)
+        mu, sigma = self.posterior(batch, needs_gradient=False)
         return {"mu": mu, "sigma": sigma}
 
-    def elbo(
+    def loss_terms(
         self,
         batch: Batch,
-        noise: Noise,
+        rng: PRNGKey,
         *,
-        beta=1.0,
-        free_bits=0.0,
-        sampling_probability=0.0,
-        training=False,
-    ) -> Terms:
-        """Encode, sample z, decode, compare: the negative evidence lower bound.
+        beta: Any = 1.0,
+        free_bits: float = 0.0,
+        sampling_probability: Any = 0.0,
+        training: bool = False,
+    ) -> Losses:
+        """Encode, sample z, decode, compare: the loss and its terms.
 
-        beta, free_bits: the weight of the KL divergence, and how many bits of each
-        example are free of it. Dropout acts if `training`.
+        With beta 1 and no free bits, the loss is the negative evidence lower bound.
+
+        Args:
+            beta: weight of the KL divergence.
+            free_bits: bits of KL divergence that cost nothing, per example.
+            sampling_probability: of scheduled sampling.
+            training: whether dropout acts.
         """
         batch = self._cut(batch)
-        dropout = noise.fold("dropout") if training else None
-        z, kl_nats = self._sample_posterior(batch, noise, dropout)
+        dropout = rng.fold_in("dropout") if training else None
+        z, kl_nats = self._sample_posterior(batch, rng, dropout)  # [B, Z], [B]
         result = self._reconstruct(
             batch,
             z,
-            noise.fold("decoder"),
-            dropout=dropout and dropout.fold("decoder"),
+            rng.fold_in("decoder"),
+            dropout=prng.fold_in(dropout, "decoder"),
             sampling_probability=sampling_probability,
         )
-        r_loss = tf.reduce_sum(result.step_losses, axis=1)
+        r_loss = tf.reduce_sum(result.step_losses, axis=1)  # [B, T] -> [B]
         kl_cost = losses.kl_cost_nats(kl_nats, free_bits)
-        return Terms(
+        return Losses(
             tf.reduce_mean(r_loss) + beta * tf.reduce_mean(kl_cost),
             r_loss,
             kl_cost,
@@ -158,17 +168,22 @@ class MusicVAE(Composed, Trainable):
         )
 
     def posterior(
-        self, batch: Batch, dropout: Noise | None = None, differentiable=True
-    ):
+        self, batch: Batch, dropout: PRNGKey | None = None, needs_gradient: bool = True
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         """Mean and standard deviation of z for each example: [B, Z] each.
 
-        Quicker where they need not be differentiable.
+        needs_gradient: False is faster.
         """
         inputs = tf.concat([batch.inputs, batch.controls], axis=-1)
-        embedding = self.encoder.embed(inputs, batch.lengths, dropout, differentiable)
+        embedding = self.encoder.embed(inputs, batch.lengths, dropout, needs_gradient)
         return self.mu(embedding), self.sigma(embedding)
 
-    def encode(self, sequence, sequence_length, control_sequence=None):
+    def encode(
+        self,
+        sequence: Any,
+        sequence_length: tf.Tensor,
+        control_sequence: tf.Tensor | None = None,
+    ) -> Any:
         """The posterior of z as a distribution, as Magenta's `encode` returns it.
 
         [B, T, D_in], [B] or [B, S], [B, T, D_c] -> tfp MultivariateNormalDiag, [B, Z].
@@ -181,24 +196,43 @@ class MusicVAE(Composed, Trainable):
         mu, sigma = self.posterior(batch)
         return tfp.distributions.MultivariateNormalDiag(loc=mu, scale_diag=sigma)
 
-    def sample(self, z, length, controls=None, temperature=1.0, noise=None, **options):
-        """New sequences from z [B, Z] (of size 0 for a decoder alone): `Samples`."""
-        if self._reencodes:
-            options["encoder"] = self.encoder
-        noise = Noise(0) if noise is None else noise
+    def sample(
+        self,
+        z: tf.Tensor,
+        length: Any,
+        controls: Any = None,
+        temperature: Any = 1.0,
+        rng: PRNGKey | None = None,
+        **options: Any,
+    ) -> Samples:
+        """New sequences from z [B, Z]; Z is 0 for a decoder alone.
+
+        Args:
+            length: steps at most, a scalar.
+            controls: [T, D_c] shared by the batch, or None.
+            options: others of `decoder.SampleOptions`.
+        """
+        sample_options = SampleOptions(
+            PRNGKey(0) if rng is None else rng,
+            temperature,
+            encoder=self.encoder if self.decoder.needs_encoder else None,
+            **options,
+        )
         if controls is not None:
             controls = tf.convert_to_tensor(controls, tf.float32)
-        return self.decoder.sample(z, length, controls, temperature, noise, **options)
+        return self.decoder.sample(z, length, controls, sample_options)
 
-    # What training minimises, and what evaluation reports.
+    # Training and evaluation.
 
-    def training_loss(self, batch: Batch, noise: Noise, step):
-        """The negative evidence lower bound, and what Magenta's summaries show."""
+    def training_loss(
+        self, batch: Batch, rng: PRNGKey, step: Any
+    ) -> tuple[tf.Tensor, dict[str, Any]]:
+        """The loss with dropout, and the scalars of Magenta's summaries."""
         beta = self.objective.beta(step)
         sampling_probability = self.objective.sampling_probability(step)
-        terms = self.elbo(
+        terms = self.loss_terms(
             batch,
-            noise,
+            rng,
             beta=beta,
             free_bits=self.objective.free_bits,
             sampling_probability=sampling_probability,
@@ -214,26 +248,21 @@ class MusicVAE(Composed, Trainable):
             logs["sampling_probability"] = sampling_probability
         return terms.loss, logs
 
-    def evaluation_tallies(self, batch: Batch, noise: Noise, step) -> dict[str, Tally]:
+    def evaluation_metrics(
+        self, batch: Batch, rng: PRNGKey, step: Any
+    ) -> dict[str, WeightedMean]:
         """All that Magenta reports in evaluation, by its names.
 
-        No dropout; where training ever samples, the decoder reads its own samples
+        There is no dropout. If training ever samples, the decoder reads its own samples
         throughout.
         """
         beta = self.objective.beta(step)
-        terms = self.elbo(
+        terms = self.loss_terms(
             batch,
-            noise,
+            rng,
             beta=beta,
             free_bits=self.objective.free_bits,
             sampling_probability=self.objective.evaluation_sampling_probability,
-        )
-        return self._tallies(batch, terms, beta)
-
-    def _tallies(self, batch: Batch, terms: Terms, beta) -> dict[str, Tally]:
-        batch = self._cut(batch)
-        tallies = self.decoder.tallies(
-            terms.reconstruction.parameters, batch.targets, batch.lengths
         )
         scalars = {
             "loss": terms.loss,
@@ -242,13 +271,13 @@ class MusicVAE(Composed, Trainable):
             "losses/kl_bits": terms.kl_bits,
             "losses/kl_beta": beta,
         }
-        for name, values in scalars.items():
-            tallies[name] = Tally.of_steps(values, 1.0)
-        return tallies
-
-    @property
-    def _reencodes(self):
-        return isinstance(self.decoder, HierarchicalDecoder) and self.decoder.reencode
+        batch = self._cut(batch)
+        return {
+            **self.decoder.reconstruction_metrics(
+                terms.reconstruction.params, batch.targets, batch.lengths
+            ),
+            **{n: WeightedMean.from_values(v, 1.0) for n, v in scalars.items()},
+        }
 
     def _cut(self, batch: Batch) -> Batch:
         cut = lambda sequence: sequence[:, : self.max_seq_len]
@@ -259,20 +288,23 @@ class MusicVAE(Composed, Trainable):
             tf.minimum(batch.lengths, self.max_seq_len),
         )
 
-    def _sample_posterior(self, batch, noise, dropout):
+    def _sample_posterior(self, batch, rng, dropout):
         """z [B, Z] and its KL divergence from the prior [B], in nats."""
         batch_size = tf.shape(batch.targets)[0]
         if not self.z_size:
             return tf.zeros([batch_size, 0]), tf.zeros([batch_size])
-        mu, sigma = self.posterior(batch, dropout and dropout.fold("encoder"))
-        z = mu + sigma * noise.fold("z").normal(tf.shape(mu))
+        mu, sigma = self.posterior(batch, prng.fold_in(dropout, "encoder"))
+        z = mu + sigma * rng.fold_in("z").normal(tf.shape(mu))
         return z, losses.kl_to_standard_normal_nats(mu, sigma)
 
-    def _reconstruct(self, batch, z, noise, **options):
-        if self._reencodes:
-            options["encoder"] = self.encoder
+    def _reconstruct(self, batch, z, rng, **options):
+        options = ReconstructOptions(
+            rng=rng,
+            encoder=self.encoder if self.decoder.needs_encoder else None,
+            **options,
+        )
         return self.decoder.reconstruct(
-            batch.targets, batch.lengths, z, batch.controls, noise=noise, **options
+            batch.targets, batch.lengths, z, batch.controls, options
         )
 
 

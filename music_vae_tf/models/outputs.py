@@ -1,22 +1,23 @@
-"""What one step of a decoder means: the size of its parameters, loss, metrics, sample.
+"""The distribution of one step: its parameters, loss, metrics, mode and samples.
 
-The parameters of a step are the P numbers that a decoder's projection emits; an output
-reads them as a distribution over rows of depth D. All methods take any number of
-leading axes, [..., P] and [..., D].
+A decoder's projection emits P parameters for each step. An output reads them as a
+distribution over rows of depth D. All methods but `sample` take any number of leading
+axes, [..., P] and [..., D].
 """
 
 from __future__ import annotations
 
 import abc
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
 
-from music_vae_tf.models.noise import Noise
-from music_vae_tf.models.tally import Tally
+from music_vae_tf.models.metrics import WeightedMean
+from music_vae_tf.models.prng import PRNGKey
 
-NEARLY_ZERO = 1e-6  # a temperature
 SMALLEST_PROBABILITY = 1e-6  # that is divided by
 
 
@@ -24,142 +25,178 @@ class Output(keras.Layer, abc.ABC):
     """One step's distribution."""
 
     depth: int  # D
-    parameter_size: int  # P
+    params_size: int  # P
 
-    def build(self):
+    def build(self) -> None:
         """Creates weights, for the output that has some."""
 
     @abc.abstractmethod
-    def loss(self, parameters, targets):
+    def loss(self, params: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
         """Negative log likelihood, or its stand-in: [..., P], [..., D] -> [...]."""
 
     @abc.abstractmethod
-    def tallies(self, parameters, targets, weights):
-        """Magenta's metrics by name; weights [...] are 0 for padding, else 1."""
+    def metrics_of(
+        self, params: tf.Tensor, targets: tf.Tensor, mask: tf.Tensor
+    ) -> dict[str, WeightedMean]:
+        """Magenta's metrics by name; mask [...] is 0 for padding, else 1."""
 
     @abc.abstractmethod
-    def sample(self, parameters, temperature, noise):
-        """A row drawn for each row of parameters: [B, P] -> [B, D].
+    def sample(self, params: tf.Tensor, temperature: Any, rng: PRNGKey) -> tf.Tensor:
+        """Draws a row from each distribution: [B, P] -> [B, D].
 
-        A lower temperature makes likely rows likelier. None is how scheduled sampling
-        draws while training.
+        temperature: below 1 what is probable becomes more probable.
         """
 
-    def hold(self, rows, parameters, held):
-        """Rows [B, D] that were sampled, with what is held in its place: [B, D], NaN is
-        free."""
-        return tf.where(tf.math.is_nan(held), rows, held)
+    def scheduled_sample(self, params: tf.Tensor, rng: PRNGKey) -> tf.Tensor:
+        """Rows as scheduled sampling draws them in training: [B, P] -> [B, D]."""
+        return self.sample(params, 1.0, rng)
 
-    def likeliest(self, parameters):
-        """What is drawn as the temperature goes to 0: [..., P] -> [..., D]."""
-        flat = tf.reshape(parameters, [-1, self.parameter_size])
-        rows = self.sample(flat, NEARLY_ZERO, Noise(0))
-        return tf.reshape(rows, [*tf.unstack(tf.shape(parameters)[:-1]), self.depth])
+    @abc.abstractmethod
+    def mode(self, params: tf.Tensor) -> tf.Tensor:
+        """The most probable rows: [..., P] -> [..., D]."""
+
+    def hold(self, rows: tf.Tensor, params: tf.Tensor, held: tf.Tensor) -> tf.Tensor:
+        """Sampled rows [B, D] with values of `held` in their place; NaN is free."""
+        return tf.where(tf.math.is_nan(held), rows, held)
 
 
 @keras.saving.register_keras_serializable("music_vae_tf")
 class Categorical(Output):
     """One class out of D, by a softmax."""
 
-    def __init__(self, depth, **kwargs):
+    def __init__(self, depth: int, **kwargs: Any):
         super().__init__(**kwargs)
-        self.depth = self.parameter_size = depth
+        self.depth = self.params_size = depth
 
-    def loss(self, parameters, targets):
-        return tf.nn.softmax_cross_entropy_with_logits(targets, parameters)
+    def loss(self, params: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
+        return tf.nn.softmax_cross_entropy_with_logits(targets, params)
 
-    def tallies(self, parameters, targets, weights):
-        truth = tf.argmax(targets, axis=-1)
-        hits = tf.cast(truth == tf.argmax(parameters, axis=-1), tf.float32)
-        of_class = tf.one_hot(truth, self.depth) * weights[..., None]
+    def metrics_of(
+        self, params: tf.Tensor, targets: tf.Tensor, mask: tf.Tensor
+    ) -> dict[str, WeightedMean]:
+        classes = tf.argmax(targets, axis=-1)  # [...]
+        correct = tf.cast(classes == tf.argmax(params, axis=-1), tf.float32)
+        of_class = tf.one_hot(classes, self.depth) * mask[..., None]  # [..., D]
         axes = list(range(of_class.shape.rank - 1))
         return {
-            "metrics/accuracy": Tally.of_steps(hits, weights),
-            "metrics/mean_per_class_accuracy": Tally.of_classes(
-                tf.reduce_sum(of_class * hits[..., None], axes),
+            "metrics/accuracy": WeightedMean.from_values(correct, mask),
+            "metrics/mean_per_class_accuracy": WeightedMean.from_totals(
+                tf.reduce_sum(of_class * correct[..., None], axes),  # [D]
                 tf.reduce_sum(of_class, axes),
             ),
         }
 
-    def sample(self, parameters, temperature, noise):
-        logits = parameters / (1.0 if temperature is None else temperature)
-        return tf.one_hot(noise.classes(logits), self.depth)
+    def sample(self, params: tf.Tensor, temperature: Any, rng: PRNGKey) -> tf.Tensor:
+        return tf.one_hot(rng.classes(params / temperature), self.depth)
+
+    def mode(self, params: tf.Tensor) -> tf.Tensor:
+        return tf.one_hot(tf.argmax(params, axis=-1), self.depth)
 
 
 @keras.saving.register_keras_serializable("music_vae_tf")
 class Concatenated(Output):
     """Several categorical outputs side by side, their losses summed."""
 
-    def __init__(self, depths, **kwargs):
+    def __init__(self, depths: Sequence[int], **kwargs: Any):
         super().__init__(**kwargs)
         self.depths = tuple(depths)
-        self.depth = self.parameter_size = sum(depths)
+        self.depth = self.params_size = sum(depths)
         self.parts = [Categorical(depth) for depth in depths]
 
     def _split(self, *tensors):
         columns = [tf.split(tensor, self.depths, axis=-1) for tensor in tensors]
         return list(zip(self.parts, *columns))
 
-    def loss(self, parameters, targets):
-        split = self._split(parameters, targets)
+    def loss(self, params: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
+        split = self._split(params, targets)
         return tf.add_n([part.loss(p, t) for part, p, t in split])
 
-    def tallies(self, parameters, targets, weights):
+    def metrics_of(
+        self, params: tf.Tensor, targets: tf.Tensor, mask: tf.Tensor
+    ) -> dict[str, WeightedMean]:
         return {
-            f"{name}/output_{i}": tally
-            for i, (part, p, t) in enumerate(self._split(parameters, targets))
-            for name, tally in part.tallies(p, t, weights).items()
+            f"{name}/output_{i}": metric
+            for i, (part, p, t) in enumerate(self._split(params, targets))
+            for name, metric in part.metrics_of(p, t, mask).items()
         }
 
-    def sample(self, parameters, temperature, noise):
+    def sample(self, params: tf.Tensor, temperature: Any, rng: PRNGKey) -> tf.Tensor:
         samples = [
-            part.sample(p, temperature, noise.fold(i))
-            for i, (part, p) in enumerate(self._split(parameters))
+            part.sample(p, temperature, rng.fold_in(i))
+            for i, (part, p) in enumerate(self._split(params))
         ]
         return tf.concat(samples, axis=-1)
+
+    def mode(self, params: tf.Tensor) -> tf.Tensor:
+        return tf.concat([part.mode(p) for part, p in self._split(params)], axis=-1)
 
 
 @keras.saving.register_keras_serializable("music_vae_tf")
 class Bernoulli(Output):
     """Columns that are on or off, independently of each other."""
 
-    def __init__(self, depth, **kwargs):
+    def __init__(self, depth: int, **kwargs: Any):
         super().__init__(**kwargs)
-        self.depth = self.parameter_size = depth
+        self.depth = self.params_size = depth
 
-    def loss(self, parameters, targets):
-        entropies = tf.nn.sigmoid_cross_entropy_with_logits(targets, parameters)
+    def loss(self, params: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
+        entropies = tf.nn.sigmoid_cross_entropy_with_logits(targets, params)
         return tf.reduce_sum(entropies, axis=-1)
 
-    def tallies(self, parameters, targets, weights):
-        hits = (targets > 0.5) == (parameters >= 0.0)
-        return {"metrics/accuracy": Tally.of_steps(hits, weights[..., None])}
+    def metrics_of(
+        self, params: tf.Tensor, targets: tf.Tensor, mask: tf.Tensor
+    ) -> dict[str, WeightedMean]:
+        correct = (targets > 0.5) == (params >= 0.0)
+        return {"metrics/accuracy": WeightedMean.from_values(correct, mask[..., None])}
 
-    def sample(self, parameters, temperature, noise):
-        logits = parameters / (1.0 if temperature is None else temperature)
-        return noise.bernoulli(tf.sigmoid(logits))
+    def sample(self, params: tf.Tensor, temperature: Any, rng: PRNGKey) -> tf.Tensor:
+        return rng.bernoulli(tf.sigmoid(params / temperature))
+
+    def mode(self, params: tf.Tensor) -> tf.Tensor:
+        return _is_positive(params)
 
 
 class GrooveColumns(Output):
-    """Hits, velocities and offsets side by side, each with a loss of its own."""
+    """Hits, velocities and offsets side by side, a third of D each.
+
+    Each has a loss of its own. A temperature affects the hits alone: velocities and
+    offsets are emitted with or without a hit.
+    """
+
+    def __init__(self, depth: int, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.depth = self.params_size = depth
 
     @abc.abstractmethod
-    def _terms(self, parameters, targets):
-        """The losses of hits, velocities and offsets: [..., P], [..., D] -> [...]."""
+    def _column_losses(self, params, targets) -> list[tf.Tensor]:
+        """Losses of hits, velocities and offsets: [..., P], [..., D] -> [...] each."""
 
-    def loss(self, parameters, targets):
-        return tf.add_n(self._terms(parameters, targets))
+    @abc.abstractmethod
+    def _values(self, params) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Logits of hits, velocities in [0, 1], offsets in [-1, 1]: [..., D / 3]."""
 
-    def hold(self, rows, parameters, held):
+    def loss(self, params: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
+        return tf.add_n(self._column_losses(params, targets))
+
+    def sample(self, params: tf.Tensor, temperature: Any, rng: PRNGKey) -> tf.Tensor:
+        logits, velocities, offsets = self._values(params)
+        hits = rng.bernoulli(tf.sigmoid(logits / temperature))
+        return tf.concat([hits, velocities, offsets], axis=-1)
+
+    def mode(self, params: tf.Tensor) -> tf.Tensor:
+        logits, velocities, offsets = self._values(params)
+        return tf.concat([_is_positive(logits), velocities, offsets], axis=-1)
+
+    def hold(self, rows: tf.Tensor, params: tf.Tensor, held: tf.Tensor) -> tf.Tensor:
         """Where a hit is held, its free velocity and offset are those given the hit.
 
-        Targets are 0 where a drum rests, and the losses count these cells too, so what
-        is emitted is the mean over both cases, E[v] = p(hit) E[v | hit]: soft, and
-        near the grid, where the hit came as a surprise. Divided by p(hit), it is
+        Targets are 0 where a drum rests, and the losses count these cells too. So the
+        model emits the mean over both cases, E[v] = p(hit) E[v | hit]: too soft, and
+        too near the grid, where the hit was improbable. Divided by p(hit), it is
         E[v | hit]. Magenta has nothing of the kind.
         """
         hits, velocities, offsets = tf.split(rows, 3, axis=-1)
-        logits, *_ = tf.split(parameters, 3, axis=-1)
+        logits, *_ = tf.split(params, 3, axis=-1)
         held_hits, *_ = tf.split(held, 3, axis=-1)
         probabilities = tf.maximum(tf.sigmoid(logits), SMALLEST_PROBABILITY)
         share = tf.where(held_hits > 0.5, probabilities, 1.0)
@@ -168,101 +205,78 @@ class GrooveColumns(Output):
             tf.minimum(velocities / share, 1.0),
             tf.clip_by_value(offsets / share, -1.0, 1.0),
         ]
-        return super().hold(tf.concat(given_hits, axis=-1), parameters, held)
+        return super().hold(tf.concat(given_hits, axis=-1), params, held)
 
-    def tallies(self, parameters, targets, weights):
+    def metrics_of(
+        self, params: tf.Tensor, targets: tf.Tensor, mask: tf.Tensor
+    ) -> dict[str, WeightedMean]:
         names = ("hits_loss", "velocities_loss", "offsets_loss")
         return {
-            f"metrics/{name}": Tally.of_steps(losses, weights)
-            for name, losses in zip(names, self._terms(parameters, targets))
+            f"metrics/{name}": WeightedMean.from_values(losses, mask)
+            for name, losses in zip(names, self._column_losses(params, targets))
         }
 
 
 @keras.saving.register_keras_serializable("music_vae_tf")
 class Groove(GrooveColumns):
-    """Drum hits with velocities in [0, 1] and offsets in [-1, 1], a third of D each.
+    """Hits by their log loss, velocities and offsets by their squared error.
 
     Gillick et al. 2019, "Learning to Groove with Inverse Sequence Transformations".
     """
 
-    def __init__(self, depth, **kwargs):
-        super().__init__(**kwargs)
-        self.depth = self.parameter_size = depth
-
-    def _terms(self, parameters, targets):
-        """Of hits, velocities, offsets: summed over all drums, hit or not."""
-        hits, velocities, offsets = tf.split(parameters, 3, axis=-1)
-        true_hits, true_velocities, true_offsets = tf.split(targets, 3, axis=-1)
-        chances = tf.sigmoid(hits)
+    def _column_losses(self, params, targets):
+        """Summed over all drums, hit or not."""
+        logits, velocities, offsets = self._values(params)
+        target_hits, target_velocities, target_offsets = tf.split(targets, 3, axis=-1)
+        probabilities = tf.sigmoid(logits)
         # 1e-7 inside the logarithms, as in tf.losses.log_loss, which Magenta uses.
         log_losses = -(
-            true_hits * tf.math.log(chances + 1e-7)
-            + (1.0 - true_hits) * tf.math.log(1.0 - chances + 1e-7)
+            target_hits * tf.math.log(probabilities + 1e-7)
+            + (1.0 - target_hits) * tf.math.log(1.0 - probabilities + 1e-7)
         )
         return [
             tf.reduce_sum(columns, axis=-1)
             for columns in (
                 log_losses,
-                tf.square(tf.sigmoid(velocities) - true_velocities),
-                tf.square(tf.tanh(offsets) - true_offsets),
+                tf.square(velocities - target_velocities),
+                tf.square(offsets - target_offsets),
             )
         ]
 
-    def sample(self, parameters, temperature, noise):
-        hits, velocities, offsets = tf.split(parameters, 3, axis=-1)
-        # The temperature touches the hits alone; the others are emitted with or without
-        # a hit.
-        logits = hits / (1.0 if temperature is None else temperature)
-        return tf.concat(
-            [
-                noise.bernoulli(tf.sigmoid(logits)),
-                tf.sigmoid(velocities),
-                tf.tanh(offsets),
-            ],
-            axis=-1,
-        )
+    def _values(self, params):
+        logits, velocities, offsets = tf.split(params, 3, axis=-1)
+        return logits, tf.sigmoid(velocities), tf.tanh(offsets)
 
 
 @keras.saving.register_keras_serializable("music_vae_tf")
-class GrooveAsChances(GrooveColumns):
-    """The columns of `Groove`, all of them taken for chances: a loss to compare with.
+class GrooveBernoulli(GrooveColumns):
+    """The columns of `Groove`, each as a Bernoulli: a loss for comparison.
 
-    A velocity v, and an offset o as (o + 1) / 2, are truths t between 0 and 1, and a
-    column costs its cross entropy, -t ln p - (1 - t) ln (1 - p). Of that no model can
-    go below H(t), the entropy of t, which is 0 for a hit or a rest alone. A drum that
-    rests has the offset 0, so t = 1/2 and H(t) = ln 2: where all of 9 drums rest for 64
-    steps, 576 ln 2 = 399 nats an example cannot be unlearned. Drums that are hit add
-    the entropy of their velocity, and save a little on the offset; in the Groove MIDI
-    Dataset, the mean of all is 427 nats in the validation split. Losses of this kind
+    A velocity v, and an offset o as (o + 1) / 2, are targets t between 0 and 1. A
+    column costs its cross-entropy, -t ln p - (1 - t) ln (1 - p). No model can go below
+    H(t), the entropy of t, which is 0 for hits and rests.
+
+    A drum that rests has the offset 0, so t = 1/2 and H(t) = ln 2. Where all 9 drums
+    rest for 64 steps, that is 576 ln 2 = 399 nats an example. Drums that are hit add
+    the entropy of their velocity, and save a little on the offset. In the validation
+    split of the Groove MIDI Dataset the mean floor is 427 nats. Losses of this kind
     and of `Groove` cannot be compared; accuracies can.
     """
 
-    def __init__(self, depth, **kwargs):
-        super().__init__(**kwargs)
-        self.depth = self.parameter_size = depth
-
-    def _terms(self, parameters, targets):
-        """Of hits, velocities, offsets: summed over all drums."""
+    def _column_losses(self, params, targets):
+        """Summed over all drums."""
         hits, velocities, offsets = tf.split(targets, 3, axis=-1)
-        truths = (hits, velocities, (offsets + 1.0) / 2.0)
+        targets = (hits, velocities, (offsets + 1.0) / 2.0)
         return [
             tf.reduce_sum(
-                tf.nn.sigmoid_cross_entropy_with_logits(truth, logits), axis=-1
+                tf.nn.sigmoid_cross_entropy_with_logits(target, logits), axis=-1
             )
-            for truth, logits in zip(truths, tf.split(parameters, 3, axis=-1))
+            for target, logits in zip(targets, tf.split(params, 3, axis=-1))
         ]
 
-    def sample(self, parameters, temperature, noise):
-        hits, velocities, offsets = tf.split(parameters, 3, axis=-1)
-        logits = hits / (1.0 if temperature is None else temperature)
-        return tf.concat(
-            [
-                noise.bernoulli(tf.sigmoid(logits)),
-                tf.sigmoid(velocities),
-                2.0 * tf.sigmoid(offsets) - 1.0,
-            ],
-            axis=-1,
-        )
+    def _values(self, params):
+        logits, velocities, offsets = tf.split(params, 3, axis=-1)
+        return logits, tf.sigmoid(velocities), 2.0 * tf.sigmoid(offsets) - 1.0
 
 
 @keras.saving.register_keras_serializable("music_vae_tf")
@@ -279,13 +293,13 @@ class Nade(Output):
     # Inside the logarithms, as in Magenta.
     EPSILON = 1e-6
 
-    def __init__(self, depth, num_hidden, **kwargs):
+    def __init__(self, depth: int, num_hidden: int, **kwargs: Any):
         super().__init__(**kwargs)
         self.depth = depth
         self.num_hidden = num_hidden
-        self.parameter_size = num_hidden + depth
+        self.params_size = num_hidden + depth
 
-    def build(self):
+    def build(self) -> None:
         deviation = 1.0 / math.sqrt(self.depth)
         initializer = keras.initializers.TruncatedNormal(stddev=deviation)
         for name, shape in (
@@ -295,46 +309,72 @@ class Nade(Output):
             weight = self.add_weight(name=name, shape=shape, initializer=initializer)
             setattr(self, name, weight)
 
-    def _chances(self, parameters, rows):
+    def _probabilities(self, params, rows):
         """p(v_d = 1 | v_<d) for given rows: [..., P], [..., D] -> [..., D]."""
-        b_enc, b_dec = tf.split(parameters, [self.num_hidden, self.depth], axis=-1)
-        # [..., D, H]: what all columns before d add to the activation of the hidden.
+        b_enc, b_dec = tf.split(params, [self.num_hidden, self.depth], axis=-1)
+        # What all columns before d add to the hidden activation: [..., D, H].
         steps = rows[..., None] * self.w_enc[:, 0]
         hidden = tf.sigmoid(b_enc[..., None, :] + tf.cumsum(steps, -2, exclusive=True))
         return tf.sigmoid(b_dec + tf.reduce_sum(hidden * self.w_dec_t[..., 0], axis=-1))
 
-    def loss(self, parameters, targets):
-        chances = self._chances(parameters, targets)
-        log_likelihoods = targets * tf.math.log(chances + self.EPSILON) + (
+    def loss(self, params: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
+        probabilities = self._probabilities(params, targets)
+        log_likelihoods = targets * tf.math.log(probabilities + self.EPSILON) + (
             1.0 - targets
-        ) * tf.math.log(1.0 - chances + self.EPSILON)
+        ) * tf.math.log(1.0 - probabilities + self.EPSILON)
         return -tf.reduce_sum(log_likelihoods, axis=-1)
 
-    def tallies(self, parameters, targets, weights):
-        truth = targets > 0.5
-        guess = self._chances(parameters, targets) >= 0.5
-        columns = weights[..., None]
-        count = lambda mask: tf.reduce_sum(tf.cast(mask, tf.float32) * columns)
+    def metrics_of(
+        self, params: tf.Tensor, targets: tf.Tensor, mask: tf.Tensor
+    ) -> dict[str, WeightedMean]:
+        is_on = targets > 0.5
+        predicted = self._probabilities(params, targets) >= 0.5
+        correct = tf.reduce_all(is_on == predicted, axis=-1)  # [...], of whole rows
+
+        def count(cells):
+            return tf.reduce_sum(tf.cast(cells, tf.float32) * mask[..., None])
+
+        true_positives = count(is_on & predicted)
         return {
-            "metrics/accuracy": Tally.of_steps(
-                tf.reduce_all(truth == guess, axis=-1), weights
+            "metrics/accuracy": WeightedMean.from_values(correct, mask),
+            "metrics/recall": WeightedMean.from_totals(true_positives, count(is_on)),
+            "metrics/precision": WeightedMean.from_totals(
+                true_positives, count(predicted)
             ),
-            "metrics/recall": Tally.of_classes(count(truth & guess), count(truth)),
-            "metrics/precision": Tally.of_classes(count(truth & guess), count(guess)),
         }
 
-    def sample(self, parameters, temperature, noise):
-        """Column after column; temperature None takes the likelier value of each."""
-        b_enc, b_dec = tf.split(parameters, [self.num_hidden, self.depth], axis=-1)
-        activation, columns = b_enc, []
-        draws = noise.uniform(tf.shape(b_dec))
+    def sample(self, params: tf.Tensor, temperature: Any, rng: PRNGKey) -> tf.Tensor:
+        draws = rng.uniform([tf.shape(params)[0], self.depth])
+        is_on = lambda logits, d: draws[:, d, None] < tf.sigmoid(logits / temperature)
+        return self._by_column(params, is_on)
+
+    def scheduled_sample(self, params: tf.Tensor, rng: PRNGKey) -> tf.Tensor:
+        """The more probable value of each column, as in Magenta; nothing is drawn."""
+        is_on = lambda logits, d: tf.sigmoid(logits) >= 0.5
+        return self._by_column(params, is_on)
+
+    def mode(self, params: tf.Tensor) -> tf.Tensor:
+        """The more probable value of each column given those before it."""
+        flat = tf.reshape(params, [-1, self.params_size])
+        rows = self._by_column(flat, lambda logits, d: logits > 0.0)
+        return tf.reshape(rows, [*tf.unstack(tf.shape(params)[:-1]), self.depth])
+
+    def _by_column(self, params, is_on):
+        """Decides column after column: [B, P] -> [B, D].
+
+        is_on: (logits [B, 1], number of the column) -> bool [B, 1].
+        """
+        b_enc, b_dec = tf.split(params, [self.num_hidden, self.depth], axis=-1)
+        activation, columns = b_enc, []  # [B, H]
         for d in range(self.depth):
+            # [B, 1]
             logits = b_dec[:, d, None] + tf.sigmoid(activation) @ self.w_dec_t[d]
-            if temperature is None:
-                column = tf.cast(tf.sigmoid(logits) >= 0.5, tf.float32)
-            else:
-                chance = tf.sigmoid(logits / temperature)
-                column = tf.cast(draws[:, d, None] < chance, tf.float32)
+            column = tf.cast(is_on(logits, d), tf.float32)
             columns.append(column)
             activation += column @ self.w_enc[d]
         return tf.concat(columns, axis=-1)
+
+
+def _is_positive(logits):
+    """1.0 where the probability is above one half, else 0.0."""
+    return tf.cast(logits > 0.0, tf.float32)

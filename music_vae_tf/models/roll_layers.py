@@ -1,51 +1,57 @@
-"""What the models of class rolls are made of: strided convolutions and their opposites.
+"""Layers of the models of class rolls: strided convolutions and their transposes.
 
 Arrays are [B, steps, pitches, channels]. All convolutions have kernel 3, stride 2 and
-padding 1 on each side, as in the models' published layer tables; Keras's padding='same'
-pads one side only, which is another function.
+padding 1 on each side, as in the published layer tables of the models. Keras's
+padding='same' pads one side only, which is another function.
 """
 
 from __future__ import annotations
 
 import abc
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
 
-from music_vae_tf.models.recurrence import State, lstm_step
+from music_vae_tf.models.cell import State, lstm_step
 
 KERNEL, STRIDE, PADDING = 3, 2, 1
 SILENCE_LOGIT = 5.0
 
 
 class Row(NamedTuple):
-    """A layer in a table of a model's layers."""
+    """A row of a model's layer table."""
 
     name: str
     output: tuple[int, ...]  # channels, steps, pitches; or units
     parameters: int
-    positions: int  # at which all of the parameters are used
+    positions: int  # of the output, at each of which all parameters are used
 
     @property
     def mult_adds(self) -> int:
-        """Multiply-adds of one example as the published tables count them: every
-        parameter, biases too, once at every position of the output.
+        """Multiply-adds of one example, as the published tables count them.
 
-        A transposed convolution of stride 2 does about a quarter of that.
+        Every parameter counts once at every position of the output, biases included. A
+        transposed convolution of stride 2 computes about a quarter of that.
         """
         return self.parameters * self.positions
 
 
 class RollLayer(keras.Layer, abc.ABC):
-    """A layer with weights that knows its row in the table."""
+    """A layer with weights and a row in the layer table."""
 
     @abc.abstractmethod
     def row(self) -> Row:
         """The layer's row, once it is built."""
 
-    def weights_of(self, kernel_shape, bias_size, initializer, bias="zeros"):
+    def add_kernel_and_bias(
+        self,
+        kernel_shape: Sequence[int],
+        bias_size: int,
+        initializer: Any,
+        bias: Any = "zeros",
+    ) -> None:
         """Creates a kernel of this shape and a bias."""
         self.kernel = self.add_weight(
             name="kernel", shape=kernel_shape, initializer=initializer
@@ -54,7 +60,7 @@ class RollLayer(keras.Layer, abc.ABC):
 
 
 class Size(NamedTuple):
-    """The plane of a roll, or of what convolutions made of it."""
+    """The size of a roll, or of a convolution's output."""
 
     steps: int
     pitches: int
@@ -79,48 +85,48 @@ def halvings(size: Size, times: int) -> list[Size]:
 class Convolution(RollLayer):
     """Convolution of stride 2 and ReLU: [B, s, p, C] -> [B, s/2, p/2, filters]."""
 
-    def __init__(self, filters: int, size: Size, **kwargs):
-        """size: that of the input."""
+    def __init__(self, filters: int, size: Size, **kwargs: Any):
+        """size: of the input."""
         super().__init__(**kwargs)
         self.filters, self.size = filters, size.halved()
 
-    def build(self, channels: int):
+    def build(self, channels: int) -> None:
         """Creates weights for so many input channels."""
         shape = [KERNEL, KERNEL, channels, self.filters]
-        self.weights_of(shape, self.filters, "he_uniform")
+        self.add_kernel_and_bias(shape, self.filters, "he_uniform")
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         convolved = tf.nn.conv2d(inputs, self.kernel, STRIDE, _EXPLICIT_PADDING)
         return tf.nn.relu(convolved + self.bias)
 
-    def row(self):
+    def row(self) -> Row:
         output = (self.filters, *self.size)
         return Row(self.name, output, self.count_params(), self.size.area)
 
 
 class TransposedConvolution(RollLayer):
-    """The opposite in size: [B, s/2, p/2, C] -> [B, s, p, filters].
+    """Transposed convolution of stride 2: [B, s/2, p/2, C] -> [B, s, p, filters].
 
-    Where s is odd, s/2 is rounded up: the size of the output says which it was (in
-    PyTorch, its `output_padding` does).
+    If s is odd, s/2 is rounded up. The size of the output tells both cases apart, as
+    `output_padding` does in PyTorch.
     """
 
-    def __init__(self, filters: int, size: Size, is_last: bool, **kwargs):
-        """size: that of the output; is_last: gives logits, without a ReLU."""
+    def __init__(self, filters: int, size: Size, is_last: bool, **kwargs: Any):
+        """size: of the output; is_last: emits logits, without a ReLU."""
         super().__init__(**kwargs)
         self.filters, self.size, self.is_last = filters, size, is_last
 
-    def build(self, channels: int):
+    def build(self, channels: int) -> None:
         """Creates weights for so many input channels."""
         shape = [KERNEL, KERNEL, self.filters, channels]
-        # A cell of the output adds up about a quarter of the kernel's products.
+        # A cell of the output is a sum of about a quarter of the kernel's products.
         initializer = keras.initializers.VarianceScaling(
             2.0 * STRIDE**2, "fan_out", "uniform"
         )
         bias = _mostly_silent if self.is_last else "zeros"
-        self.weights_of(shape, self.filters, initializer, bias)
+        self.add_kernel_and_bias(shape, self.filters, initializer, bias)
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         shape = [tf.shape(inputs)[0], *self.size, self.filters]
         convolved = tf.nn.conv2d_transpose(
             inputs, self.kernel, shape, STRIDE, _EXPLICIT_PADDING
@@ -128,14 +134,13 @@ class TransposedConvolution(RollLayer):
         logits = convolved + self.bias
         return logits if self.is_last else tf.nn.relu(logits)
 
-    def row(self):
+    def row(self) -> Row:
         output = (self.filters, *self.size)
         return Row(self.name, output, self.count_params(), self.size.area)
 
 
 def _mostly_silent(shape, dtype=None):
-    """Biases with which the first class, silence, has nearly all of the probability, as
-    in music."""
+    """Biases that make the first class, silence, nearly certain, as it is in music."""
     return tf.one_hot(0, shape[0], SILENCE_LOGIT, dtype=dtype or tf.float32)
 
 
@@ -145,37 +150,36 @@ _EXPLICIT_PADDING = [[0, 0], [PADDING, PADDING], [PADDING, PADDING], [0, 0]]
 class Linear(RollLayer):
     """A matrix product and a bias: [B, D] -> [B, units]."""
 
-    def __init__(self, units: int, **kwargs):
+    def __init__(self, units: int, **kwargs: Any):
         super().__init__(**kwargs)
         self.units = units
 
-    def build(self, depth: int):
+    def build(self, depth: int) -> None:
         """Creates weights for inputs of this depth."""
-        self.weights_of([depth, self.units], self.units, "glorot_uniform")
+        self.add_kernel_and_bias([depth, self.units], self.units, "glorot_uniform")
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         return inputs @ self.kernel + self.bias
 
-    def row(self):
+    def row(self) -> Row:
         return Row(self.name, (self.units,), self.count_params(), 1)
 
 
 class TwoBiasLstm(RollLayer):
-    """An LSTM with a bias for its input and one for its state, as PyTorch has them:
-    [B, S, D] -> its last output [B, units].
+    """An LSTM with two biases, as in PyTorch: [B, S, D] -> its last output [B, units].
 
-    Gates lie in the order of `models.lstm`.
+    One bias is for the input, one for the state. The order of gates is that of `cell`.
     """
 
-    def __init__(self, units: int, steps: int, **kwargs):
+    def __init__(self, units: int, steps: int, **kwargs: Any):
         """steps: S."""
         super().__init__(**kwargs)
         self.units, self.steps = units, steps
 
-    def build(self, depth: int):
+    def build(self, depth: int) -> None:
         """Creates weights for inputs of this depth."""
         gates = 4 * self.units
-        self.weights_of([depth, gates], gates, "glorot_uniform")
+        self.add_kernel_and_bias([depth, gates], gates, "glorot_uniform")
         self.recurrent_kernel = self.add_weight(
             name="recurrent_kernel", shape=[self.units, gates], initializer="orthogonal"
         )
@@ -183,24 +187,24 @@ class TwoBiasLstm(RollLayer):
             name="recurrent_bias", shape=[gates], initializer="zeros"
         )
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         gates = inputs @ self.kernel + self.bias + self.recurrent_bias
         zeros = tf.zeros([tf.shape(inputs)[0], self.units])
         state = State(zeros, zeros)
         for step in range(self.steps):  # a few
             recurrence = state.h @ self.recurrent_kernel
-            of_step = tf.split(gates[:, step] + recurrence, 4, axis=-1)
-            state = lstm_step(of_step, state).state
+            step_gates = tf.split(gates[:, step] + recurrence, 4, axis=-1)  # [B, U]
+            state = lstm_step(step_gates, state).state
         return state.h
 
-    def row(self):
+    def row(self) -> Row:
         return Row(self.name, (self.units,), self.count_params(), self.steps)
 
 
 class RollEncoder(keras.Layer):
     """One-hot rolls and their condition -> the posterior of z."""
 
-    def __init__(self, filters: Iterable[int], size: Size, z_size: int, **kwargs):
+    def __init__(self, filters: Sequence[int], size: Size, z_size: int, **kwargs: Any):
         super().__init__(**kwargs)
         sizes = halvings(size, len(filters))
         self.convolutions = [
@@ -211,7 +215,7 @@ class RollEncoder(keras.Layer):
         self.mean = Linear(z_size, name="z_mean")
         self.log_variance = Linear(z_size, name="z_log_variance")
 
-    def build(self, channels: int, condition_size: int):
+    def build(self, channels: int, condition_size: int) -> None:
         """Creates all weights."""
         for layer in self.convolutions:
             layer.build(channels)
@@ -219,7 +223,9 @@ class RollEncoder(keras.Layer):
         self.mean.build(self.features + condition_size)
         self.log_variance.build(self.features + condition_size)
 
-    def posterior(self, rolls, condition):
+    def posterior(
+        self, rolls: tf.Tensor, condition: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         """[B, s, p, C], [B, K] -> mean and standard deviation of z, [B, Z] each."""
         hidden = rolls
         for layer in self.convolutions:
@@ -229,7 +235,7 @@ class RollEncoder(keras.Layer):
         return self.mean(hidden), tf.exp(0.5 * self.log_variance(hidden))
 
     def rows(self) -> list[Row]:
-        """Those of all its layers, in order."""
+        """Rows of all layers, in order."""
         layers = [*self.convolutions, self.mean, self.log_variance]
         return [layer.row() for layer in layers]
 
@@ -237,7 +243,7 @@ class RollEncoder(keras.Layer):
 class RollDecoder(keras.Layer):
     """A vector and a condition -> logits of a roll's classes."""
 
-    def __init__(self, filters: Iterable[int], size: Size, classes: int, **kwargs):
+    def __init__(self, filters: Sequence[int], size: Size, classes: int, **kwargs: Any):
         """filters: as of the encoder, [32, 64, 128]; size: of the roll."""
         super().__init__(**kwargs)
         sizes = halvings(size, len(filters))
@@ -252,7 +258,7 @@ class RollDecoder(keras.Layer):
         ]
         self.deconvolutions = layers[::-1]
 
-    def build(self, vector_size: int, condition_size: int):
+    def build(self, vector_size: int, condition_size: int) -> None:
         """Creates all weights."""
         self.linear.build(vector_size + condition_size)
         channels = self.first[-1]
@@ -260,7 +266,7 @@ class RollDecoder(keras.Layer):
             layer.build(channels)
             channels = layer.filters
 
-    def logits(self, vector, condition):
+    def logits(self, vector: tf.Tensor, condition: tf.Tensor) -> tf.Tensor:
         """[B, D], [B, K] -> [B, s, p, classes]."""
         hidden = self.linear(tf.concat([vector, condition], axis=-1))
         hidden = tf.reshape(hidden, [-1, *self.first])
@@ -269,5 +275,5 @@ class RollDecoder(keras.Layer):
         return hidden
 
     def rows(self) -> list[Row]:
-        """Those of all its layers, in order."""
+        """Rows of all layers, in order."""
         return [layer.row() for layer in [self.linear, *self.deconvolutions]]

@@ -14,6 +14,7 @@ import heapq
 import importlib.util
 import io
 import itertools
+import math
 import wave
 from collections.abc import Iterator
 from pathlib import Path
@@ -104,16 +105,27 @@ def wav_of_samples(samples: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def synthesize(sequence, soundfont=None) -> np.ndarray:
-    """A NoteSequence as samples: float32 [N, 2] within -0.9 and 0.9.
+def synthesize(
+    sequence, soundfont=None, *, sample_rate: int = RATE_HZ, mono: bool = False
+) -> np.ndarray:
+    """A NoteSequence as samples: float32 [N, 2] within -0.9 and 0.9, or [N] if mono.
 
     They last until the last notes have decayed. The loudest moment of every sequence is
     equally loud. Program, drums, pitch bends and controllers (volume, pan, sustain...)
     are those of the sequence.
 
+    Args:
+        soundfont: a path; by default `find_soundfont` chooses.
+        sample_rate: samples a second. The synthesiser has 48,000; from these, others
+            are made with a polyphase filter.
+        mono: the mean of both channels.
+
     Raises:
         NoSound: as in `wav`.
+        ValueError: `sample_rate` is not a positive whole number.
     """
+    if sample_rate != int(sample_rate) or sample_rate <= 0:
+        raise ValueError(f"sample_rate={sample_rate}: expected a whole number of Hz")
     font = _SoundFont.read(find_soundfont(soundfont))
     end_s = max((note.end_time for note in sequence.notes), default=0.0)
     length = round((end_s + LONGEST_TAIL_S) * RATE_HZ)
@@ -122,7 +134,21 @@ def synthesize(sequence, soundfont=None) -> np.ndarray:
         rendered = _rendered(font, events, length)
         samples[: len(rendered)] += rendered[:length]
     samples = _until_silent(samples, round((end_s + SHORTEST_TAIL_S) * RATE_HZ))
+    if mono:
+        samples = samples.mean(axis=1)  # [N]
+    samples = _resampled(samples, int(sample_rate))
     return samples * (PEAK / max(_peak(samples), QUIETEST_PEAK))
+
+
+def _resampled(samples, sample_rate):
+    """Samples at `RATE_HZ` -> at another rate."""
+    if sample_rate == RATE_HZ:
+        return samples
+    from scipy.signal import resample_poly
+
+    common = math.gcd(sample_rate, RATE_HZ)
+    up, down = sample_rate // common, RATE_HZ // common
+    return resample_poly(samples, up, down).astype(np.float32)
 
 
 def _peak(samples):

@@ -14,49 +14,49 @@ def random_rolls(count, seed, share=0.1, steps=3, pitches=8):
     return (rng.integers(1, 4, shape) * (rng.random(shape) < share)).astype(np.uint8)
 
 
-THERE = random_rolls(4, 1, 0.5)
-# What is there, where a third of all cells is something else.
-SAID = np.where(random_rolls(4, 2, 1 / 3), random_rolls(4, 0, 0.3), THERE)
+TARGETS = random_rolls(4, 1, 0.5)
+# The targets, with a third of all cells replaced.
+PREDICTIONS = np.where(random_rolls(4, 2, 1 / 3), random_rolls(4, 0, 0.3), TARGETS)
 
 
 def test_accuracies_count_all_cells():
-    cells = list(zip(SAID.ravel(), THERE.ravel()))
+    cells = list(zip(PREDICTIONS.ravel(), TARGETS.ravel()))
     right = sum(a == b for a, b in cells) / len(cells)
-    present = sum((a > 0) == (b > 0) for a, b in cells) / len(cells)
-    assert rolls.class_accuracy(SAID, THERE) == pytest.approx(right)
-    assert rolls.presence_accuracy(SAID, THERE) == pytest.approx(present)
+    active = sum((a > 0) == (b > 0) for a, b in cells) / len(cells)
+    assert rolls.class_accuracy(PREDICTIONS, TARGETS) == pytest.approx(right)
+    assert rolls.activity_accuracy(PREDICTIONS, TARGETS) == pytest.approx(active)
 
 
 def test_silence_has_the_accuracy_of_its_share():
-    silence = np.zeros_like(THERE)
-    expected = rolls.silent_accuracy(THERE)
-    assert rolls.class_accuracy(silence, THERE) == expected
-    assert rolls.presence_accuracy(silence, THERE) == expected
+    silence = np.zeros_like(TARGETS)
+    expected = rolls.silent_accuracy(TARGETS)
+    assert rolls.class_accuracy(silence, TARGETS) == expected
+    assert rolls.activity_accuracy(silence, TARGETS) == expected
 
 
 @pytest.mark.parametrize("number", [None, 1, 2, 3])
-def test_hits_are_sounding_cells_of_the_right_class(number):
+def test_correct_cells_sound_with_the_class_of_the_target(number):
     is_it = lambda cell: cell > 0 if number is None else cell == number
-    cells = list(zip(SAID.ravel(), THERE.ravel()))
-    hits = rolls.hits(SAID, THERE, number)
-    assert hits.right == sum(a == b and is_it(b) for a, b in cells)
-    assert hits.said == sum(is_it(a) for a, _ in cells)
-    assert hits.there == sum(is_it(b) for _, b in cells)
-    both = 1 / hits.precision + 1 / hits.recall
-    assert hits.f1 == pytest.approx(2 / both)
+    cells = list(zip(PREDICTIONS.ravel(), TARGETS.ravel()))
+    counts = rolls.count_cells(PREDICTIONS, TARGETS, number)
+    assert counts.correct == sum(a == b and is_it(b) for a, b in cells)
+    assert counts.predicted == sum(is_it(a) for a, _ in cells)
+    assert counts.target == sum(is_it(b) for _, b in cells)
+    both = 1 / counts.precision + 1 / counts.recall
+    assert counts.f1 == pytest.approx(2 / both)
 
 
 def test_where_nothing_sounds_shares_are_zero():
-    silence = np.zeros_like(THERE)
-    hits = rolls.hits(silence, silence)
-    assert (hits.precision, hits.recall, hits.f1) == (0, 0, 0)
+    silence = np.zeros_like(TARGETS)
+    counts = rolls.count_cells(silence, silence)
+    assert (counts.precision, counts.recall, counts.f1) == (0, 0, 0)
 
 
-def test_obedient_rolls_have_exactly_the_classes_asked_for():
+def test_condition_accuracy_is_an_exact_match():
     generated = np.zeros([4, 2, 8], int)
     generated[0, 0, 0], generated[1, 0, :2], generated[2, 1, 1] = 1, [1, 3], 2
-    asked = np.array([[1, 1, 0, 0], [1, 1, 0, 0], [1, 0, 1, 0], [1, 0, 0, 1]], bool)
-    assert rolls.condition_obedience(generated, asked) == 2 / 4
+    condition = np.array([[1, 1, 0, 0], [1, 1, 0, 0], [1, 0, 1, 0], [1, 0, 0, 1]], bool)
+    assert rolls.condition_accuracy(generated, condition) == 2 / 4
 
 
 # Uniqueness
@@ -86,7 +86,7 @@ def test_the_plane_has_the_two_principal_components():
     some = random_rolls(400, 5, 0.4)
     some[:200, :, :4] = 0  # a direction of high variance
     some[::2, 0] = 1  # and another one
-    plane = rolls.Plane.of(some)
+    plane = rolls.Plane.from_rolls(some)
     cells = (some > 0).reshape(400, -1).astype(float)
     centred = cells - cells.mean(axis=0)
     _, _, axes = np.linalg.svd(centred, full_matrices=False)
@@ -104,24 +104,26 @@ def test_uniqueness_in_the_plane_grows_with_the_distance():
 # The baseline
 
 
-def test_the_baseline_says_what_has_the_highest_f1_in_training():
+def test_the_baseline_predicts_what_has_the_highest_f1_in_training():
     training = random_rolls(6, 6, 0.5, steps=2, pitches=4)
     training[training == 2] = 1
     training[:3] = np.minimum(training[:3], 1)  # the piano alone
     training[3:, 0, :2] = [1, 3]  # the piano and the bass
     has = rolls.conditions(training, 4)
-    said = rolls.PitchFrequencies.of(training, has).predict(has, 2)
+    predictions = rolls.PitchFrequencies.from_rolls(training, has).predict(has, 2)
     for part in (slice(0, 3), slice(3, 6)):
         best = max(
-            rolls.hits(np.broadcast_to(row, [3, 2, 4]), training[part]).f1
+            rolls.count_cells(np.broadcast_to(row, [3, 2, 4]), training[part]).f1
             for row in itertools.product(range(4), repeat=4)
         )
-        assert rolls.hits(said[part], training[part]).f1 == pytest.approx(best)
+        assert rolls.count_cells(predictions[part], training[part]).f1 == pytest.approx(
+            best
+        )
 
 
 def test_a_condition_not_seen_in_training_is_predicted_silent():
-    frequencies = rolls.PitchFrequencies.of(
+    frequencies = rolls.PitchFrequencies.from_rolls(
         np.ones([1, 2, 4], int), np.array([[0, 1, 0, 0]], bool)
     )
-    said = frequencies.predict(np.array([[0, 1, 0, 0], [1, 0, 0, 1]], bool), 3)
-    assert said[0].all() and not said[1].any()
+    predictions = frequencies.predict(np.array([[0, 1, 0, 0], [1, 0, 0, 1]], bool), 3)
+    assert predictions[0].all() and not predictions[1].any()

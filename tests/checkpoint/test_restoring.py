@@ -72,7 +72,7 @@ def test_everything_that_does_not_fit_is_named(run_dir, values):
     lines = [" ".join(line.split()) for line in str(error.value).splitlines()]
     assert lines[2:6] == [
         "variable model checkpoint",
-        "decoder/layer_0/bias [8] [4] another shape",
+        "decoder/layer_0/bias [8] [4] shape mismatch",
         "decoder/layer_1/bias [4] - not in the checkpoint as "
         "decoder/multi_rnn_cell/cell_1/lstm_cell/bias",
         "mu/kernel - [3, 2] not in the model",
@@ -83,7 +83,7 @@ def test_everything_that_does_not_fit_is_named(run_dir, values):
 
 def test_the_nearest_name_is_suggested(tmp_path):
     write(f"{tmp_path}/old", {"decoder/nade/w_encoder": np.ones(2), "step": 0})
-    with pytest.raises(CheckpointError, match="nearest there: decoder/nade/w_encoder"):
+    with pytest.raises(CheckpointError, match="most similar: decoder/nade/w_encoder"):
         restore(empty({"decoder/output/w_enc": np.ones(2)}), f"{tmp_path}/old")
 
 
@@ -162,7 +162,7 @@ def test_a_warm_start_takes_what_fits_and_reports_the_rest(run_dir, values):
     assert [row.name for row in fit.unmatched] == ["decoder/layer_0/bias", "mu/bias"]
     assert str(fit).splitlines() == [
         "variable              model   checkpoint",
-        "decoder/layer_0/bias  [8]     [4]         another shape",
+        "decoder/layer_0/bias  [8]     [4]         shape mismatch",
         "mu/bias               [2]     -           not in the checkpoint as "
         "encoder/mu/bias",
         "mu/kernel             [3, 2]  [3, 2]      loaded",

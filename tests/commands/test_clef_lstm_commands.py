@@ -122,7 +122,7 @@ def test_independent_is_the_form_without_a_shared_clock(train, tmp_path):
 def test_a_run_dir_of_another_model_is_refused(train, run_dir, tmp_path, capsys):
     assert train(run_dir, "--num_steps=2", f"--hparams={TINY},dense_size=5") == 1
     assert train(run_dir, "--hparams=lstm_sizes=[5],dense_size=4") == 1
-    assert "lstm_sizes: [4] there, [5] now" in capsys.readouterr().err
+    assert "lstm_sizes: [4] before, [5] now" in capsys.readouterr().err
     assert (
         music_vae_train.run(
             ["--config=clef_lstm", f"--run_dir={tmp_path}", "--examples_path=x"]
@@ -189,17 +189,19 @@ def test_without_a_soundfont_all_but_the_sound_is_written(generate, tmp_path, ca
     assert generate("--soundfont=none.sf2", "--formats=mid,musicxml,wav") == 1
     assert files_in(tmp_path).keys() == {".mid", ".musicxml"}
     said = capsys.readouterr().err
-    assert "all is written but the sound: there is no SoundFont none.sf2" in said
+    assert (
+        "everything is written except the sound: there is no SoundFont none.sf2" in said
+    )
 
 
 @pytest.mark.parametrize(
     ("flag", "words"),
     [
         ("--key=H", "'H' names no key"),
-        ("--metre=four", "expected a time signature"),
-        ("--metre=0/4", "expected a time signature"),
-        ("--tempo=0", "a number above 0 is needed"),
-        ("--temperature=-1", "a number above 0 is needed"),
+        ("--time_signature=four", "expected one such as"),
+        ("--metre=0/4", "--time_signature=0/4: expected one such as"),
+        ("--tempo=0", "expected a number above 0"),
+        ("--temperature=-1", "expected a number above 0"),
         ("--formats=mp3", "mp3 is none of mid, musicxml"),
         ("--top_k_notes=500", "knows"),
         ("--run_dir=/nowhere", "no training is recorded there"),

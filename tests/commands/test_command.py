@@ -208,3 +208,12 @@ def test_a_directory_is_made_or_refused_at_once(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("mine")
     with pytest.raises(UserError, match="--output_dir: .*/file/b cannot be written to"):
         writable_directory("output_dir", tmp_path / "file" / "b")
+
+
+def test_an_old_name_of_a_flag_is_accepted_and_not_shown():
+    command = Command("compose", "Composes.")
+    command.string("time_signature", "4/4", "Time signature.")
+    command.renamed("metre", "time_signature")
+    for spelling in (["--metre=3/4"], ["--metre", "3/4"], ["-metre=3/4"]):
+        assert command.parse(spelling).time_signature == "3/4"
+    assert "metre" not in command.help()

@@ -32,5 +32,5 @@ def test_the_sizes_are_those_of_the_models(name):
     asked = config.load(name)
     file = config.configs_folder() / f"{name}.yaml"
     written = config_list.SIZE.search(file.read_text(encoding="utf-8"))[1]
-    model = build.blank_model(asked, build.converter(asked))
+    model = build.uninitialized_model(asked, build.converter(asked))
     assert int(written.replace(",", "")) == model.count_params()

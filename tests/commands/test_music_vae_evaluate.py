@@ -1,4 +1,4 @@
-"""music_vae_evaluate: a table of what models say back, a column each."""
+"""music_vae_evaluate: a table of reconstruction metrics, a column for each model."""
 
 import re
 
@@ -8,6 +8,7 @@ from music_vae_tf.commands import music_vae_evaluate as command
 
 FLAT, HIERARCHICAL = "groovae_4bar", "hierdec-groove_4bar_small"
 TOKENS = "musicvae_groove_tokens_small"
+MODES = ("teacher-forced", "autoregressive")
 
 
 def evaluate(run_dir, records, **flags):
@@ -28,16 +29,22 @@ def test_flat_and_hierarchical_stand_side_by_side(trained, groove_records, capsy
     assert rows["config"] == [FLAT, HIERARCHICAL]
     assert rows["step"] == ["2", "2"]
     assert rows["examples"] == ["12", "12"]
-    for group in ("hits", "hits F1", "velocities", "offsets"):
-        for how in ("told", "alone"):
-            assert all(re.fullmatch(r"\d+\.\d %", x) for x in rows[f"{group}, {how}"])
+    accuracies = (
+        "hit accuracy",
+        "hit F1",
+        "velocity accuracy within 0.1",
+        "onset offset accuracy within 0.1",
+    )
+    for name in accuracies:
+        for mode in MODES:
+            assert all(re.fullmatch(r"\d+\.\d %", x) for x in rows[f"{name}, {mode}"])
     for name in (
         "reconstruction loss, nats",
         "KL, bits",
-        "offsets error, told",
+        "onset offset MAE, in steps, teacher-forced",
     ):
         assert all(float(cell) >= 0 for cell in rows[name])
-    losses = [f"{group} loss of a step" for group in ("hits", "velocities", "offsets")]
+    losses = [f"{group} loss per step" for group in ("hits", "velocities", "offsets")]
     for column in range(2):
         of_a_step = sum(float(rows[name][column]) for name in losses)
         whole = float(rows["reconstruction loss, nats"][column])
@@ -55,9 +62,9 @@ def test_the_same_seed_gives_the_same_numbers(trained, groove_records, capsys):
 def test_tokens_are_counted_by_kind(trained, groove_records, capsys):
     assert evaluate(trained(TOKENS), groove_records) == 0
     rows = table(capsys.readouterr().out)
-    kinds = ["", " of Bar", " of Pitch", " of Position", " of Velocity"]
-    assert [f"tokens{kind}, {how}" for kind in kinds for how in ("told", "alone")] == [
-        name for name in rows if name.startswith("tokens")
+    kinds = ["token", *(f"{k} token" for k in ("Bar", "Pitch", "Position", "Velocity"))]
+    assert [f"{kind} accuracy, {mode}" for kind in kinds for mode in MODES] == [
+        name for name in rows if "token accuracy" in name
     ]
 
 
@@ -72,7 +79,7 @@ def test_a_checkpoint_by_its_name(trained, groove_records, capsys):
 @pytest.mark.parametrize(
     "flags, words",
     [
-        ({"run_dir": "a,a"}, "--run_dir=a,a: one of them comes twice"),
+        ({"run_dir": "a,a"}, "--run_dir=a,a: a run directory is given twice"),
         ({"run_dir": "a,b", "config": FLAT}, "leave out --config"),
         ({"run_dir": "/nowhere"}, "--run_dir=/nowhere: there is no such directory"),
         ({"run_dir": None}, "give either --run_dir"),

@@ -282,7 +282,7 @@ def test_windows_that_do_not_divide_the_roll_are_refused(trained, tmp_path, caps
 def test_a_run_directory_of_the_other_model_is_refused(trained, capsys):
     flags = train_flags(trained, trained / "clstm_decoder", steps=3)
     error = error_of(capsys, train, *flags)
-    assert "holds a training of config clstm_decoder, and conv_cvae was asked" in error
+    assert "belongs to a training of config clstm_decoder; conv_cvae was given" in error
 
 
 # Generating
@@ -393,14 +393,14 @@ def test_the_table_is_printed_and_the_plots_are_written(trained, tmp_path, capsy
     )
     assert evaluate.run(flags) == 0
     table = capsys.readouterr().out
-    there = rolls.read(trained / "rolls" / "held_out.npz", STEPS).classes(slice(8))
-    silence = float(np.mean(there == 0))
+    targets = rolls.read(trained / "rolls" / "held_out.npz", STEPS).classes(slice(8))
+    silence = float(np.mean(targets == 0))
     accuracy = next(s for s in table.splitlines() if s.startswith("class accuracy"))
     assert accuracy.split()[-1] == f"{silence:.4f}"
-    for words in ("guitar: recall", "active latent units", "obedience", "what follows"):
+    for words in ("guitar: recall", "active latent", "exact match", "Continuations"):
         assert words in table
     pictures = {path.name for path in tmp_path.glob("*.png")}
-    assert pictures == {"said_back.png", "made_up.png", "plane.png"}
+    assert pictures == {"reconstructions.png", "samples.png", "plane.png"}
 
 
 def test_missing_rolls_are_told_by_their_flag(trained, tmp_path, capsys):

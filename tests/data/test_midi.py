@@ -87,15 +87,40 @@ def converted(folder, name, data):
     return [music_pb2.NoteSequence.FromString(record) for record in records], problems
 
 
-@pytest.mark.parametrize("collection", ["groove", "piano"])
-def test_midi_files_become_the_notesequences_of_magenta(golden, collection):
-    conversions = golden.conversions(collection)
-    assert conversions
-    for name, _, expected in conversions:
-        (record,), problems, *_ = midi.convert(golden.path("midi", collection), name)
+def test_files_become_the_notesequences_of_magenta(golden):
+    conversions = [
+        (collection, *conversion)
+        for collection in set(golden.collections()) - {"formats"}
+        for conversion in golden.conversions(collection)
+    ]
+    assert len(conversions) > 20
+    for collection, name, _, expected in conversions:
+        expected = music_pb2.NoteSequence.FromString(expected)
+        records, problems, *_ = midi.convert(golden.path("midi", collection), name)
+        if not expected.notes:  # which Magenta keeps
+            assert (records, list(map(str, problems))) == ([], ["no notes"])
+            continue
         assert not problems
-        sequence = music_pb2.NoteSequence.FromString(record)
-        assert sequence == music_pb2.NoteSequence.FromString(expected), name
+        (sequence,) = map(music_pb2.NoteSequence.FromString, records)
+        assert sequence == expected, name
+
+
+def test_musicxml_becomes_the_notes_of_magenta(golden):
+    if "formats" not in golden.collections():
+        pytest.skip("left out: these golden data hold no MusicXML")
+    for name, _, expected in golden.conversions("formats"):
+        (record,), *_ = midi.convert(golden.path("midi", "formats"), name)
+        ours = music_pb2.NoteSequence.FromString(record)
+        theirs = music_pb2.NoteSequence.FromString(expected)
+        for sequence in (ours, theirs):
+            sequence.source_info.ClearField("parser")
+            for note in sequence.notes:
+                # Our parser writes no note values, and it adds up exact times.
+                note.ClearField("numerator")
+                note.ClearField("denominator")
+                note.start_time = round(note.start_time, 9)
+                note.end_time = round(note.end_time, 9)
+        assert ours == theirs, name
 
 
 def test_ordinary_midi_is_read_without_the_libraries_for_unusual_files(tmp_path):
@@ -202,6 +227,17 @@ def test_musicxml_is_read_plain_and_packed(tmp_path, name, data):
 
 NO_TICKS = midi_bytes(NOTE).replace(b"\x01\xe0MTrk", b"\x00\x00MTrk")
 PAST_ALL = [NOTE[0], NOTE[1].copy(time=2**31)]
+# 300,000 ticks of 16.8 seconds each.
+SLOW = [
+    mido.MetaMessage("set_tempo", tempo=2**24 - 1),
+    NOTE[0],
+    NOTE[1].copy(time=300_000),
+]
+BENDS = [mido.Message("pitchwheel")] * 20_000 + [
+    message
+    for program in range(128)
+    for message in (mido.Message("program_change", program=program), *NOTE)
+]
 
 
 @pytest.mark.parametrize(
@@ -214,6 +250,13 @@ PAST_ALL = [NOTE[0], NOTE[1].copy(time=2**31)]
         ("a.mid", NO_TICKS, "no time: its header says 0 ticks a quarter"),
         ("a.mid", b"RIFF\x04\x00\x00\x00WAVE", "no MIDI file: it starts with b'RIFF'"),
         ("a.mid", midi_bytes(PAST_ALL), "absurd length: 2147483648 ticks"),
+        (
+            "a.mid",
+            midi_bytes(SLOW).replace(b"\x01\xe0MTrk", b"\x00\x01MTrk"),
+            "absurd length: 1,398 hours, 24 at most",
+        ),
+        ("a.mid", midi_bytes() + b"MTrk\0\0\0\0" * 65_536, "more than 65,535 tracks"),
+        ("a.mid", midi_bytes(BENDS), "too many events: 2,560,128 notes, bends and"),
         ("a.abc", b"", "empty file"),
         ("a.abc", b"\n \n", "no tune in it"),
         (
@@ -255,6 +298,14 @@ def test_the_error_of_a_single_file_names_it(tmp_path):
         midi.read_midi(tmp_path / "a.mid")
     with pytest.raises(FileNotFoundError):
         midi.read_midi(tmp_path / "b.mid")
+
+
+def test_a_single_file_may_be_a_score(tmp_path):
+    (tmp_path / "a.abc").write_text("X:1\nL:1/4\nK:C\nCDE\n")
+    assert [n.pitch for n in midi.read_midi(tmp_path / "a.abc").notes] == [60, 62, 64]
+    (tmp_path / "b.abc").write_text("X:1\nK:C\nC\n\nX:2\nK:C\nD\n")
+    with pytest.raises(midi.UnreadableMusic, match="b.abc: a book of 2 tunes"):
+        midi.read_midi(str(tmp_path / "b.abc"))
 
 
 def test_a_tempo_where_magenta_does_not_look_is_told(tmp_path):

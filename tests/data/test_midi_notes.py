@@ -211,11 +211,22 @@ def test_damaged_files_give_the_same_or_are_left_to_the_libraries(places, values
         assert sequence_of(bytes(data)) == exact(bytes(data))
 
 
+def midi_files(folder):
+    files = Path(folder).rglob("*")
+    return sorted(file for file in files if file.suffix.lower() == ".mid")
+
+
+def test_golden_files_give_the_same_either_way(golden):
+    assert_same_either_way(midi_files(golden.path("midi")))
+
+
 def test_real_files_give_the_same_either_way(shared):
-    folder = Path(shared, "data")
-    files = sorted(file for file in folder.rglob("*") if file.suffix.lower() == ".mid")
-    assert len(files) > 1000
-    for file in files[::25]:
+    assert_same_either_way(midi_files(shared / "data")[::25])
+
+
+def assert_same_either_way(files):
+    assert len(files) > 20
+    for file in files:
         data = file.read_bytes()
         sequence = sequence_of(data)
         assert isinstance(sequence, NoteSequence)

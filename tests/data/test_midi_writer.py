@@ -166,15 +166,17 @@ def test_what_could_not_be_written_leaves_the_old_file(path):
     assert [file.name for file in path.parent.iterdir()] == [path.name]
 
 
-@pytest.mark.parametrize("collection", ["groove", "piano"])
-def test_real_performances_come_back(golden, rewritten, collection):
-    for name, _, serialized in golden.conversions(collection):
+def test_converted_music_comes_back(golden, rewritten):
+    conversions = [c for name in golden.collections() for c in golden.conversions(name)]
+    for name, _, serialized in conversions:
         sequence = music_pb2.NoteSequence.FromString(serialized)
         again = rewritten(sequence)
         assert len(again.notes) == len(sequence.notes), name
-        for field in ("notes", "control_changes", "pitch_bends", "time_signatures"):
+        for field in ("notes", "control_changes", "pitch_bends"):
             assert len(getattr(again, field)) == len(getattr(sequence, field)), name
-        assert_same_notes(again, sequence)
+        if sequence.notes:
+            assert len(again.time_signatures) == max(1, len(sequence.time_signatures))
+            assert_same_notes(again, sequence)
 
 
 def test_generated_grooves_are_written_as_note_seq_writes_them(

@@ -8,7 +8,7 @@ from note_seq.protobuf.music_pb2 import NoteSequence
 from music_vae_tf.batch import Batch
 from music_vae_tf.data import pipeline, rolls
 from music_vae_tf.data.converters.piano_roll import PianoRollConverter
-from music_vae_tf.models.noise import Noise
+from music_vae_tf.models.prng import PRNGKey
 
 CONVERTER = PianoRollConverter(0.1, 6, 4, 5, 6)
 
@@ -96,7 +96,7 @@ def test_rolls_are_examples_of_the_pipeline():
 
 
 class Draws:
-    """Numbers from 0 to 1 that are given, in place of Noise."""
+    """Numbers from 0 to 1 that are given, in place of a PRNGKey."""
 
     def __init__(self, *numbers):
         self.numbers = tf.constant(numbers)
@@ -124,6 +124,6 @@ def test_rolls_are_moved_by_whole_semitones_and_lose_what_leaves_the_pitches():
 def test_every_transposition_is_drawn():
     classes = np.zeros([200, 1, 128])
     classes[:, 0, 60] = 1
-    moved = rolls.transposed(batch_of(classes), -2, 3, Noise(0))
+    moved = rolls.transposed(batch_of(classes), -2, 3, PRNGKey(0))
     pitches = np.array(moved.targets)[:, 0].argmax(axis=1)
     assert set(pitches.tolist()) == {58, 59, 60, 61, 62, 63}

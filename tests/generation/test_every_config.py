@@ -8,7 +8,7 @@ import tensorflow as tf
 from music_vae_tf import build
 from music_vae_tf import config as configs
 from music_vae_tf.generation import TrainedModel, slerp
-from music_vae_tf.models.noise import Noise
+from music_vae_tf.models.prng import PRNGKey
 
 NAMES = configs.names("music_vae")
 
@@ -83,7 +83,7 @@ def test_export_writes_what_tensorflow_loads_without_us(name, tmp_path):
     z = np.ones([3, 2], np.float32)
     given = [] if controls is None else [controls]
     rows = loaded.decode(z, length, 0.5, seed, *given)
-    expected = model.sample(z, length, controls, 0.5, Noise(seed)).rows
+    expected = model.sample(z, length, controls, 0.5, PRNGKey(seed)).rows
     np.testing.assert_array_equal(rows, expected)
 
 
@@ -108,8 +108,8 @@ def test_keras_saves_and_loads_a_model(tmp_path):
     model = build.model(config, build.converter(config))
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
-    z, noise = np.ones([2, 2], np.float32), Noise(tf.constant([1, 2]))
+    z, rng = np.ones([2, 2], np.float32), PRNGKey(tf.constant([1, 2]))
     np.testing.assert_array_equal(
-        loaded.sample(z, 8, None, 1.0, noise).rows,
-        model.sample(z, 8, None, 1.0, noise).rows,
+        loaded.sample(z, 8, None, 1.0, rng).rows,
+        model.sample(z, 8, None, 1.0, rng).rows,
     )

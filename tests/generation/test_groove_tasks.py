@@ -14,7 +14,7 @@ from music_vae_tf.data.converters.groove import GrooveConverter
 from music_vae_tf.data.converters.groove_edits import Groove
 from music_vae_tf.generation import groove_tasks
 from music_vae_tf.models import outputs
-from music_vae_tf.models.noise import Noise
+from music_vae_tf.models.prng import PRNGKey
 
 HUMANIZE, INFILL, TAPS = (
     "groovae_2bar_humanize",
@@ -128,33 +128,33 @@ def test_a_decoder_reads_what_is_held_in_place_of_what_it_sampled():
     forced = np.full(rows.shape, np.nan, np.float32)
     forced[:, :-1] = rows[:, :-1]  # all steps but the last one
     samples = model.sample(
-        z, WINDOW, temperature=1e-6, noise=Noise(0), forced=tf.constant(forced)
+        z, WINDOW, temperature=1e-6, rng=PRNGKey(0), forced=tf.constant(forced)
     )
     np.testing.assert_array_equal(samples.rows[:, :-1], rows[:, :-1])
     taught = model.decoder.reconstruct(
         rows, tf.constant([WINDOW] * 2), z, tf.zeros([2, WINDOW, 0])
     )
-    expected = model.decoder.output_.sample(taught.parameters[:, -1], 1e-6, Noise(0))
+    expected = model.decoder.output_.sample(taught.params[:, -1], 1e-6, PRNGKey(0))
     np.testing.assert_allclose(samples.rows[:, -1], expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("kind", [outputs.Groove, outputs.GrooveAsChances])
+@pytest.mark.parametrize("kind", [outputs.Groove, outputs.GrooveBernoulli])
 def test_velocities_and_offsets_of_a_held_hit_are_those_given_the_hit(kind):
     """Two drums, each with p(hit) 0.25; the first one's hit is held."""
     output = kind(6)
-    parameters = tf.constant([[np.log(1 / 3)] * 2 + [0.0] * 4], tf.float32)
+    params = tf.constant([[np.log(1 / 3)] * 2 + [0.0] * 4], tf.float32)
     rows = tf.constant([[0.0, 0.0, 0.2, 0.2, -0.1, -0.1]])
     free = np.nan
     held = tf.constant([[1.0, free, free, free, free, free]])
     expected = [[1.0, 0.0, 0.8, 0.2, -0.4, -0.1]]
-    np.testing.assert_allclose(output.hold(rows, parameters, held), expected, rtol=1e-6)
+    np.testing.assert_allclose(output.hold(rows, params, held), expected, rtol=1e-6)
 
 
 def test_no_velocity_or_offset_of_a_held_hit_is_beyond_its_range():
-    parameters = tf.constant([[-100.0, 0.0, 0.0]])
+    params = tf.constant([[-100.0, 0.0, 0.0]])
     rows = tf.constant([[0.0, 0.9, -0.9]])
     held = tf.constant([[1.0, np.nan, np.nan]])
-    row = outputs.Groove(3).hold(rows, parameters, held)
+    row = outputs.Groove(3).hold(rows, params, held)
     np.testing.assert_allclose(row, [[1.0, 1.0, -1.0]])
 
 

@@ -9,7 +9,7 @@ from music_vae_tf import build
 from music_vae_tf.batch import Batch
 from music_vae_tf.models import clef_lstm
 from music_vae_tf.models.clef_lstm import ClefLSTM, Lookup, StaffSizes
-from music_vae_tf.models.noise import Noise
+from music_vae_tf.models.prng import PRNGKey
 
 TREBLE = StaffSizes((5, 3, 1), (4, 2), ((60,), (60, 64), ()), (4, 24, 5, 2), False)
 BASS = StaffSizes((2, 2), (1, 1, 1), ((48,), ()), (4, 24, 5, 2, 6, 6), True)
@@ -19,19 +19,19 @@ OPTIONS = {
     "outer_keep_probability": 1.0,
     "dense_size": 2,
     "note_input": "multi_hot",
-    "composed_scores": True,
+    "factored_logits": True,
     "shared_clock": True,
 }
 STEPS = 6
 
 
-def model_of(predicted="every", **options):
+def model_of(loss_on="all", **options):
     tf.keras.utils.set_random_seed(1)
     model = ClefLSTM(TREBLE, BASS, **{**OPTIONS, **options}, name="clef_lstm")
-    descent = build.Descent(lambda step: 0.01, "global_norm", 1.0, 1e4)
+    limits = build.OptimizerConfig(lambda step: 0.01, "global_norm", 1.0, 1e4)
     optimizer = tf.keras.optimizers.Adam(0.01)
     optimizer.build(model.trainable_variables)
-    model.compile(optimizer, build.NextEvent(descent, predicted))
+    model.compile(optimizer, build.ClefLSTMObjective(limits, loss_on))
     return model
 
 
@@ -67,7 +67,7 @@ def test_classes_below_0_are_read_as_nothing():
     np.testing.assert_array_equal(rows[0], [lookup.table.numpy()[2], [0, 0]])
 
 
-@pytest.mark.parametrize("note_input", ["multi_hot", "label", "number"])
+@pytest.mark.parametrize("note_input", ["multi_hot", "label", "scalar"])
 @pytest.mark.parametrize("shared_clock", [True, False])
 def test_both_staves_have_a_softmax_for_notes_and_one_for_durations(
     batch, note_input, shared_clock
@@ -81,14 +81,14 @@ def test_both_staves_have_a_softmax_for_notes_and_one_for_durations(
 
 
 def test_an_untrained_model_expects_what_is_frequent(batch):
-    model = model_of(composed_scores=False)
+    model = model_of(factored_logits=False)
     chances = tf.nn.softmax(model(batch)["treble"].notes)[0, 0].numpy()
     np.testing.assert_allclose(chances, np.array([6, 4, 2]) / 12, atol=0.05)
 
 
 def test_the_loss_is_the_cross_entropy_of_what_comes_next(batch):
     model = model_of()
-    tallies = model.evaluation_tallies(batch, Noise(0), 0)
+    metrics = model.evaluation_metrics(batch, PRNGKey(0), 0)
     logits = model(batch)
     targets = batch.targets.numpy().astype(int)
     total = 0
@@ -103,18 +103,18 @@ def test_the_loss_is_the_cross_entropy_of_what_comes_next(batch):
                         nats.append(-log[b, t, target])
                         right.append(log[b, t, :-1].argmax() == target)
             name = f"losses/{staff}_{head}"
-            np.testing.assert_allclose(tallies[name].value, np.mean(nats), rtol=1e-5)
-            accuracy = tallies[f"metrics/{staff}_{head}_accuracy"].value
+            np.testing.assert_allclose(metrics[name].value, np.mean(nats), rtol=1e-5)
+            accuracy = metrics[f"metrics/{staff}_{head}_accuracy"].value
             np.testing.assert_allclose(accuracy, np.mean(right), rtol=1e-5)
             total += np.mean(nats)
-    np.testing.assert_allclose(tallies["loss"].value, total, rtol=1e-5)
+    np.testing.assert_allclose(metrics["loss"].value, total, rtol=1e-5)
 
 
 def test_training_without_dropout_minimises_the_loss_of_evaluation(batch):
     model = model_of(keep_probability=1.0)
-    loss, logs = model.training_loss(batch, Noise(0), 0)
-    tallies = model.evaluation_tallies(batch, Noise(0), 0)
-    np.testing.assert_allclose(loss, tallies["loss"].value, rtol=1e-5)
+    loss, logs = model.training_loss(batch, PRNGKey(0), 0)
+    metrics = model.evaluation_metrics(batch, PRNGKey(0), 0)
+    np.testing.assert_allclose(loss, metrics["loss"].value, rtol=1e-5)
     assert logs.keys() == {
         f"losses/{staff}_{head}"
         for staff in ("treble", "bass")
@@ -123,8 +123,8 @@ def test_training_without_dropout_minimises_the_loss_of_evaluation(batch):
 
 
 def test_the_last_event_alone_may_be_predicted(batch):
-    model = model_of(predicted="last", keep_probability=1.0)
-    loss, _ = model.training_loss(batch, Noise(0), 0)
+    model = model_of(loss_on="last", keep_probability=1.0)
+    loss, _ = model.training_loss(batch, PRNGKey(0), 0)
     expected = 0
     targets, logits = batch.targets.numpy().astype(int), model(batch)
     for staff, i in (("treble", 0), ("bass", 1)):
@@ -144,14 +144,14 @@ def test_xla_takes_the_same_step(batch):
 def test_dropout_acts_in_training_between_lstms(batch):
     model = model_of()
     loss, again, other = (
-        model.training_loss(batch, Noise(seed), 0)[0] for seed in (1, 1, 2)
+        model.training_loss(batch, PRNGKey(seed), 0)[0] for seed in (1, 1, 2)
     )
     assert loss == again != other
     one_layer = model_of(lstm_sizes=(2,))
-    first, second = (one_layer.training_loss(batch, Noise(s), 0)[0] for s in (1, 2))
+    first, second = (one_layer.training_loss(batch, PRNGKey(s), 0)[0] for s in (1, 2))
     assert first == second
     outer = model_of(lstm_sizes=(2,), outer_keep_probability=0.5)
-    first, second = (outer.training_loss(batch, Noise(s), 0)[0] for s in (1, 2))
+    first, second = (outer.training_loss(batch, PRNGKey(s), 0)[0] for s in (1, 2))
     assert first != second
 
 
@@ -197,7 +197,7 @@ def test_labels_are_read_by_themselves_and_pitches_by_their_notes(batch):
         assert (pitches, labels) == (not read, read)
 
 
-def test_composed_scores_hold_for_all_chords_with_a_note():
+def test_factored_logits_hold_for_all_chords_with_a_note():
     parts = clef_lstm.chord_parts(TREBLE.chords)
     assert parts.shape == (3, 141)
     assert list(np.flatnonzero(parts[1])) == [60, 64, 128, 132, 140]
@@ -206,7 +206,7 @@ def test_composed_scores_hold_for_all_chords_with_a_note():
     scores = network._logits(tf.zeros([1, 2])).notes
     scores_of_c = np.zeros([2, 141], np.float32)
     scores_of_c[:, 60] = 3.0
-    network.pitch_scores.kernel.assign(scores_of_c)
+    network.pitch_logits.kernel.assign(scores_of_c)
     network.dense.bias.assign([1.0, 1.0])
     moved = network._logits(tf.zeros([1, 2])).notes - scores
     assert moved[0, 0] > moved[0, 2] + 1 and moved[0, 1] > moved[0, 2] + 1
@@ -219,7 +219,7 @@ def test_step_by_step_is_the_same_as_all_at_once(batch):
         expected = network.sequence(steps[staff])
         states = network.zero_states(2)
         for t in range(STEPS):
-            one = clef_lstm.Step(*(part[:, t] for part in steps[staff]))
+            one = clef_lstm.StaffInput(*(part[:, t] for part in steps[staff]))
             logits, states = network.step(one, states)
             for head, all_at_once in zip(logits, expected):
                 np.testing.assert_allclose(head, all_at_once[:, t], atol=1e-5)
@@ -238,8 +238,8 @@ def test_every_variable_has_a_name_of_its_own_and_a_gradient(batch):
     model = model_of()
     names = model.named_variables
     assert len(names) == len(model.trainable_variables)
-    assert {"treble/layer_0/kernel", "bass/heard/kernel"} <= names.keys()
+    assert {"treble/layer_0/kernel", "bass/other_staff/kernel"} <= names.keys()
     with tf.GradientTape() as tape:
-        loss, _ = model.training_loss(batch, Noise(0), 0)
+        loss, _ = model.training_loss(batch, PRNGKey(0), 0)
     for name, gradient in zip(names, tape.gradient(loss, list(names.values()))):
         assert gradient is not None and tf.is_tensor(gradient), name

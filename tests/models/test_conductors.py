@@ -8,7 +8,7 @@ import tensorflow as tf
 from music_vae_tf import build, checkpoint
 from music_vae_tf.batch import Batch, Grammar
 from music_vae_tf.config import ConfigError, Kind, MusicVAEConfig
-from music_vae_tf.models.noise import Noise
+from music_vae_tf.models.prng import PRNGKey
 
 CORE = Kind("lstm", {"output": Kind("categorical", {})})
 DEPTH, BARS, STEPS = 3, 2, 4
@@ -100,9 +100,9 @@ def test_without_the_options_all_variables_are_magentas():
 
 
 def test_every_weight_has_a_gradient():
-    model = model_of(learned_input_size=5, embedding_size=4, carry_rows=False)
+    model = model_of(learned_input_size=5, embedding_size=4, carry_last_row=False)
     with tf.GradientTape() as tape:
-        loss = model.elbo(batch_of([[4, 2], [1, 3]]), Noise(0)).loss
+        loss = model.loss_terms(batch_of([[4, 2], [1, 3]]), PRNGKey(0)).loss
     gradients = tape.gradient(loss, model.trainable_variables)
     assert all(np.abs(gradient).max() > 0 for gradient in gradients)
 
@@ -112,35 +112,35 @@ def test_bars_that_carry_no_row_are_independent_of_the_bar_before():
     changed = np.array(full.targets)
     changed[:, STEPS - 1] = np.roll(changed[:, STEPS - 1], 1, axis=-1)
     z = tf.constant([[0.3, -0.7]])
-    for carry_rows in (True, False):
-        decoder = model_of(carry_rows=carry_rows).decoder
+    for carry_last_row in (True, False):
+        decoder = model_of(carry_last_row=carry_last_row).decoder
         one, other = (
             decoder.reconstruct(tf.constant(rows), full.lengths, z, full.controls)
             for rows in (full.targets, changed)
         )
         second = slice(STEPS, None)
-        same = np.allclose(one.parameters[:, second], other.parameters[:, second])
-        assert same != carry_rows
+        same = np.allclose(one.params[:, second], other.params[:, second])
+        assert same != carry_last_row
 
 
-@pytest.mark.parametrize("carry_rows", [True, False])
-def test_what_is_sampled_at_no_temperature_is_the_likeliest(carry_rows):
-    model = model_of(carry_rows=carry_rows, embedding_size=4)
+@pytest.mark.parametrize("carry_last_row", [True, False])
+def test_what_is_sampled_at_no_temperature_is_the_likeliest(carry_last_row):
+    model = model_of(carry_last_row=carry_last_row, embedding_size=4)
     z = tf.constant([[0.3, -0.7], [2.0, 1.0]])
     rows = model.sample(z, BARS * STEPS, temperature=1e-6).rows
     said = model.decoder.reconstruct(
         rows, tf.fill([2, BARS], STEPS), z, tf.zeros([2, BARS * STEPS, 0])
     )
-    np.testing.assert_array_equal(model.decoder.likeliest(said.parameters), rows)
+    np.testing.assert_array_equal(model.decoder.mode(said.params), rows)
 
 
 def test_samples_obey_a_grammar_and_end_in_time():
     """1 and 2 take turns, after a 1 a 2 must come, and 0 ends it."""
     grammar = Grammar(np.array([[0, 1, -1], [-1, -1, 2], [0, 1, -1]]))
-    model = model_of(carry_rows=False)
+    model = model_of(carry_last_row=False)
     z = tf.random.stateless_normal([64, 2], [1, 2])
     free, bound = (
-        model.sample(z, BARS * STEPS, None, 2.0, Noise(4), end_token=0, **options)
+        model.sample(z, BARS * STEPS, None, 2.0, PRNGKey(4), end_token=0, **options)
         for options in ({}, {"grammar": grammar})
     )
 
@@ -170,7 +170,7 @@ def test_a_conductor_that_hears_has_no_input_of_its_own():
 
 
 def test_keras_saves_and_loads_the_options(tmp_path):
-    model = model_of(learned_input_size=5, embedding_size=4, carry_rows=False)
+    model = model_of(learned_input_size=5, embedding_size=4, carry_last_row=False)
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras", compile=False)
     batch = batch_of([[4, 2]])

@@ -11,8 +11,8 @@ def embeddings(encoder, inputs, lengths):
     """As training and as generation compute them, in a graph."""
     inputs, lengths = tf.constant(inputs, tf.float32), tf.constant(lengths)
     return [
-        tf.function(encoder.embed)(inputs, lengths, None, differentiable).numpy()
-        for differentiable in (True, False)
+        tf.function(encoder.embed)(inputs, lengths, None, needs_gradient).numpy()
+        for needs_gradient in (True, False)
     ]
 
 

@@ -9,7 +9,7 @@ from magenta_configs import MAGENTA
 from music_vae_tf import build, checkpoint, config, training
 from music_vae_tf.batch import Batch
 from music_vae_tf.models import music_vae, trainable
-from music_vae_tf.models.noise import Noise
+from music_vae_tf.models.prng import PRNGKey
 
 NAMES = sorted(MAGENTA)
 TRAINED = [
@@ -68,7 +68,7 @@ def test_numbers_equal_magentas(reference):
         close(sigma, arrays[f"{name}/sigma"])
 
         reconstruct = tf.function(
-            lambda batch: model._reconstruct(batch, arrays["z"], Noise(0)),
+            lambda batch: model._reconstruct(batch, arrays["z"], PRNGKey(0)),
             autograph=False,
         )
         said = reconstruct(batch)
@@ -77,10 +77,12 @@ def test_numbers_equal_magentas(reference):
         logits = arrays[f"{name}/logits"]
         stride = reference.manifest["logits_time_stride"]
         there = np.any(logits != 0, axis=-1, keepdims=True)
-        close(said.parameters[:, ::stride] * there, logits)
+        close(said.params[:, ::stride] * there, logits)
 
-        tallies = model.decoder.tallies(said.parameters, batch.targets, batch.lengths)
-        metrics = {name: float(tally.value) for name, tally in tallies.items()}
+        metrics = model.decoder.reconstruction_metrics(
+            said.params, batch.targets, batch.lengths
+        )
+        metrics = {name: float(metric.value) for name, metric in metrics.items()}
         assert metrics == pytest.approx(
             reference.manifest["metrics"][name], rel=1e-4, abs=1e-5
         )
@@ -123,16 +125,16 @@ def test_the_loss_at_a_step_equals_magentas(reference):
 def test_three_training_steps_equal_magentas(reference, monkeypatch):
     model, arrays = reference.model(), reference.arrays
 
-    class RecordedNoise(Noise):
+    class RecordedNoise(PRNGKey):
         """The latent noise that Magenta drew in these steps."""
 
-        def fold(self, stream):
-            return RecordedNoise(super().fold(stream)._seed)
+        def fold_in(self, stream):
+            return RecordedNoise(super().fold_in(stream)._seed)
 
         def normal(self, shape):
             return tf.gather(arrays["train/eps"], model.optimizer.iterations)
 
-    monkeypatch.setattr(trainable, "Noise", RecordedNoise)
+    monkeypatch.setattr(trainable, "PRNGKey", RecordedNoise)
     take_step = tf.function(model.train_step, autograph=False)
     for i in range(3):
         logs = take_step(reference.batch("full"))
@@ -161,7 +163,7 @@ def test_recorded_sampling_equals_magentas_scheduled_sampling(golden, monkeypatc
         for batch_name in reference.manifest["batches"]:
             said = tf.function(
                 lambda batch, model=model, z=arrays["z"]: model._reconstruct(
-                    batch, z, Noise(0), sampling_probability=1.0
+                    batch, z, PRNGKey(0), sampling_probability=1.0
                 ),
                 autograph=False,
             )(reference.batch(batch_name))
@@ -177,8 +179,8 @@ def _sample_by_argmax(monkeypatch):
     monkeypatch.setattr(
         outputs.Categorical,
         "sample",
-        lambda self, parameters, temperature, noise: tf.one_hot(
-            tf.argmax(parameters, axis=-1), self.depth
+        lambda self, params, temperature, rng: tf.one_hot(
+            tf.argmax(params, axis=-1), self.depth
         ),
     )
 

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from music_vae_tf.models.lstm import BidirectionalStack, LSTMStack
-from music_vae_tf.models.noise import Noise
-from music_vae_tf.models.recurrence import State, lstm_sequence
+from music_vae_tf.models.bidirectional import BidirectionalStack
+from music_vae_tf.models.cell import State
+from music_vae_tf.models.lstm import LSTMStack
+from music_vae_tf.models.prng import PRNGKey
+from music_vae_tf.models.recurrence import lstm_sequence
 
 T, B, D, U = 5, 3, 4, 2
 
@@ -247,43 +249,43 @@ def test_a_residual_stack_adds_what_each_layer_read():
 
 def test_dropout_keeps_the_mean_and_depends_on_the_noise_alone():
     stack = built(LSTMStack([U], keep_probability=0.3), 50)
-    (factors,) = stack.dropout_factors(20, 30, Noise(1))
+    (factors,) = stack.dropout_factors(20, 30, PRNGKey(1))
     assert set(np.unique(factors)) == {np.float32(0), np.float32(1) / np.float32(0.3)}
     assert abs(float(tf.reduce_mean(factors)) - 1) < 0.05
-    again, other = (stack.dropout_factors(20, 30, Noise(n))[0] for n in (1, 2))
+    again, other = (stack.dropout_factors(20, 30, PRNGKey(n))[0] for n in (1, 2))
     np.testing.assert_array_equal(factors, again)
     assert not np.array_equal(factors, other)
     assert stack.dropout_factors(20, 30, None) == [None]
 
 
 def test_streams_of_noise_are_independent_and_repeatable():
-    noise = Noise(7)
-    a, b = noise.fold("encoder").normal([1000]), noise.fold("decoder").normal([1000])
+    rng = PRNGKey(7)
+    a, b = rng.fold_in("encoder").normal([1000]), rng.fold_in("decoder").normal([1000])
     assert abs(np.corrcoef(a, b)[0, 1]) < 0.1
-    np.testing.assert_array_equal(a, Noise(7).fold("encoder").normal([1000]))
-    assert not np.array_equal(noise.fold(0).normal([3]), noise.fold(1).normal([3]))
+    np.testing.assert_array_equal(a, PRNGKey(7).fold_in("encoder").normal([1000]))
+    assert not np.array_equal(rng.fold_in(0).normal([3]), rng.fold_in(1).normal([3]))
 
 
 def test_parts_of_a_batch_draw_what_the_whole_draws():
-    whole, parts = Noise(7), [Noise(7).of_part(i, 2) for i in range(2)]
+    whole, parts = PRNGKey(7), [PRNGKey(7).shard(i, 2) for i in range(2)]
     logits = random(6, 5)
     for draw in (
-        lambda noise, rows: noise.uniform([rows, 5]),
-        lambda noise, rows: tf.transpose(noise.uniform([5, rows], batch_axis=1)),
-        lambda noise, rows: noise.fold("z").normal([rows, 5]),
-        lambda noise, rows: tf.transpose(noise.kept([5, rows], 0.5, batch_axis=1)),
+        lambda rng, rows: rng.uniform([rows, 5]),
+        lambda rng, rows: tf.transpose(rng.uniform([5, rows], batch_axis=1)),
+        lambda rng, rows: rng.fold_in("z").normal([rows, 5]),
+        lambda rng, rows: tf.transpose(rng.keep_mask([5, rows], 0.5, batch_axis=1)),
     ):
         drawn = np.concatenate([draw(part, 3) for part in parts])
         np.testing.assert_array_equal(drawn, draw(whole, 6))
     classes = [part.classes(logits[3 * i : 3 * i + 3]) for i, part in enumerate(parts)]
     np.testing.assert_array_equal(np.concatenate(classes), whole.classes(logits))
-    quarter = parts[1].of_part(0, 3)
+    quarter = parts[1].shard(0, 3)
     np.testing.assert_array_equal(quarter.normal([1, 5]), whole.normal([6, 5])[3:4])
 
 
 def test_as_many_are_kept_as_are_to_be():
     for probability, shape in ((0.3, [300, 333]), (0.0, [7]), (0.9999, [3, 3])):
-        kept = Noise(3).kept(shape, probability).numpy()
+        kept = PRNGKey(3).keep_mask(shape, probability).numpy()
         assert kept.shape == tuple(shape)
         assert set(np.unique(kept)) <= {0.0, 1.0}
         assert abs(kept.mean() - probability) < 0.01
@@ -291,6 +293,6 @@ def test_as_many_are_kept_as_are_to_be():
 
 def test_classes_are_drawn_as_a_softmax_has_them():
     logits = np.log([0.5, 0.3, 0.2], dtype=np.float32)
-    drawn = Noise(3).classes(np.tile(logits, [20000, 1]))
+    drawn = PRNGKey(3).classes(np.tile(logits, [20000, 1]))
     shares = np.bincount(drawn, minlength=3) / 20000
     np.testing.assert_allclose(shares, [0.5, 0.3, 0.2], atol=0.015)

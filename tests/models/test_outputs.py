@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from music_vae_tf.models import outputs
-from music_vae_tf.models.noise import Noise
+from music_vae_tf.models.prng import PRNGKey
 
 RNG = np.random.default_rng(0)
 TARGETS = np.hstack(
@@ -17,22 +17,22 @@ LOGITS = RNG.normal(size=[5, 6]).astype(np.float32)
 
 
 def test_chances_cost_their_cross_entropy():
-    output = outputs.GrooveAsChances(6)
+    output = outputs.GrooveBernoulli(6)
     truths = np.hstack([TARGETS[:, :4], (TARGETS[:, 4:] + 1) / 2])
     p = 1 / (1 + np.exp(-LOGITS.astype(np.float64)))
     columns = -truths * np.log(p) - (1 - truths) * np.log(1 - p)
     loss = output.loss(LOGITS, TARGETS)
     np.testing.assert_allclose(loss, columns.sum(axis=1), rtol=1e-5)
-    tallies = output.tallies(LOGITS, TARGETS, tf.ones([5]))
+    metrics = output.metrics_of(LOGITS, TARGETS, tf.ones([5]))
     for number, name in enumerate(("hits", "velocities", "offsets")):
         mean = columns[:, 2 * number : 2 * number + 2].sum(axis=1).mean()
-        value = tallies[f"metrics/{name}_loss"].value
+        value = metrics[f"metrics/{name}_loss"].value
         np.testing.assert_allclose(value, mean, rtol=1e-5)
 
 
 def test_no_parameters_bring_the_chances_of_four_silent_bars_below_399_nats():
     """9 drums for 64 steps, and the best that can be said of each column."""
-    output = outputs.GrooveAsChances(27)
+    output = outputs.GrooveBernoulli(27)
     best = np.hstack([np.full([64, 18], -100.0), np.zeros([64, 9])]).astype(np.float32)
     floor = float(tf.reduce_sum(output.loss(best, np.zeros([64, 27], np.float32))))
     assert floor == pytest.approx(576 * math.log(2), rel=1e-6)
@@ -42,8 +42,8 @@ def test_no_parameters_bring_the_chances_of_four_silent_bars_below_399_nats():
 
 
 def test_samples_of_chances_are_grooves():
-    output = outputs.GrooveAsChances(6)
-    rows = output.sample(LOGITS, 1.0, Noise(1)).numpy()
+    output = outputs.GrooveBernoulli(6)
+    rows = output.sample(LOGITS, 1.0, PRNGKey(1)).numpy()
     sigmoid = 1 / (1 + np.exp(-LOGITS))
     assert set(np.unique(rows[:, :2])) <= {0, 1}
     np.testing.assert_allclose(rows[:, 2:4], sigmoid[:, 2:4], rtol=1e-5)
@@ -52,16 +52,16 @@ def test_samples_of_chances_are_grooves():
 
 def test_the_likeliest_row_is_that_of_the_largest_logits():
     logits = LOGITS.reshape(1, 5, 6)
-    classes = outputs.Categorical(6).likeliest(logits).numpy()
+    classes = outputs.Categorical(6).mode(logits).numpy()
     np.testing.assert_array_equal(classes.argmax(-1), logits.argmax(-1))
-    bits = outputs.Bernoulli(6).likeliest(logits).numpy()
+    bits = outputs.Bernoulli(6).mode(logits).numpy()
     np.testing.assert_array_equal(bits, logits > 0)
-    parts = outputs.Concatenated((2, 4)).likeliest(logits).numpy()
+    parts = outputs.Concatenated((2, 4)).mode(logits).numpy()
     np.testing.assert_array_equal(
         [parts[..., :2].argmax(-1), parts[..., 2:].argmax(-1)],
         [logits[..., :2].argmax(-1), logits[..., 2:].argmax(-1)],
     )
-    hits, velocities, offsets = np.split(outputs.Groove(6).likeliest(logits), 3, -1)
+    hits, velocities, offsets = np.split(outputs.Groove(6).mode(logits), 3, -1)
     np.testing.assert_array_equal(hits, logits[..., :2] > 0)
     np.testing.assert_allclose(velocities, 1 / (1 + np.exp(-logits[..., 2:4])), 1e-5)
     np.testing.assert_allclose(offsets, np.tanh(logits[..., 4:]), 1e-5)

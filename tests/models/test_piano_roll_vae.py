@@ -10,15 +10,15 @@ import tensorflow as tf
 from xla import assert_xla_agrees
 
 from music_vae_tf.batch import Batch
-from music_vae_tf.models.noise import Noise
 from music_vae_tf.models.piano_roll_vae import (
     ClstmDecoder,
     ConvCvae,
     condition_of,
     continuation_batch,
-    roll_tallies,
+    roll_metrics,
     weighted_cross_entropy,
 )
+from music_vae_tf.models.prng import PRNGKey
 
 # Name, output, parameters, and multiply-adds of an example.
 CVAE_TABLE = [
@@ -49,18 +49,18 @@ def table_of(model):
     ]
 
 
-def tiny_cvae(sounding_weight=2.0, free_bits=0.0, beta=1.0):
+def tiny_cvae(positive_weight=2.0, free_bits=0.0, beta=1.0):
     """A model of two units, compiled with a constant beta."""
     keras.utils.set_random_seed(0)
     model = ConvCvae(STEPS, 2, [2, 2])
-    descent = types.SimpleNamespace(
+    optimizer = types.SimpleNamespace(
         clip_mode="global_norm", grad_clip=1e3, grad_norm_clip_to_zero=1e9
     )
     objective = types.SimpleNamespace(
-        sounding_weight=sounding_weight,
+        positive_weight=positive_weight,
         free_bits=free_bits,
         beta=lambda step: tf.constant(beta),
-        descent=descent,
+        optimizer=optimizer,
     )
     optimizer = keras.optimizers.Adam(0.01)
     optimizer.build(model.trainable_variables)
@@ -141,8 +141,8 @@ def test_tallies_count_sounding_cells_of_the_right_class():
     there[0, 0, :4] = [1, 1, 2, 3]
     said[0, 0, :5] = [1, 2, 2, 0, 3]
     said[0, 1] = 1  # behind the end
-    tallies = roll_tallies(there, np.eye(4, dtype="f4")[said], np.array([1]))
-    values = {name: float(tally.value) for name, tally in tallies.items()}
+    metrics = roll_metrics(there, np.eye(4, dtype="f4")[said], np.array([1]))
+    values = {name: float(metric.value) for name, metric in metrics.items()}
     assert values == {
         "metrics/class_accuracy": pytest.approx(125 / 128),
         "metrics/precision": pytest.approx(2 / 4),
@@ -155,8 +155,8 @@ def test_tallies_count_sounding_cells_of_the_right_class():
 def test_the_loss_is_cross_entropy_and_what_the_kl_costs(beta, free_bits):
     model = tiny_cvae(beta=beta, free_bits=free_bits)
     some = batch()
-    terms = model.terms(some, Noise(1))
-    loss, logs = model.training_loss(some, Noise(1), 0)
+    terms = model.loss_terms(some, PRNGKey(1))
+    loss, logs = model.training_loss(some, PRNGKey(1), 0)
     cost = np.maximum(terms.kl_nats - free_bits * np.log(2), 0)
     expected = np.mean(terms.r_loss) + beta * cost.mean()
     assert float(loss) == pytest.approx(expected, rel=1e-5)
@@ -167,10 +167,10 @@ def test_the_loss_is_cross_entropy_and_what_the_kl_costs(beta, free_bits):
 
 def test_evaluation_reports_the_loss_that_training_minimises():
     model = tiny_cvae()
-    tallies = model.evaluate_batch(batch(), 3)
-    noise = Noise(0).fold("evaluation").fold(3)
-    loss, _ = model.training_loss(batch(), noise, 0)
-    assert float(tallies["loss"].value) == pytest.approx(float(loss), rel=1e-5)
+    metrics = model.evaluate_batch(batch(), 3)
+    rng = PRNGKey(0).fold_in("evaluation").fold_in(3)
+    loss, _ = model.training_loss(batch(), rng, 0)
+    assert float(metrics["loss"].value) == pytest.approx(float(loss), rel=1e-5)
 
 
 def test_steps_of_training_lower_the_loss():
@@ -201,8 +201,8 @@ def test_a_windows_latent_depends_on_that_window_alone():
 def test_latents_are_drawn_with_noise_and_are_means_without():
     model, some = tiny_cvae(), rolls()
     mean, drawn, again, other = (
-        model.window_latents(some, 2, noise).numpy()
-        for noise in (None, Noise(1), Noise(1), Noise(2))
+        model.window_latents(some, 2, rng).numpy()
+        for rng in (None, PRNGKey(1), PRNGKey(1), PRNGKey(2))
     )
     np.testing.assert_array_equal(drawn, again)
     assert (drawn != other).all() and (drawn != mean).all()

@@ -36,6 +36,25 @@ def test_sound_is_where_notes_are():
     assert np.abs(samples).max() < audio.PEAK + 1e-6
 
 
+@pytest.mark.parametrize("mono", [False, True])
+def test_a_note_has_its_pitch_at_any_sample_rate(mono):
+    sequence = note(music_pb2.NoteSequence(), 0.0, 2.0, pitch=69)
+    samples = audio.synthesize(sequence, sample_rate=22050, mono=mono)
+    assert samples.dtype == np.float32
+    assert samples.shape[1:] == (() if mono else (2,))
+    at_48_khz = audio.synthesize(sequence)
+    assert len(samples) / 22050 == pytest.approx(len(at_48_khz) / 48000, abs=0.1)
+    assert np.abs(samples).max() == pytest.approx(audio.PEAK, rel=1e-4)
+    second = samples[:22050] if mono else samples[:22050, 0]
+    assert np.argmax(np.abs(np.fft.rfft(second))) == pytest.approx(440, rel=0.01)
+
+
+@pytest.mark.parametrize("sample_rate", [0, -1, 44100.5])
+def test_a_sample_rate_is_a_whole_number(sample_rate):
+    with pytest.raises(ValueError, match="expected a whole number of Hz"):
+        audio.synthesize(music_pb2.NoteSequence(), sample_rate=sample_rate)
+
+
 def test_a_note_has_its_pitch():
     samples = audio.synthesize(note(music_pb2.NoteSequence(), 0.0, 2.0, pitch=69))
     spectrum = np.abs(np.fft.rfft(samples[: 2 * audio.RATE_HZ].mean(axis=1)))

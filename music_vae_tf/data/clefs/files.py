@@ -78,7 +78,8 @@ def parse(path, quantization: str = "fine"):
     except (UnreadableMusic, UnreadableScore) as error:
         raise NotUsable(str(error).removeprefix(f"{path}: ")) from error
     except OSError as error:
-        raise NotUsable(f"cannot be opened: {error.strerror}") from error
+        reason = error.strerror or f"{type(error).__name__}: {error}"
+        raise NotUsable(f"cannot be opened: {reason}") from error
     except Exception as error:  # malformed scores raise nearly anything
         raise NotUsable(f"cannot be parsed: {type(error).__name__}: {error}") from error
     if isinstance(score, stream.Opus):

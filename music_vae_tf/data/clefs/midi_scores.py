@@ -11,7 +11,7 @@ from __future__ import annotations
 import io
 from typing import NamedTuple
 
-from music_vae_tf.data import midi_events
+from music_vae_tf.data import midi_daw, midi_events, midi_lenient
 from music_vae_tf.data.clefs import TICKS_PER_QUARTER, NotUsable
 from music_vae_tf.data.clefs.quantizing import Note, Quantized, quantize
 
@@ -53,10 +53,16 @@ def score_of(data: bytes):
 
 
 def read_notes(data: bytes) -> MidiNotes:
-    """The notes and metres of a MIDI file that `data.midi` can read."""
-    ticks_per_quarter, tracks = _tracks(data)
+    """The notes and metres of a MIDI file that `data.midi` can read, damaged or not.
+
+    Raises:
+        midi_lenient.NotMidi: there is no MIDI in it.
+    """
+    file = midi_daw.read_file(midi_lenient.unwrapped(data))
+    ticks_per_quarter = file.quarter
     channels, parts, metres = [], [], {}
-    for events, length in tracks:
+    for track in midi_daw.tracks_in_time(file):
+        events, length = _events(track)
         for channel, notes in sorted(_notes_by_channel(events, length).items()):
             channels.append(channel)
             parts.append([_in_quarters(note, ticks_per_quarter) for note in notes])
@@ -85,41 +91,14 @@ def _in_quarters(note, ticks_per_quarter):
 # Events: (tick, (status, data, data)), or (tick, (METRE, numerator, denominator)).
 
 
-def _tracks(data):
-    """Ticks a quarter, and for each track its events in their order, and its length."""
-    try:
-        ticks_per_quarter, tracks = midi_events.read_events(data)
-    except midi_events.Unusual:
-        return _unusual_tracks(data)
-    return ticks_per_quarter, [_events(track) for track in tracks]
-
-
 def _events(track):
+    """The events of a track in their order, and its length."""
     metres = [
         (tick, (kind, content[0], 2 ** content[1]))
         for tick, kind, content in track.signatures
         if kind == midi_events.METRE
     ]
     return [*metres, *zip(track.ticks, track.events)], track.length
-
-
-def _unusual_tracks(data):
-    import mido
-
-    file = mido.MidiFile(file=io.BytesIO(data))
-    return file.ticks_per_beat, [_mido_events(track) for track in file.tracks]
-
-
-def _mido_events(track):
-    events, tick = [], 0
-    for message in track:
-        tick += message.time
-        if message.type == "time_signature":
-            metre = message.numerator, message.denominator
-            events.append((tick, (midi_events.METRE, *metre)))
-        elif message.type in ("note_on", "note_off"):
-            events.append((tick, tuple(message.bytes())))
-    return events, tick
 
 
 def _notes_by_channel(events, length):

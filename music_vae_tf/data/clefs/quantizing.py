@@ -48,8 +48,8 @@ def quantize(
     """The notes of all parts on their grids.
 
     Args:
-        timed: which parts the timing is measured of; all of them if None.
         parts: notes in quarter notes since the beginning.
+        timed: which parts the timing is measured of; all of them if None.
         origins: where metres, and their beats, begin: quarter notes, ascending.
     """
     chosen = [True] * len(parts) if timed is None else timed
@@ -136,9 +136,22 @@ def _onset_ticks(part, origins, deviation, gap):
         for first, point in zip(cell.firsts, points):
             ticks[first] = _tick(cell.start, point)
         firsts += cell.firsts
+    _keep_distinct(ticks, firsts)
     for note in part:
         ticks[note.start] = ticks[firsts[bisect_right(firsts, note.start) - 1]]
     return ticks
+
+
+def _keep_distinct(ticks, firsts):
+    """Moments on both sides of a beat may be drawn to it: they get the ticks that are
+    nearest to them instead, in their order."""
+    before = -1
+    for early, late in itertools.pairwise(firsts):
+        if ticks[late] <= ticks[early]:
+            nearest = [round(place * TICKS_PER_QUARTER) for place in (early, late)]
+            ticks[early] = max(min(ticks[early], nearest[0]), before + 1)
+            ticks[late] = max(nearest[1], ticks[early] + 1)
+        before = ticks[early]
 
 
 def _tick(start, point):

@@ -27,7 +27,7 @@ import numpy as np
 from note_seq.constants import STANDARD_PPQ
 from note_seq.protobuf.music_pb2 import NoteSequence
 
-from music_vae_tf.batch import Example, Quarters
+from music_vae_tf.batch import Example, TwoBit
 from music_vae_tf.data.converters.base import Converter, Extraction, sample_items
 from music_vae_tf.data.converters.score import DEFAULT_QPM, add_notes, read
 
@@ -158,7 +158,7 @@ class PianoRollConverter(Converter):
     shortest_steps: int  # of music; a window with less of it is left out
     max_tensors_per_notesequence: int | None = None
 
-    inputs = targets = Quarters(PITCHES)
+    inputs = targets = TwoBit(PITCHES)
     controls = None
     inputs_are_targets = True
     end_token = None

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from note_seq.protobuf import music_pb2
 
-from music_vae_tf.data.scores.abc_book import RawTune, split_book
+from music_vae_tf.data.scores.abc_book import RawTune, check_size, split_book
 from music_vae_tf.data.scores.abc_tune import read_tune
 from music_vae_tf.data.scores.note_sequence import to_note_sequence
 from music_vae_tf.data.scores.score import UnreadableScore
@@ -51,6 +51,7 @@ def read_abc(source: bytes | str, repeats: bool = True) -> list[Tune]:
 
 def _read(tune: RawTune, repeats) -> Tune:
     try:
+        check_size(tune)
         score, remarks = read_tune(tune.lines)
         sequence = to_note_sequence(score, "ABC", repeats)
     except UnreadableScore as error:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from music_vae_tf.data.scores.score import UnreadableScore
 
 MAX_BYTES = 64 * 2**20
+MAX_TUNE = 2**20  # characters; the longest of 14,000 public tunes has 2,400
 FIELD = re.compile(r"([A-Za-z+]):(?![|:\]])\s*(.*)")
 _TUNE = re.compile(r"X:\s*(.*)")
 _COMMENT = re.compile(r"(?<!\\)%.*")
@@ -79,6 +80,17 @@ def _until_blank(lines):
         elif in_body and not line.startswith("%") and not FIELD.match(line):
             has_music = True
     return lines
+
+
+def check_size(tune: RawTune):
+    """Refuses what takes minutes to read.
+
+    Raises:
+        UnreadableScore: it is longer than MAX_TUNE.
+    """
+    size = sum(len(line) for _, line in tune.lines)
+    if size > MAX_TUNE:
+        raise UnreadableScore(f"{size:,} characters; {MAX_TUNE:,} are the limit")
 
 
 def without_comment(line: str) -> str:

@@ -11,6 +11,7 @@ from music_vae_tf.data.scores.abc_voice import Event, Written
 from music_vae_tf.data.scores.playback_order import marks_of_words
 from music_vae_tf.data.scores.score import Jump, UnreadableScore
 
+MAX_GRACES = 1000  # characters of a group
 _LENGTH = r"\d{0,6}(?:/+\d{0,6})?"
 _NOTE = r"(\^\^|\^/?|__|_/?|=)?([A-Ga-g])([,']*)(" + _LENGTH + ")"
 _TOKEN = re.compile(
@@ -110,6 +111,11 @@ class MusicReader:
         self._tune.voice.rest_bars(int(text[1:] or 1))
 
     def _graces(self, text):
+        if len(text) > MAX_GRACES:
+            raise UnreadableScore(
+                f"a group of {len(text)} characters of grace notes; {MAX_GRACES} are "
+                "the limit"
+            )
         chords = []
         for match in re.finditer(rf"\[[^\]]*\]|{_NOTE}", text[1:-1]):
             chords.append([_written(m[0]) for m in _NOTES.finditer(match[0])])

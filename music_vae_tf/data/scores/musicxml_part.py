@@ -40,6 +40,7 @@ _TYPES = {  # of notes, in quarters
     "512th": Fraction(1, 128),
     "1024th": Fraction(1, 256),
 }
+SMALLEST = 1e-3  # divisions of a quarter; what is smaller is no number of them
 _MODES = ("major", "minor", "mixolydian", "dorian", "phrygian", "lydian", "locrian")
 # Degrees of the tonic above that of the major key with the same signature, in fifths.
 _FIFTHS_OF_MODE = dict(zip(_MODES, (0, 3, 1, 2, 4, -1, 5)))
@@ -175,8 +176,10 @@ class PartReader:
         change = element.find("time-modification")
         if change is None:
             return quarters
-        actual = _number(change.findtext("actual-notes"), 1.0) or 1.0
+        actual = _number(change.findtext("actual-notes"), 1.0)
         normal = _number(change.findtext("normal-notes"), 1.0)
+        if actual < 1 or not 0 <= normal < MAX_BAR_QUARTERS:
+            return quarters
         return quarters * _fraction(normal) / _fraction(actual)
 
     def _quarters(self, text):
@@ -205,7 +208,7 @@ class PartReader:
 
     def _read_attributes(self, element):
         divisions = _number(element.findtext("divisions"))
-        if divisions is not None and 0 < divisions < 1e9:
+        if divisions is not None and SMALLEST <= divisions < 1e9:
             self._divisions = _fraction(divisions)
         for transpose in element.findall("transpose"):
             self._transpose[transpose.get("number", "")] = _transposition(transpose)

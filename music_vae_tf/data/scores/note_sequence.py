@@ -189,7 +189,10 @@ def _place_graces(graces, sounds):
         for note in notes:
             start = first + (number - note.grace) * each
             own = _tied_from(note, starting[beat, voice])
-            if own is not None:
+            held = _tied_into(note, ending[beat, voice])
+            if held is not None:
+                held.end = start + each
+            elif own is not None:
                 own.start = min(own.start, start)
             else:
                 placed.append(_Sound(start, start + each, note))
@@ -200,6 +203,12 @@ def _tied_from(grace, sounds):
     """The sound that a tied grace note goes on in."""
     same = [sound for sound in sounds if sound.note.pitch == grace.pitch]
     return same[0] if grace.tie and same else None
+
+
+def _tied_into(grace, sounds):
+    """The sound that goes on in a tied grace note, as after an arpeggio."""
+    same = [sound for sound in sounds if sound.note.pitch == grace.pitch]
+    return same[0] if grace.continues == Tied.BY_SIGN and same else None
 
 
 def _make_room_after(number, sounds):

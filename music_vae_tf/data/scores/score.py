@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 # What is beyond these is refused before anything is allocated for it.
-MAX_NOTES = 500_000  # as played; Mahler's longest movements have some 60,000
+MAX_NOTES = 200_000  # as played; Mahler's longest movements have some 60,000
 MAX_BARS = 100_000  # as played
 MAX_SECONDS = 6 * 3600
 MAX_BAR_QUARTERS = 10_000

@@ -32,6 +32,35 @@ def only_piece(folder, name="a.mid", voices="merged"):
     return piece
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda data: data.replace(b"MTrk", b"XFIH\0\0\0\2ab" + b"MTrk", 1),
+        lambda data: data + b"MTrk\0\0\0\0",
+        lambda data: data.replace(b"\0\xff/\0", b"\0\xffY\2\t\0" + b"\0\xff/\0"),
+        lambda data: (
+            b"RIFF" + (len(data) + 12).to_bytes(4, "little") + b"RMIDdata"
+            + len(data).to_bytes(4, "little") + data
+        ),
+    ],
+    ids=["foreign chunk", "empty track", "nine sharps, and wrong lengths", "RIFF"],
+)  # fmt: skip
+def test_damaged_midi_gives_what_is_whole_in_it(tmp_path, damage):
+    write_piano(tmp_path / "whole.mid", *two_hands(bars=4))
+    (tmp_path / "a.mid").write_bytes(damage((tmp_path / "whole.mid").read_bytes()))
+    whole, damaged = (
+        prepare_file(str(tmp_path), str(tmp_path / "out"), name)
+        for name in ("whole.mid", "a.mid")
+    )
+    assert not damaged.refused
+    assert (damaged.bars, damaged.key) == (whole.bars, whole.key)
+    tables = [
+        (tmp_path / "out" / "pieces" / name / "treble.csv").read_text()
+        for name in ("whole.mid", "a.mid")
+    ]
+    assert tables[0] == tables[1]
+
+
 def test_a_piece_is_kept_in_c_major_with_both_staves(prepare, tmp_path):
     facts = prepare(*two_hands(bars=4, shift=2))
     assert (facts.key, facts.semitones, facts.mode) == ("D major", -2, "major")

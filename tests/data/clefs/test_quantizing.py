@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from piano_files import write_piano
 
 from music_vae_tf.data.clefs import NotUsable, extraction, files
@@ -31,11 +33,11 @@ def onsets_in(path):
     return [e.offset for e in found], {len(e.pitches) for e in found}
 
 
-@pytest.mark.parametrize(
-    ("name", "step"), [("03_thirty_seconds", 3), ("03_sextuplets", 4)]
-)
-def test_fast_runs_are_no_chords(shared, name, step):
-    onsets, sizes = onsets_in(shared / "cases" / f"{name}.mid")
+@pytest.mark.parametrize("step", [3, 4], ids=["thirty-seconds", "sextuplets"])
+def test_fast_runs_are_no_chords(step, tmp_path):
+    run = [(i * step / 24, step / 24, [72 + i % 5]) for i in range(8 * 24 // step)]
+    write_piano(tmp_path / "run.mid", run, LEFT)
+    onsets, sizes = onsets_in(tmp_path / "run.mid")
     assert onsets == list(range(0, 8 * 24, step)) and sizes == {1}
 
 
@@ -64,6 +66,17 @@ def test_played_notes_are_on_the_grid_that_was_meant(parts, deviation):
     found = ticks_of(np.arange(parts, 40 * parts) / parts, deviation)
     expected = np.arange(parts, 40 * parts) * 24 // parts
     assert np.mean(np.array(found) == expected) > 0.97
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.sampled_from(range(1, 240)), min_size=1, unique=True))
+def test_notes_on_distinct_ticks_stay_distinct_and_in_order(ticks):
+    found = ticks_of([tick / 24 for tick in sorted(ticks)])
+    assert found == sorted(set(found)) and len(found) == len(ticks)
+
+
+def test_notes_on_both_sides_of_a_beat_stay_apart():
+    assert ticks_of([1 / 24, 143 / 24, 145 / 24])[1:] == [143, 145]
 
 
 def test_a_constant_latency_is_taken_away():

@@ -251,13 +251,9 @@ def test_what_is_played_is_grammatical_and_comes_back_as_it_was():
     check_there_and_back(sequences)
 
 
-def test_the_groove_data_set_is_grammatical_and_comes_back_as_it_was(shared, tmp_path):
-    from music_vae_tf.commands import music_vae_prepare_groove as prepare
-
-    flags = [f"--input_dir={shared}/data/groove", f"--output_dir={tmp_path}"]
-    assert prepare.run([*flags, "--splits=validation", "--num_workers=1"]) == 0
-    sequences = list(read_note_sequences(str(tmp_path / "validation.tfrecord")))
-    assert check_there_and_back(sequences) > 100
+def test_converted_grooves_are_grammatical_and_come_back_as_they_were(golden):
+    records = golden.path("conversion", "groove.tfrecord")
+    assert check_there_and_back(read_note_sequences(records)) > 10
 
 
 def check_there_and_back(sequences):

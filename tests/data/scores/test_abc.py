@@ -395,6 +395,8 @@ def test_a_tune_without_a_number_is_the_first():
             "more than 20 parentheses",
         ),
         (tune("Z9999|" * 99 + "C"), "more than|lasts longer"),
+        (tune("C" * 2_000_000), "characters; 1,048,576 are the limit"),
+        (tune("{" + "g" * 300_000 + "}C"), "a group of 300002 characters"),
     ],
 )
 def test_a_tune_that_cannot_be_read_says_why(text, error):

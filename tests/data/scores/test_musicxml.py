@@ -124,6 +124,16 @@ def test_a_tie_may_go_into_another_voice():
     assert heard(score([FOUR + bar])) == [(60, 0, 4)]
 
 
+def test_a_note_that_is_tied_into_a_grace_note_is_struck_once():
+    bar = (
+        note("C4", 4, tie("start"))
+        + note("C4", 0, tie("stop"), first=GRACE)
+        + note("E4", 0, "", first=GRACE)
+        + note("G4", 4)
+    )
+    assert heard(score([FOUR + bar])) == [(60, 0, 1.875), (64, 1.875, 2), (67, 2, 4)]
+
+
 def test_the_ties_of_an_arpeggio_hold_its_notes():
     bar = note("C4", 1, tie("start")) + note("E4", 1) + note("C4", 6, tie("stop"))
     assert heard(score([FOUR + bar])) == [(60, 0, 4), (64, 0.5, 1)]
@@ -491,6 +501,26 @@ EXPLODING = FOUR + note("C4", 8) + repeat("backward", 'times="99999"')
 def test_what_cannot_be_read_says_why(data, reason):
     with pytest.raises(UnreadableScore, match=reason):
         read_musicxml(data)
+
+
+@pytest.mark.parametrize("number", ["0", "-5", "1e-9", "1e300", "nan", "x"])
+def test_absurd_divisions_are_left_out(number):
+    data = score([FOUR.replace(">2<", f">{number}<") + note("C4", 2)])
+    assert end_of(data) == 1.0  # a quarter has one division where none are given
+
+
+@pytest.mark.parametrize("actual", ["0", "-3", "1e-300", "1e300", "nan"])
+def test_absurd_tuplets_never_crash(actual):
+    ratio = (
+        f"<type>half</type><time-modification><actual-notes>{actual}</actual-notes>"
+        "<normal-notes>1</normal-notes></time-modification>"
+    )
+    data = score([FOUR + note("C4", 0, ratio) + note("D4", 2)])
+    assert 62 in [n.pitch for n in read_musicxml(data).notes]
+
+
+def end_of(data):
+    return read_musicxml(data).notes[0].end_time
 
 
 def test_a_path_is_read_as_well(tmp_path):

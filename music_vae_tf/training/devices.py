@@ -1,0 +1,74 @@
+"""The devices that take part, and how a call uses them."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import threading
+from collections.abc import Iterator
+
+from music_vae_tf.training.options import OptionError
+
+log = logging.getLogger(__name__)
+
+
+def use_devices(tf) -> None:
+    """Logs which there are, and sets TensorFlow up for a CPU's cores if that is all."""
+    gpus = tf.config.list_physical_devices("GPU")
+    names = [
+        tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name)
+        for gpu in gpus
+    ]
+    log.info("Devices: %s", ", ".join(names) or f"CPU, {os.cpu_count()} cores")
+    if not gpus:
+        from music_vae_tf.models import shards
+
+        shards.set_up_training()
+
+
+def strategy_of(named):
+    """The `tf.distribute.Strategy` of a name, or that strategy itself; logs it.
+
+    Raises:
+        OptionError: there is no strategy of that name.
+        StrategyError: it needs what is missing.
+    """
+    from music_vae_tf import strategies
+
+    strategy = named
+    if isinstance(named, str):
+        if named not in strategies.NAMES:
+            known = ", ".join(strategies.NAMES)
+            raise OptionError(f"{{strategy}}={named}: expected one of {known}")
+        strategy = strategies.named(named)
+    if strategy.num_replicas_in_sync > 1:
+        log.info(
+            "%d devices train together, %s",
+            strategy.num_replicas_in_sync,
+            "this process writes checkpoints"
+            if strategies.is_chief(strategy)
+            else "another process writes checkpoints",
+        )
+    return strategy
+
+
+@contextlib.contextmanager
+def sigterm_interrupts() -> Iterator[None]:
+    """While it lasts, SIGTERM ends the process as Ctrl-C does: with a checkpoint.
+
+    Only the main thread can arrange that; in another one, nothing changes.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,151 @@
+"""NoteSequences as a config's examples: what a MusicVAE trains on."""
+
+from __future__ import annotations
+
+import functools
+import logging
+
+from music_vae_tf.data.training_data import TrainingData
+from music_vae_tf.training.options import OptionError
+from music_vae_tf.training.progress import progress_of
+
+log = logging.getLogger(__name__)
+
+
+class NoteSequenceData(TrainingData):
+    """NoteSequences of the option `data`, or of a data set of TFDS."""
+
+    kept = {
+        "examples_path": "data",
+        "tfds_name": "tfds_name",
+        "cache_dataset": "cache_dataset",
+    }
+
+    def __init__(self, request):
+        """
+        Raises:
+            OptionError: nothing names the data.
+            NotMusic, NoMusic, records.BadRecords: they are of no use.
+        """
+        self._request, self._options = request, request.options
+        evaluates = request.evaluates
+        self._source = (
+            self._to_evaluate_on() if evaluates else _source(request, "train")
+        )
+        self._batch_size = request.config.training.batch_size
+
+    @property
+    def name(self) -> str:
+        return self._source.name
+
+    @functools.cached_property
+    def converter(self):
+        from music_vae_tf import build
+
+        return build.converter(self._request.config)
+
+    def _to_evaluate_on(self):
+        """What is named, or what the training validates on."""
+        options, given = self._options, self._request.given
+        if given & {"data", "tfds_name"}:
+            return _source(self._request, "validation")
+        if options.validation_data is not None:
+            return self._validation_source()
+        if options.data is not None and not options.holdout:
+            log.warning(
+                "evaluating on what was trained on, %s: its loss says little of other "
+                "music. Name other examples with --examples_path",
+                options.data,
+            )
+        return _source(self._request, "validation")
+
+    def _validation_source(self):
+        from music_vae_tf.data.source import Source
+
+        return Source.from_data(self._options.validation_data)
+
+    @functools.cached_property
+    def _parts(self):
+        """(the source to train on, the source that is held out)."""
+        return self._source.split(self._options.holdout, self._request.holdout_seed)
+
+    @property
+    def _trained_on(self):
+        return self._parts[0] if self._options.holdout else self._source
+
+    def training_batches(self, seed, first_step, rows=slice(None), worker=(0, 1)):
+        from music_vae_tf import build
+        from music_vae_tf.data import pipeline
+
+        augmenter = build.augmenter(self._request.config)
+        augment = augmenter.augment if augmenter else None
+        if self._options.cache_dataset:
+            store = self._examples(self._trained_on, augment, seed)
+            return pipeline.training_batches(
+                store, self._batch_size, seed, first_step, rows
+            )
+        log.info("Reading %s anew in each epoch, without a cache", self.name)
+        return pipeline.streaming_batches(
+            self._trained_on.read,
+            self.converter,
+            len(range(self._batch_size)[rows]),
+            seed,
+            augment,
+            first_step,
+            pipeline.Share(*worker),
+        )
+
+    def validation_batches(self, num_batches):
+        if self._options.validation_data is not None:
+            return self._all_batches(self._validation_source(), num_batches)
+        if self._options.holdout:
+            return self._all_batches(self._parts[1], num_batches)
+        return None
+
+    def evaluation_batches(self, num_batches):
+        from music_vae_tf.data import pipeline
+
+        if self._options.holdout and not self._request.given & {"data"}:
+            return self._all_batches(self._parts[1], num_batches or -1)
+        store = self._examples(self._source)
+        return pipeline.evaluation_batches(store, self._batch_size, num_batches)
+
+    def _all_batches(self, source, num_batches):
+        from music_vae_tf.data import pipeline
+
+        store = self._examples(source, at_least=1)
+        return pipeline.all_batches(store, self._batch_size).take(num_batches)
+
+    def _examples(self, source, *how, at_least=None):
+        """All examples of a source, by default a batch at least; says how many, and
+        what was left out."""
+        from music_vae_tf.data import pipeline
+
+        progress = progress_of(self._options)
+        with progress(None, "Reading", unit="NoteSequences") as bar:
+            store, report = pipeline.extract_examples(
+                bar.over(source.read()), self.converter, *how
+            )
+        report.require(at_least or self._batch_size)
+        log.info("%s: %s", source.name, report)
+        return store
+
+    def reraise_source_error(self):
+        return self._source.failing_in_its_own_words()
+
+
+def _source(request, split):
+    from music_vae_tf.data.source import Source
+
+    options = request.options
+    if options.data is not None and options.tfds_name:
+        raise OptionError("give {data} or {tfds_name}, not both")
+    if options.data is not None:
+        return Source.from_data(options.data)
+    name = options.tfds_name or request.config.dataset.tfds_name
+    if not name:
+        raise OptionError(
+            "{data} is missing: name a TFRecord file of NoteSequences, which "
+            "convert_dir_to_note_sequences makes of a folder of MIDI"
+        )
+    return Source.of_data_set(name, split)

@@ -1,0 +1,209 @@
+"""A call of `train` or `evaluate`, with all that is left out filled in."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import random
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from music_vae_tf import config as configs
+from music_vae_tf.config import Config
+from music_vae_tf.data.training_data import TrainingData
+from music_vae_tf.run_directory import RunDirectory, RunMetadata
+from music_vae_tf.training.options import (
+    KEPT,
+    EvaluationOptions,
+    MissingOption,
+    OptionError,
+    TrainingOptions,
+    check_memory,
+    filled_in,
+    in_memory,
+    kept_values,
+)
+
+# Where the data of each kind of model are, below this package: imported when needed.
+DATA = {
+    "music_vae": ("note_sequences", "NoteSequenceData"),
+    "clef_lstm": ("clef_pieces", "ClefPieceData"),
+    "conv_cvae": ("class_rolls", "ClassRollData"),
+    "clstm_decoder": ("class_rolls", "ClassRollData"),
+}
+
+
+class Request(NamedTuple):
+    """What is to be trained or evaluated, where, and how."""
+
+    config: Config
+    options: TrainingOptions | EvaluationOptions  # filled in
+    given: frozenset[str]  # options that the caller named
+    directory: RunDirectory
+    record: RunMetadata | None  # of an earlier start
+    changes: list[str]  # since then, a line for each
+    seed: int
+    holdout_seed: int  # decides which files are held out
+
+    @property
+    def evaluates(self) -> bool:
+        return isinstance(self.options, EvaluationOptions)
+
+    def data(self) -> TrainingData:
+        """What is trained or evaluated on. Reads nothing that takes long.
+
+        Raises:
+            OptionError: it is missing, or of no use for this kind of model.
+        """
+        if isinstance(self.options.data, TrainingData):
+            return self.options.data
+        return _data_class(self.config)(self)
+
+    def keep(self) -> None:
+        """Writes the record of the training into its run directory."""
+        kept = {**KEPT, **_data_class(self.config).kept}
+        values = kept_values(self.options, kept)
+        values["holdout_seed"] = self.holdout_seed
+        if names := in_memory(self.options):
+            values["in_memory"] = names
+        self.directory.write_record(self.config, self.seed)
+        self.directory.write_flags(values)
+
+
+def request(config, run_dir, options, kinds=()) -> Request:
+    """The request that arguments of `train` or `evaluate` make.
+
+    kinds: of model; without them any.
+
+    Raises:
+        OptionError: one of them is missing, or makes no sense.
+        ConfigError: there is no such config.
+        RunDirectoryError: the run directory holds another training.
+    """
+    directory = RunDirectory.at(_checked_run_dir(run_dir))
+    record, run_dir_keeps = directory.record(), directory.flags()
+    config = resolved_config(config, options, directory, kinds)
+    directory.check(config)
+    given = frozenset(n for n, v in vars(options).items() if v is not None)
+    kept = {**KEPT, **_data_class(config).kept}
+    given_options = options
+    options, changes = filled_in(options, run_dir_keeps, kept)
+    check_memory(given_options, options, run_dir_keeps.get("in_memory", []))
+    seed = _seed(options, record)
+    holdout_seed = run_dir_keeps.get("holdout_seed")
+    return Request(
+        config=config,
+        options=options,
+        given=given,
+        directory=directory,
+        record=record,
+        changes=changes,
+        seed=seed,
+        holdout_seed=seed if holdout_seed is None else holdout_seed,
+    )
+
+
+def _checked_run_dir(run_dir) -> str:
+    if not isinstance(run_dir, (str, os.PathLike)) or not os.fspath(run_dir):
+        what = f"it is {run_dir!r}" if run_dir else "it is missing"
+        raise MissingOption(
+            "{run_dir}: expected the path of a folder, and {what}", what=what
+        )
+    return os.fspath(run_dir)
+
+
+def _data_class(config: Config):
+    module, name = DATA[config.kind]
+    return getattr(importlib.import_module(f"music_vae_tf.training.{module}"), name)
+
+
+def _seed(options, record) -> int:
+    if options.seed is not None:
+        return int(options.seed)
+    if record is not None:
+        return record.seed
+    # An evaluation gives the same numbers each time.
+    evaluates = isinstance(options, EvaluationOptions)
+    return 0 if evaluates else random.SystemRandom().randrange(2**31)
+
+
+# The config.
+
+
+def resolved_config(config, options, directory: RunDirectory, kinds=()) -> Config:
+    """The config that is asked for, with changed hyperparameters.
+
+    Args:
+        config: a name, a path, a `Config`; None is that of the run directory.
+        kinds: of model, of which it must be one; without them any.
+
+    Raises:
+        OptionError: there is none, or it is of another kind.
+        ConfigError: no config has this name, or it cannot be read.
+    """
+    record = directory.record()
+    if isinstance(config, Config):
+        resolved = config
+    elif not config:
+        resolved = _recorded_config(record, directory, kinds)
+    elif isinstance(config, (str, os.PathLike)):
+        resolved = configs.load(os.fspath(config), *kinds)
+        evaluates = isinstance(options, EvaluationOptions)
+        if evaluates and record and record.config.name == resolved.name:
+            resolved = record.config  # with the hparams of that training
+    else:
+        raise OptionError(
+            "{config}: expected a name, the path of a YAML file or a Config; {came!r} "
+            "came",
+            came=config,
+        )
+    return configs.override(resolved, _assignments(options.hparams))
+
+
+def _recorded_config(record, directory, kinds) -> Config:
+    path = directory.path
+    if record is None:
+        raise MissingOption(
+            "{config} is required where nothing was trained: {path}", path=path
+        )
+    config = record.config
+    if kinds and config.kind not in kinds:
+        raise OptionError(
+            "{path} holds a training of config {name}, a model of kind {kind}; "
+            "expected {expected}",
+            **{"path": path, "name": config.name, "kind": config.kind},
+            expected=" or ".join(kinds),
+        )
+    return config
+
+
+def _assignments(hparams) -> str:
+    """`{"batch_size": 64}` -> `batch_size=64`."""
+    if not isinstance(hparams, Mapping):
+        return hparams
+    return ",".join(
+        f"{name}={list(value) if isinstance(value, (list, tuple)) else value}"
+        for name, value in hparams.items()
+    )
+
+
+# The folder.
+
+
+def make_writable(directory: Path) -> None:
+    """Makes a folder of a run directory, and sees at once if files can be written.
+
+    Raises:
+        OptionError: they cannot; says why.
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=directory):
+            pass
+    except OSError as error:
+        raise OptionError(
+            "{run_dir}: {directory} cannot be written to: {reason}",
+            **{"directory": directory, "reason": error.strerror},
+        ) from error

@@ -1,0 +1,68 @@
+"""Summaries for TensorBoard, under Magenta's tags.
+
+Magenta's files have some tags with `_1` at the end, `global_norm_1`, where TensorFlow 1
+had used up a name; these are without.
+"""
+
+from __future__ import annotations
+
+import time
+
+import tensorflow as tf
+
+from music_vae_tf.config import Config
+from music_vae_tf.config import hparams as hparams_of
+
+SUMMARISE_EVERY_STEPS = 100
+
+
+def summary_writer(directory, examples: str, config: Config):
+    """A writer into a directory, with two texts at its start: what is trained on, and
+    with what hparams."""
+    hparams = hparams_of(config)
+    rows = "".join(f"| {name} | {hparams[name]} |\n" for name in sorted(hparams))
+    writer = tf.summary.create_file_writer(str(directory))
+    with writer.as_default(step=0):
+        tf.summary.text("examples_path", examples)
+        tf.summary.text("hparams", f"| Key | Value |\n| :--- | :--- |\n{rows}")
+    writer.flush()
+    return writer
+
+
+def write_scalars(writer: tf.summary.SummaryWriter, step: int, scalars: dict) -> None:
+    """Scalars of a step, by tag."""
+    with writer.as_default(step=step):
+        for name, value in scalars.items():
+            tf.summary.scalar(name, value)
+    writer.flush()
+
+
+class TrainingScalars:
+    """Writes those of the first step of a start, of every hundredth after it, as
+    Magenta does, and of the last."""
+
+    def __init__(self, writer, first, last):
+        self._writer, self._first, self._last = writer, first, last
+        self._before = None  # the step written last, and a clock since then
+
+    def write_if_due(self, step, logs):
+        """Writes the scalars of a step, {tag: value}, if it is one of these."""
+        if (step - self._first) % SUMMARISE_EVERY_STEPS and step != self._last:
+            return
+        pace = {}
+        if self._before is not None:
+            last_step, clock = self._before
+            pace = {"global_step/sec": (step - last_step) / clock.seconds}
+        write_scalars(self._writer, step, {**logs, **pace})
+        self._before = step, Clock()
+
+
+class Clock:
+    """Seconds since it was made."""
+
+    def __init__(self):
+        self._start_s = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self._start_s
