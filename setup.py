@@ -135,6 +135,9 @@ setup(
             "nbclient>=0.10",
             "ipykernel>=6",
             "pytest>=8",
+            "pytest-xdist>=3.6",
+            "pytest-cov>=5",
+            "pyright[nodejs]>=1.1.400",
             "hypothesis>=6.100",
             # What it accepts changes from one minor version to the next.
             "ruff>=0.17,<0.18",

@@ -22,25 +22,22 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from music_vae_tf import __version__, checkpoint, config
+from music_vae_tf import __version__, checkpoint, config, kinds
 from music_vae_tf.config import Config, ConfigError
+from music_vae_tf.errors import UserFacingError
 
 HEAD = "# Trained by music_vae_tf {version}: config {name}, seed {seed}\n"
-# Sections that define the model, and their keys that do not. Only these keys and other
-# sections may change when a training is resumed.
+# Sections that define the model. Only other sections, and the `free_keys` of the kind
+# of model, may change when a training is resumed.
 BOUND_SECTIONS = ("converter", "model")
-FREE_KEYS = ("dropout_keep_prob", "outer_keep_prob", "conditional", "use_cudnn")
-
 
 FINISHED, STOPPED_EARLY = "finished", "stopped early"
 INTERRUPTED, FAILED = "interrupted", "failed"
 ENDED = (FINISHED, STOPPED_EARLY, INTERRUPTED, FAILED)
 
 
-class RunDirectoryError(ValueError):
+class RunDirectoryError(UserFacingError, ValueError):
     """A run directory that is unusable, or belongs to another training."""
-
-    for_the_user = True
 
 
 @dataclasses.dataclass(frozen=True)
@@ -146,12 +143,20 @@ class RunDirectory:
         return checkpoint.latest(self.train_dir / "best")
 
     def to_generate_from(self) -> str:
-        """The checkpoint to use: the best one, if validation ended the training.
+        """The checkpoint to use: the best one, if the training was to stop early.
 
         Otherwise it is the directory, which stands for its newest checkpoint.
         """
-        best = self.best() if self.state() == STOPPED_EARLY else None
+        asked = self.state() == FINISHED and self.flags().get("early_stop")
+        best = self.best() if asked or self.state() == STOPPED_EARLY else None
         return best or str(self.path)
+
+    def as_trained(self, asked: Config) -> Config:
+        """`asked` with the hyperparameters of the training here, if it is of that
+        config; otherwise unchanged."""
+        record = self.record()
+        same = record is not None and record.config.name == asked.name
+        return record.config if same else asked
 
     def check(self, asked: Config) -> None:
         """Checks that `asked` has the model and data of the training here, if any.
@@ -222,11 +227,11 @@ def differences(trained: Config, asked: Config, bound: bool) -> list[str]:
 
     bound: differences that define another model; otherwise those that may change.
     """
-    lines = []
-    for field in dataclasses.fields(Config)[1:]:  # all but the name
+    lines, free_keys = [], kinds.find(trained.kind).free_keys
+    for field in dataclasses.fields(Config)[2:]:  # all but name and kind
         then, now = (_flat(getattr(c, field.name)) for c in (trained, asked))
         for key in sorted({*then, *now}):
-            is_bound = field.name in BOUND_SECTIONS and key not in FREE_KEYS
+            is_bound = field.name in BOUND_SECTIONS and key not in free_keys
             if is_bound == bound and then.get(key) != now.get(key):
                 lines.append(
                     f"{field.name} > {key}: {_shown(then, key)} before, "

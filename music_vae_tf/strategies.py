@@ -14,13 +14,13 @@ import os
 
 import tensorflow as tf
 
+from music_vae_tf.errors import UserFacingError
+
 NAMES = ("auto", "single", "mirrored", "multiworker")
 
 
-class StrategyError(ValueError):
+class StrategyError(UserFacingError, ValueError):
     """Devices that cannot train together as asked."""
-
-    for_the_user = True
 
 
 class WorkerLost(StrategyError):

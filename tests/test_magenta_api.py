@@ -14,6 +14,7 @@ from magenta_configs import MAGENTA
 from music_vae_tf import build
 from music_vae_tf import config as house
 from music_vae_tf.data.records import records_writer
+from music_vae_tf.kinds.music_vae import music_vae
 from music_vae_tf.magenta_api import (
     HParams,
     MusicVAE,
@@ -31,6 +32,7 @@ from music_vae_tf.magenta_api.trained_model import (
     NoExtractedExamplesError,
     TrainedModel,
 )
+from music_vae_tf.models.autoregressive_decoder import AutoregressiveHierarchicalDecoder
 
 TINY = "batch_size=4,z_size=3,enc_rnn_size=[2],dec_rnn_size=[2,2],max_seq_len=8"
 
@@ -475,8 +477,9 @@ def test_models_that_no_config_has_can_be_described_too():
         data_converter=data.DrumsConverter(roll_output=True),
     )
     section = configs.to_ours(config).model
-    model = build.music_vae(section, input_depth=1, output_depth=2, control_depth=1)
-    assert model.decoder.reencode and model.decoder.autoregressive == [True]
+    model = music_vae(section, input_depth=1, output_depth=2, control_depth=1)
+    assert isinstance(model.decoder, AutoregressiveHierarchicalDecoder)
+    assert model.decoder.reencode
     assert model.decoder.core.core.depth == 2
     config.hparams.max_seq_len = 9
     with pytest.raises(ValueError, match="multiply to 8"):
@@ -648,7 +651,7 @@ def test_lengths_are_split():
     np.testing.assert_array_equal(split(tf.constant([[3, 4]]), 2, 8), [[3, 4]])
     with pytest.raises(tf.errors.InvalidArgumentError, match="0 or the full length"):
         split(tf.constant([7]), 2, 8)
-    with pytest.raises(tf.errors.InvalidArgumentError, match="4 steps at most"):
+    with pytest.raises(tf.errors.InvalidArgumentError, match="at most 4 steps"):
         split(tf.constant([[3, 5]]), 2, 8)
     with pytest.raises(ValueError, match="multiple"):
         split(tf.constant([8]), 3, 8)

@@ -93,7 +93,7 @@ def test_other_numbers_of_training_are_told_but_not_refused(directory, monkeypat
 def test_a_damaged_record_is_named(directory, damage):
     whole = directory.record_file.read_bytes()
     directory.record_file.write_bytes(damage(whole))
-    with pytest.raises(RunDirectoryError, match="train/config.yaml does not say"):
+    with pytest.raises(RunDirectoryError, match="train/config.yaml cannot be read"):
         directory.record()
 
 

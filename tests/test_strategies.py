@@ -123,7 +123,7 @@ def assert_same(state, expected):
 def test_two_devices_take_the_steps_of_one(trainings, alone):
     flags = trainings.flags("mirrored", "--num_steps=3", "--strategy=mirrored")
     process = trainings.start(flags, ("-c", ON_TWO_CPUS))
-    assert "2 devices train together" in said(process)
+    assert "Training on 2 replicas" in said(process)
     assert process.returncode == 0
     assert_same(trainings.state("mirrored"), alone)
 
@@ -132,8 +132,8 @@ def test_two_processes_take_the_steps_of_one(trainings, alone):
     workers = trainings.start_workers("workers", "--num_steps=3")
     texts = [said(worker) for worker in workers]
     assert [worker.returncode for worker in workers] == [0, 0], texts
-    assert "this process writes checkpoints" in texts[0]
-    assert "another process writes checkpoints" in texts[1]
+    assert "this process is the chief" in texts[0]
+    assert "another process is the chief" in texts[1]
     assert_same(trainings.state("workers"), alone)
     events = list((trainings.folder / "workers" / "train").glob("events*"))
     assert len(events) == 1

@@ -25,7 +25,7 @@ class Prediction(NamedTuple):
     """How well each event of some sequences was predicted."""
 
     nats: np.ndarray  # negative log likelihood [N]
-    right: np.ndarray  # whether the likeliest class came [N]
+    right: np.ndarray  # bool [N], whether the argmax is correct
 
     @classmethod
     def joined(cls, parts: Iterable[Prediction]) -> Prediction:

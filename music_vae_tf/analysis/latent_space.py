@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from music_vae_tf.errors import UserFacingError
+
 # A unit is active whose posterior mean has a higher variance over the data (Burda,
 # Grosse and Salakhutdinov 2016, section 5.2).
 ACTIVE_VARIANCE = 0.01
@@ -13,16 +15,12 @@ UMAP_NEIGHBOURS = 15  # the library's own choice
 FEWEST_FOR_UMAP = 5
 
 
-class TooFewPoints(ValueError):
+class TooFewPoints(UserFacingError, ValueError):
     """A collection too small for what was asked of it."""
 
-    for_the_user = True
 
-
-class NoUmap(ValueError):
+class NoUmap(UserFacingError, ValueError):
     """umap-learn is not installed."""
-
-    for_the_user = True
 
 
 def variances(means) -> np.ndarray:

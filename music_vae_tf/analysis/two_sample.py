@@ -22,6 +22,7 @@ import numpy as np
 from music_vae_tf.analysis import groove_features
 from music_vae_tf.analysis.bootstrap import Estimate, resampled_counts, with_interval
 from music_vae_tf.analysis.groove_windows import Playing, Windows
+from music_vae_tf.errors import UserFacingError
 
 UNIT = "AUC"
 FEWEST_PERFORMANCES = 4
@@ -30,10 +31,8 @@ HIDDEN_UNITS, EPOCHS = 64, 30
 ALPHA = 0.1  # L2 penalty of the network's weights
 
 
-class NoClassifiers(ValueError):
+class NoClassifiers(UserFacingError, ValueError):
     """scikit-learn is not installed."""
-
-    for_the_user = True
 
 
 def require_library() -> None:

@@ -1,9 +1,9 @@
 """Magenta's checkpoints: found, read, restored and written under Magenta's names.
 
-The training checkpoint *is* Magenta's, there is no second format: weights, Adam's
-moments, their decay powers and the step lie in `run_dir/train/model.ckpt-N` as flat
-tensors, as Magenta's own Saver would have written them. No tensor is transposed or
-split; `names.py` has the one list of names.
+The training checkpoint *is* Magenta's; there is no second format. Weights, Adam's
+moments, their decay powers and the step are flat tensors in
+`run_dir/train/model.ckpt-N`, as Magenta's own Saver writes them. No tensor is
+transposed or split; `names.py` has the one list of names.
 """
 
 from music_vae_tf.checkpoint.finding import CheckpointError, find, latest, step_of

@@ -1,4 +1,4 @@
-"""Where a checkpoint lies: what a user's path means, which one is the latest."""
+"""Finds checkpoints: from a user's path, and the latest of a directory."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ import re
 import tarfile
 from typing import Any
 
+from music_vae_tf.errors import UserFacingError
 
-class CheckpointError(ValueError):
+
+class CheckpointError(UserFacingError, ValueError):
     """A checkpoint that is not there, cannot be read, or does not fit."""
-
-    for_the_user = True
 
 
 DATA = ".data-00000-of-00001"
 
 
 def find(path: str | os.PathLike) -> str:
-    """What a user's path means: the prefix of a checkpoint, or a tar archive.
+    """Resolves a user's path to the prefix of a checkpoint, or to a tar archive.
 
     Raises:
         CheckpointError: there is none, or only half of one.
@@ -99,7 +99,7 @@ def step_of(prefix: str) -> int:
 
 
 def missing_files(prefix: str) -> list[str]:
-    """Which of a checkpoint's two kinds of files are not there."""
+    """Which of a checkpoint's two kinds of files are missing."""
     digits = "[0-9]" * 5
     shards = glob.glob(f"{glob.escape(prefix)}.data-{digits}-of-{digits}")
     missing = [] if os.path.isfile(prefix + ".index") else [".index"]
@@ -120,7 +120,7 @@ def is_whole(prefix: str) -> bool:
 
 
 def state_of(directory: str | os.PathLike) -> Any:
-    """What the file `checkpoint` says, None if nothing."""
+    """The content of the file `checkpoint`; None if there is none."""
     import tensorflow as tf
 
     try:

@@ -5,8 +5,8 @@ Our names are the paths of Keras variables without the model's name
 `first_moment_decay_power`, `second_moment_decay_power`, `<variable>/first_moment` and
 `<variable>/second_moment`. A name that Magenta never had stays as it is.
 
-`OLD_NAMES` lists names that this project has changed. Checkpoints, config files and
-`--hparams` with the old ones still load.
+`music_vae_tf.old_names` lists names that this project has changed. Checkpoints with the
+old ones still load.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterable
-from typing import NamedTuple
 
 # (ours, Magenta's). HOLES lists what each {hole} stands for.
 PAIRS = [
@@ -87,54 +86,6 @@ SLOTS = [("/first_moment", "/Adam"), ("/second_moment", "/Adam_1"), ("", "")]
 TRAINING_STATE = re.compile(
     r"global_step|beta[12]_power|.+/(Adam|Adam_1|opaque_kernel)"
 )
-
-
-class OldNames(NamedTuple):
-    """Names that were changed: {old: new} of each sort."""
-
-    # Parts of variables' names.
-    variables: dict[str, str]
-    # Keys of configs, which are hparams too.
-    keys: dict[str, str]
-    # Values of some keys: {(new key, old value): new value}.
-    values: dict[tuple[str, str], str]
-
-
-OLD_NAMES = OldNames(
-    variables={
-        "treble/heard/": "treble/other_staff/",
-        "bass/heard/": "bass/other_staff/",
-    },
-    keys={
-        "carry_rows": "carry_last_row",
-        "composed_scores": "factored_logits",
-        "predicted": "loss_on",
-        "sounding_weight": "positive_weight",
-    },
-    values={
-        ("loss_on", "every"): "all",
-        ("note_input", "number"): "scalar",
-    },
-)
-
-
-def current_key(key: str) -> str:
-    """The name that a key of a config has now."""
-    return OLD_NAMES.keys.get(key, key)
-
-
-def current_value(key: str, value: object) -> object:
-    """The value that a value of a key has now; key: its new name."""
-    return OLD_NAMES.values.get((key, value), value) if type(value) is str else value
-
-
-def old_variable_name(name: str) -> str | None:
-    """The old name of a variable, or of a slot of it; None if it never had another."""
-    for old, new in OLD_NAMES.variables.items():
-        if name.startswith(new):
-            return old + name.removeprefix(new)
-    return None
-
 
 OURS, MAGENTAS = 0, 1
 

@@ -9,13 +9,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from music_vae_tf.checkpoint.finding import CheckpointError
-from music_vae_tf.checkpoint.names import (
-    TRAINING_STATE,
-    magenta_names,
-    old_variable_name,
-    our_names,
-)
+from music_vae_tf.checkpoint.names import TRAINING_STATE, magenta_names, our_names
 from music_vae_tf.checkpoint.reading import opened
+from music_vae_tf.old_names import old_variable_name
 
 
 def restore(

@@ -35,7 +35,7 @@ def keep_vocabulary(directory: str | os.PathLike, vocabulary: Any) -> None:
 
 
 def check_vocabulary(path: str | os.PathLike, vocabulary: Any) -> None:
-    """Sees that a checkpoint was trained with a vocabulary; warns if nothing tells.
+    """Checks that a checkpoint was trained with a vocabulary; warns if it is unknown.
 
     Args:
         path: in any form that `find` understands.

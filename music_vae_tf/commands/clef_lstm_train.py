@@ -3,7 +3,7 @@
     clef_lstm_prepare --input_dir=chopin/ --output_dir=prepared
     clef_lstm_train --config=clef_lstm_small --run_dir=run --data_dir=prepared
 
-A training that was stopped goes on from its last checkpoint when it is started again.
+The same command resumes a training that was stopped, from its last checkpoint.
 Beside it, on the pieces that are kept for validation:
 
     clef_lstm_train --config=clef_lstm_small --run_dir=run --mode=eval \\
@@ -15,6 +15,7 @@ from __future__ import annotations
 import shlex
 import sys
 
+from music_vae_tf import kinds
 from music_vae_tf.commands.command import Command
 from music_vae_tf.commands.training_command import (
     add_training_flags,
@@ -36,7 +37,7 @@ def main(flags):
     assignments = [flags.hparams, "shared_clock=False" if flags.independent else ""]
     train_or_evaluate(
         flags,
-        kinds=["clef_lstm"],
+        kinds=kinds.trained_by(command.name),
         data_flag="data_dir",
         what_next=lambda config: _what_next(flags),
         hparams=",".join(filter(None, assignments)),

@@ -21,14 +21,18 @@ import contextlib
 import copy
 import difflib
 import logging
+import math
 import os
 import re
 import sys
-import tempfile
 import textwrap
 from pathlib import Path
 
 from absl import flags as absl_flags
+
+from music_vae_tf import folders
+from music_vae_tf.errors import UserFacingError
+from music_vae_tf.training.options import LARGEST_SEED as LARGEST_SEED
 
 LOG_LEVELS = {
     "DEBUG": logging.DEBUG,
@@ -39,14 +43,11 @@ LOG_LEVELS = {
 }
 DONE, FAILED, MISUSED, INTERRUPTED = 0, 1, 2, 130
 HELP_WIDTH = 88
-LARGEST_SEED = 2**63 - 1
 
 
-class UserError(ValueError):
+class UserError(UserFacingError, ValueError):
     """A mistake of the user. Its message alone is shown: what came, what was expected,
     and what to do."""
-
-    for_the_user = True
 
 
 class Misuse(UserError):
@@ -63,9 +64,7 @@ def writable_directory(flag: str, directory) -> Path:
     """
     directory = Path(os.path.expanduser(directory))
     try:
-        directory.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=directory):
-            pass
+        folders.make_writable(directory)
     except OSError as error:
         raise UserError(
             f"--{flag}: {directory} cannot be written to: {error.strerror}"
@@ -101,9 +100,18 @@ class Command:
         limits = {"lower_bound": at_least, "upper_bound": at_most}
         self._define(absl_flags.DEFINE_integer, name, default, help, required, **limits)
 
-    def float(self, name, default, help, *, at_least=None, required=False):
-        limits = {"lower_bound": at_least}
-        self._define(absl_flags.DEFINE_float, name, default, help, required, **limits)
+    def float(
+        self, name, default, help, *, at_least=None, at_most=None, required=False
+    ):
+        """A finite number."""
+
+        def define(name, default, help, flag_values):
+            parser = _FiniteParser(at_least, at_most)
+            serializer = absl_flags.ArgumentSerializer()
+            flag = absl_flags.Flag(parser, serializer, name, default, help)
+            absl_flags.DEFINE_flag(flag, flag_values)
+
+        self._define(define, name, default, help, required)
 
     def boolean(self, name, default, help):
         absl_flags.DEFINE_boolean(name, default, help, flag_values=self._flags)
@@ -170,7 +178,7 @@ class Command:
 
                 return _show(config_list.table(flags.list_configs))
             self._check_required(flags)
-            with _messages_from(flags.log):
+            with _messages_from(flags.log), folders.empty_ones_removed():
                 return main(flags) or DONE
         except KeyboardInterrupt:
             self._say("interrupted")
@@ -239,6 +247,16 @@ class Command:
         return "\n".join([f"{self.name}: {self._doc.strip()}", "", "Flags:", *entries])
 
 
+class _FiniteParser(absl_flags.FloatParser):
+    """Refuses nan, which fulfils every limit of absl's, and infinity."""
+
+    def convert(self, argument) -> float:
+        value = super().convert(argument)
+        if not math.isfinite(value):
+            raise ValueError("expected a finite number")
+        return value
+
+
 def _show(text: str) -> int:
     """Prints it; a reader that has read enough, as `| head` does, is no failure."""
     try:
@@ -272,7 +290,7 @@ def _help_entry(flag, required):
 
 
 def _is_for_the_user(error):
-    return isinstance(error, OSError) or getattr(error, "for_the_user", False)
+    return isinstance(error, (OSError, UserFacingError))
 
 
 def _message(error):

@@ -8,6 +8,7 @@ import itertools
 import re
 import textwrap
 
+from music_vae_tf import kinds
 from music_vae_tf.commands.command import UserError
 
 FAMILIES = {  # by kind of converter
@@ -19,12 +20,6 @@ FAMILIES = {  # by kind of converter
     "multitrack": "Up to eight instruments",
     "piano_roll": "Piano, guitar and bass as class rolls",
     "clefs": "Piano for two hands",
-}
-COMMANDS = {  # by kind of model
-    "music_vae": "music_vae_train",
-    "conv_cvae": "piano_roll_vae_train",
-    "clstm_decoder": "piano_roll_vae_train",
-    "clef_lstm": "clef_lstm_train",
 }
 # A line in the head of a config's file. Tests compare it with the model that is built.
 SIZE = re.compile(r"^# Size +([\d,]+) weights", re.MULTILINE)
@@ -65,10 +60,16 @@ def table(wanted: str) -> str:
     for kind, family in FAMILIES.items():
         members = [config for config in chosen if config.converter.kind == kind]
         if members:
-            command = COMMANDS[members[0].kind]
+            command = _trained_by(members)
             rows = "\n".join(_entry(config) for config in members)
             groups.append(f"{family} ({command})\n{rows}")
     return "\n\n".join(groups)
+
+
+def _trained_by(configs) -> str:
+    """The commands that train some configs: `music_vae_train`."""
+    commands = (kinds.find(config.kind).command for config in configs)
+    return ", ".join(dict.fromkeys(name or "music_vae_tf.train" for name in commands))
 
 
 def _fits(config, wanted: str) -> bool:
@@ -82,7 +83,7 @@ def _fits(config, wanted: str) -> bool:
 def _unknown(wanted, every):
     names = [config.name for config in every]
     words = {word: None for name in names for word in re.split(r"[-_]", name)}
-    known = [*words, *FAMILIES, *COMMANDS, *names]
+    known = [*words, *FAMILIES, *kinds.names(), *names]
     near = difflib.get_close_matches(wanted, dict.fromkeys(known), n=3, cutoff=0.5)
     hint = f"; did you mean {' or '.join(near)}?" if near else ""
     return f"--list_configs={wanted}: no config has that in its name or family{hint}"
@@ -161,8 +162,7 @@ def markdown() -> str:
 def _sections(every):
     for kind, family in FAMILIES.items():
         members = [config for config in every if config.converter.kind == kind]
-        command = COMMANDS[members[0].kind]
-        yield f"## {family}\n\nTrained with `{command}`.\n\n{COLUMNS}"
+        yield f"## {family}\n\nTrained with `{_trained_by(members)}`.\n\n{COLUMNS}"
         yield from (_table_row(config) for config in members)
         yield ""
 

@@ -25,6 +25,7 @@ from collections import Counter
 
 from music_vae_tf.commands.command import Command, UserError
 from music_vae_tf.commands.progress import progress
+from music_vae_tf.wording import amount, counted
 
 log = logging.getLogger(__name__)
 
@@ -194,6 +195,9 @@ class Tally:
         else:
             log.warning("skipped %s: %s", name, "; ".join(conversion.problems))
             self._skipped[kind_of_reason(conversion.problems[0])] += 1
+        if conversion.records and conversion.mended:
+            broken = ", ".join(amount(n, what) for what, n in conversion.mended.items())
+            log.info("%s: broken, and read as a DAW does: %s", name, broken)
         self._remarks.add(conversion)
         return conversion.records
 
@@ -254,7 +258,7 @@ def kind_of_reason(problem: str) -> str:
 
 def _in_files(counts, files):
     return ", ".join(
-        f"{count:,} {what} ({files[what]:,} {'file' if files[what] == 1 else 'files'})"
+        f"{amount(count, what)} ({counted(files[what], 'file')})"
         for what, count in counts.most_common()
     )
 

@@ -79,7 +79,7 @@ def _run(run_dir: Path, output_dir: Path, music: dict) -> None:
     _remember(run_dir, music, finished=True)
     print(_conclusion(loops, run_dir, examples, batch_size))
     if soundless:
-        raise UserError(f"all is written but the sound: {soundless}")
+        raise UserError(f"everything except the sound was written: {soundless}")
 
 
 # Runs.
@@ -318,7 +318,7 @@ def _conclusion(loops, run_dir: Path, examples: Path, batch_size: int) -> str:
 Drop one on a drum track of your DAW, or play it with any MIDI player. The model is in
 {_short(run_dir)}. What you could try next:
 
-  * Let it learn longer; it goes on where it stopped:
+  * Train it longer; it resumes from its last checkpoint:
     music_vae_train --config={CONFIG} --run_dir={run} --mode=train \\
         --examples_path={data} \\
         --num_steps={10 * NUM_STEPS} --hparams=batch_size={batch_size},{HURRIED}

@@ -111,7 +111,7 @@ def _figures(flags, source, config, path) -> dict:
     batch_size = flags.batch_size if converter.controls is None else 1
     batches = pipeline.all_batches(store, batch_size)
     totals = _Totals(_comparison(converter))
-    objective = build.objective(config)
+    objective = config.objective
     with progress(len(store), "Evaluating", unit="examples") as bar:
         for result in _results(flags, model, converter, batches, objective):
             totals.add(result)

@@ -18,6 +18,7 @@ Over chords, with a config that is conditioned on them:
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import sys
@@ -34,6 +35,10 @@ from music_vae_tf.commands.command import (
 )
 from music_vae_tf.commands.trained import add_model_flags, config_and_checkpoint
 from music_vae_tf.quiet import import_tensorflow
+from music_vae_tf.wording import counted
+
+# In BPM. Below about 3.6 a MIDI file cannot hold the length of a quarter.
+SLOWEST, FASTEST = 4, 1000
 
 command = Command("music_vae_generate", __doc__)
 add_model_flags(command)
@@ -76,7 +81,8 @@ command.float(
     "tempo",
     None,
     "Tempo of the outputs in BPM; by default that of the input files, or 120.",
-    at_least=1,
+    at_least=SLOWEST,
+    at_most=FASTEST,
 )
 command.boolean("same_z", False, "One random point of the latent space for all.")
 command.string("z_file", None, "Latent vectors to decode: a NumPy file [N, Z].")
@@ -179,7 +185,7 @@ def _tempos(asked, inputs, number) -> list[float]:
     if asked is not None or not inputs:
         return [asked or DEFAULT_QPM] * number
     first, last = map(qpm_of, inputs)
-    if first != last:
+    if first != last and number > 1:
         logging.info(
             "The tempo changes from %.4g to %.4g BPM, like that of the inputs; "
             "--tempo sets one for all",
@@ -293,26 +299,53 @@ def _inputs(flags, converter, write) -> list:
     """
     from music_vae_tf import generation
     from music_vae_tf.data.midi import read_midi
+    from music_vae_tf.data.tempo import at_tempo, qpm_of
 
     paths = [os.path.expanduser(p) for p in (flags.input_midi_1, flags.input_midi_2)]
     inputs = [read_midi(path) for path in paths]
     for number, (path, sequence) in enumerate(zip(paths, inputs), 1):
         try:
-            generation.only_example(converter, sequence, path)
-            _say_what_is_left_out(converter, sequence, path)
+            example = generation.only_example(converter, sequence, path)
+            _say_what_is_left_out(converter, sequence, path, len(example.targets))
         except generation.MultipleExtractedExamplesError as error:
-            write(f"input{number}-extractions", error.sequences)
+            qpm = qpm_of(sequence)
+            write(
+                f"input{number}-extractions",
+                [at_tempo(example, qpm) for example in error.sequences],
+            )
             raise UserError(
                 f"{error} Call again with one of the files that are written now."
             ) from error
+        except generation.NoExtractedExamplesError as error:
+            raise UserError(f"{error}{_other_drums(error)}") from error
     return inputs
 
 
-def _say_what_is_left_out(converter, sequence, path):
+def _other_drums(error) -> str:
+    """How to take other notes for drums, where none were found."""
+    from music_vae_tf.data.converters.drum_parts import NO_DRUMS
+
+    hint = " --drums=all or --drums=track:NAME takes other notes for drums."
+    return hint if NO_DRUMS in str(error) else ""
+
+
+def _say_what_is_left_out(converter, sequence, path, steps):
+    from music_vae_tf.data.tempo import quarters_of
+
     left_out = converter.extract(sequence).left_out
     if left_out:
         listed = ", ".join(f"{reason}: {count}" for reason, count in left_out.items())
         logging.warning("%s: left out of the example: %s", path, listed)
+        return
+    bar = converter.steps_per_bar
+    if not bar:
+        return
+    bars = math.ceil(quarters_of(sequence) * converter.steps_per_quarter / bar - 0.5)
+    if bars > steps / bar:
+        logging.warning(
+            "%s has %d bars; its windows of %d bars are equal, and one of them is used",
+            *(path, bars, steps / bar),
+        )
 
 
 class _Writer:
@@ -329,7 +362,9 @@ class _Writer:
         for number, sequence in enumerate(sequences):
             write_midi(sequence, self._directory / name.format(f"{number:03d}"))
         logging.info(
-            "Wrote %d MIDI files: %s", count, self._directory / name.format("*")
+            "Wrote %s: %s",
+            counted(count, "MIDI file"),
+            self._directory / name.format("*"),
         )
 
 

@@ -3,7 +3,7 @@
     music_vae_train --config=groovae_4bar --run_dir=. --mode=train \\
         --examples_path=notesequences.tfrecord
 
-A training that was stopped goes on from its last checkpoint when it is started again.
+The same command resumes a training that was stopped, from its last checkpoint.
 Beside it, on other examples:
 
     music_vae_train --config=groovae_4bar --run_dir=. --mode=eval \\
@@ -16,6 +16,7 @@ import functools
 import shlex
 import sys
 
+from music_vae_tf import kinds
 from music_vae_tf.commands.command import Command, UserError
 from music_vae_tf.commands.drums_flag import add_drums, with_drums
 from music_vae_tf.commands.training_command import (
@@ -28,7 +29,8 @@ add_training_flags(command, "batch_size=64,enc_rnn_size=[512]")
 command.string(
     "examples_path",
     None,
-    "TFRecord file of NoteSequences, or a pattern of several; instead of tfds_name.",
+    "TFRecord file of NoteSequences, or a pattern of several; or a folder or a file of "
+    "music, MIDI read as a DAW plays it; instead of tfds_name.",
 )
 command.string(
     "tfds_name", None, "TensorFlow Datasets name; by default the config's own."
@@ -53,7 +55,7 @@ def main(flags):
     _refuse_parameter_servers(flags)
     train_or_evaluate(
         flags,
-        kinds=["music_vae"],
+        kinds=kinds.trained_by(command.name),
         data_flag="examples_path",
         what_next=lambda config: _what_next(flags),
         changed=functools.partial(_changed, flags),
@@ -90,16 +92,16 @@ def _with_loss(reconstruction_loss, config):
 
 
 def _check_files(flags):
-    """Sees that what is named is there.
+    """Checks that what is named is there, before TensorFlow is imported.
 
     Raises:
-        BadRecords: it is not, or it is a folder.
+        BadRecords, NoMusic, OSError: it is not.
     """
-    from music_vae_tf.data.records import matching_files
+    from music_vae_tf.data.source import Source
 
     for name in ("examples_path", "validation_path"):
         if flags[name].value:
-            matching_files(flags[name].value)
+            Source.from_data(flags[name].value)
 
 
 def _what_next(flags) -> str:

@@ -19,14 +19,13 @@ import functools
 import shlex
 import sys
 
+from music_vae_tf import kinds
 from music_vae_tf.commands.command import Command, Misuse
 from music_vae_tf.commands.training_command import (
     add_training_flags,
     train_or_evaluate,
 )
 from music_vae_tf.quiet import import_tensorflow
-
-KINDS = ("conv_cvae", "clstm_decoder")
 
 command = Command("piano_roll_vae_train", __doc__)
 add_training_flags(command, "batch_size=64,filters=[16,32,64]", other_modes=["summary"])
@@ -40,13 +39,17 @@ command.string(
 )
 
 
+def _kinds() -> list[str]:
+    return kinds.trained_by(command.name)
+
+
 def main(flags):
     if flags.mode == "summary":
         print(_summary(flags))
     else:
         train_or_evaluate(
             flags,
-            kinds=KINDS,
+            kinds=_kinds(),
             data_flag="examples_path",
             what_next=functools.partial(_what_next, flags),
         )
@@ -61,7 +64,7 @@ def _summary(flags) -> str:
 
     if not flags.config:
         raise Misuse("--config is required for --mode=summary")
-    config = configs.override(configs.load(flags.config, *KINDS), flags.hparams)
+    config = configs.override(configs.load(flags.config, *_kinds()), flags.hparams)
     layers = build.model(config, build.converter(config)).layer_table()
     rows = [
         (row.name, " x ".join(map(str, row.output)), row.parameters, row.mult_adds)

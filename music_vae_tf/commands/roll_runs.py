@@ -68,13 +68,17 @@ def _model(flags, kind, run_dir_flag, torch_flag):
     from music_vae_tf import build
     from music_vae_tf import config as configs
     from music_vae_tf.checkpoint import torch_weights
-    from music_vae_tf.training.class_rolls import config_of_run, restored_model
+    from music_vae_tf.run_directory import RunDirectory
+    from music_vae_tf.training.class_rolls import TRAINED_BY, restored_model
+    from music_vae_tf.training.request import config_of_run
 
     run_dir, torch_path = flags[run_dir_flag].value, flags[torch_flag].value
     if run_dir:
-        config = config_of_run(run_dir_flag, run_dir, kind)
+        made_by = TRAINED_BY.format(kind)
+        config = config_of_run(run_dir_flag, run_dir, kind, made_by)
         converter = build.converter(config)
-        return restored_model(config, converter, run_dir), converter
+        path = RunDirectory.at(run_dir).to_generate_from()
+        return restored_model(config, converter, path), converter
     if not torch_path:
         return None, None
     config = configs.load(kind)

@@ -93,7 +93,7 @@ def config_of_run(run_dir: str, asked=None, kinds=("music_vae",)):
     chosen = directory.to_generate_from()
     if chosen != str(directory.path):
         logging.info(
-            "The training stopped early: its best checkpoint is used, %s. "
+            "The checkpoint of the lowest validation loss is used, %s. "
             "--checkpoint_file, with --config, takes another",
             chosen,
         )

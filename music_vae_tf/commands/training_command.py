@@ -19,6 +19,7 @@ from absl import logging
 from music_vae_tf.commands.command import LARGEST_SEED, Command, Misuse
 from music_vae_tf.commands.progress import progress
 from music_vae_tf.quiet import import_tensorflow
+from music_vae_tf.training.options import DEFAULTS, FLAGS
 
 RUN_DIR_HELP = (
     "Where checkpoints and summaries go: folders train and eval are made there."
@@ -48,7 +49,7 @@ def add_training_flags(command: Command, hparams: str, other_modes=()) -> None:
     command.enum("mode", "train", modes, "Train, or evaluate checkpoints.")
     command.integer(
         "num_steps",
-        200000,
+        DEFAULTS["num_steps"],
         "Steps in all, those of earlier starts included; 0 trains until stopped. By "
         "default those that the run_dir's training was started with.",
         at_least=0,
@@ -116,11 +117,14 @@ def _add_validation_flags(command: Command) -> None:
         "validation_path", None, "Examples to validate on, in place of a holdout."
     )
     command.integer(
-        "validation_interval", 100, "Steps between two validations.", at_least=1
+        "validation_interval",
+        DEFAULTS["validation_interval"],
+        "Steps between two validations.",
+        at_least=1,
     )
     command.integer(
         "patience",
-        10,
+        DEFAULTS["patience"],
         "Validations without a new lowest loss, after which it has stopped falling.",
         at_least=1,
     )
@@ -130,14 +134,6 @@ def _add_validation_flags(command: Command) -> None:
         "End when the validation loss has stopped falling. Its best checkpoint is kept "
         "in run_dir/train/best, and is what models are then generated from.",
     )
-
-
-# Flags that are options of another name.
-OPTIONS_OF_FLAGS = {
-    "validation_path": "validation_data",
-    "eval_num_batches": "num_batches",
-    "eval_dir_suffix": "dir_suffix",
-}
 
 
 def train_or_evaluate(
@@ -180,10 +176,11 @@ def _options(flags, cls):
     """The options that the command line gives; all others are left to `train`."""
     import dataclasses
 
-    names = {field.name for field in dataclasses.fields(cls)}
-    by_name = {OPTIONS_OF_FLAGS.get(flag, flag): flag for flag in flags}
+    names = {field.name for field in dataclasses.fields(cls)} - {"data"}
     values = {
-        name: _given(flags, flag) for name, flag in by_name.items() if name in names
+        name: _given(flags, flag)
+        for name in names
+        if (flag := FLAGS.get(name, name)) in flags
     }
     given = {name: value for name, value in values.items() if value is not None}
     given |= {"hparams": "", "progress": progress}  # the config has its hparams
@@ -212,8 +209,10 @@ def _train(config, data, run_dir, options, what_next) -> None:
             config, data, run_dir, options, start_tensorflow=import_tensorflow
         )
     except TrainingInterrupted as interrupt:
-        checkpoint = interrupt.checkpoint
-        logging.info("Stopped. The same command goes on from %s", checkpoint)
+        logging.info(
+            "Stopped. Run the same command again to resume from %s",
+            interrupt.checkpoint,
+        )
         raise
     if not result.was_complete:
         logging.info("The checkpoint is %s. %s", result.checkpoint, what_next(config))

@@ -10,14 +10,13 @@ from note_seq.constants import NO_CHORD
 from note_seq.protobuf.music_pb2 import NoteSequence
 
 from music_vae_tf.data.converters.chords import CHORD_SYMBOL
+from music_vae_tf.errors import UserFacingError
 
 MAX_MIDI_PITCH = 127
 
 
-class BadAugmentation(ValueError):
+class BadAugmentation(UserFacingError, ValueError):
     """Ranges to draw from that are none."""
-
-    for_the_user = True
 
 
 @dataclasses.dataclass(frozen=True)

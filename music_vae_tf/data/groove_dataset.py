@@ -13,6 +13,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from music_vae_tf.errors import UserFacingError
+
 # Gillick et al. 2019; version 1.0.0 has so many performances of each split.
 OFFICIAL_COUNTS = {"train": 897, "validation": 124, "test": 129}
 SPLITS = tuple(OFFICIAL_COUNTS)
@@ -21,10 +23,8 @@ FILES_LISTED = 10
 TOO_MANY = "cells beyond the columns"
 
 
-class BadGrooveDataset(ValueError):
+class BadGrooveDataset(UserFacingError, ValueError):
     """An info.csv that does not say what it must, or names what is not there."""
-
-    for_the_user = True
 
 
 def read_info(path, columns: Iterable[str] = (FILE,)) -> list[dict[str, str]]:

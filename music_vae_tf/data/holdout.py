@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 
+from music_vae_tf.errors import UserFacingError
 
-class NothingHeldOut(ValueError):
+
+class NothingHeldOut(UserFacingError, ValueError):
     """Music that cannot be divided into a part to train on and a part held out."""
-
-    for_the_user = True
 
 
 def rank(file: bytes, seed: int) -> bytes:

@@ -26,6 +26,7 @@ from note_seq.protobuf import music_pb2
 
 from music_vae_tf.data import midi_daw, midi_events, midi_lenient, midi_notes
 from music_vae_tf.data.folder import kind_of
+from music_vae_tf.errors import UserFacingError
 
 if TYPE_CHECKING:
     from music_vae_tf.data.scores.files import ScoreOptions
@@ -40,10 +41,8 @@ ENDLESS_NUMBER = re.compile(rb"[\x80-\xff]{4096}")  # which mido takes minutes t
 REFUSED = "files that Magenta's reader refuses"
 
 
-class UnreadableMusic(ValueError):
+class UnreadableMusic(UserFacingError, ValueError):
     """A file that gives no NoteSequence; says why in few words, then in detail."""
-
-    for_the_user = True
 
 
 class Reading(NamedTuple):

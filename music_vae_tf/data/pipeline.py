@@ -19,17 +19,18 @@ from music_vae_tf.batch import Batch, Example
 from music_vae_tf.data.converters.base import Converter, Extraction, grouped
 from music_vae_tf.data.converters.drum_parts import NO_DRUMS, TAKEN_AS_DRUMS
 from music_vae_tf.data.example_store import ExampleStore, StoreBuilder, layouts_of
+from music_vae_tf.errors import UserFacingError
+from music_vae_tf.wording import counted
 
 REASONS_LISTED = 20
+NOTHING_SUITABLE = "no notes of the kind"
 MAX_STEP = np.iinfo(np.int64).max
 # For functions without a branch: AutoGraph takes long to find that there is none.
 _as_it_is = tf.autograph.experimental.do_not_convert
 
 
-class TooFewExamples(ValueError):
+class TooFewExamples(UserFacingError, ValueError):
     """A data set that does not fill one batch."""
-
-    for_the_user = True
 
 
 class Share(NamedTuple):
@@ -50,20 +51,31 @@ class Report:
     """How many examples NoteSequences gave, and what gave none."""
 
     sequences: int = 0
-    sequences_without: int = 0  # of these, how many gave no example
     examples: int = 0
+    # Sequences that gave no example, each under one reason.
+    without: Counter[str] = field(default_factory=Counter)
     left_out: Counter[str] = field(
         default_factory=Counter
-    )  # parts and notes, by reason
+    )  # parts and notes of the other sequences, by reason
+    taken_as_drums: int = 0  # sequences that are drums only by what they play
 
     def after(self, extraction: Extraction) -> Report:
         """The report with one more sequence."""
+        examples, left_out = extraction
+        remarks = Counter(left_out)
+        taken = remarks.pop(TAKEN_AS_DRUMS, 0)
         return Report(
             self.sequences + 1,
-            self.sequences_without + (not extraction.examples),
-            self.examples + len(extraction.examples),
-            self.left_out + extraction.left_out,
+            self.examples + len(examples),
+            self.without + Counter([] if examples else [_main_reason(remarks)]),
+            self.left_out + (remarks if examples else Counter()),
+            self.taken_as_drums + taken,
         )
+
+    @property
+    def sequences_without(self) -> int:
+        """How many sequences gave no example."""
+        return self.without.total()
 
     def require(self, batch_size: int) -> None:
         """
@@ -80,30 +92,42 @@ class Report:
 
     def __str__(self):
         """The table a user sees."""
-        sequences = _counted(self.sequences, "NoteSequence")
-        examples = _counted(self.examples, "example")
-        lines = [f"{sequences} gave {examples}; {self.sequences_without:,} gave none."]
-        left_out = grouped(self.left_out)
-        del left_out[TAKEN_AS_DRUMS]
-        listed = left_out.most_common(REASONS_LISTED)
-        others = left_out.total() - sum(count for _, count in listed)
-        if listed:
-            lines.append("Left out:")
-        lines += [f"{count:>9,}  {reason}" for reason, count in listed]
-        if others:
-            reasons = _counted(len(left_out) - len(listed), "more reason")
-            lines.append(f"{others:>9,}  for {reasons}")
-        if NO_DRUMS in left_out:
+        sequences = counted(self.sequences, "NoteSequence")
+        examples = counted(self.examples, "example")
+        none = f"{self.sequences_without:,} gave none{':' if self.without else '.'}"
+        lines = [f"{sequences} gave {examples}; {none}"]
+        lines += _listed(self.without)
+        if self.left_out:
+            of_others = " of the others" if self.without else ""
+            lines.append(f"Left out{of_others}:")
+        lines += _listed(self.left_out)
+        if NO_DRUMS in self.without + self.left_out:
             lines.append(
                 "--drums=all or --drums=track:NAME takes other notes for drums"
             )
-        if taken := self.left_out[TAKEN_AS_DRUMS]:
-            lines.append(f"{_counted(taken, 'NoteSequence')} {TAKEN_AS_DRUMS}")
+        if self.taken_as_drums:
+            taken = counted(self.taken_as_drums, "NoteSequence")
+            lines.append(f"{taken} {TAKEN_AS_DRUMS}")
         return "\n".join(lines)
 
 
-def _counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+def _main_reason(left_out: Counter[str]) -> str:
+    """Why a sequence gave no example: what refuses parts of it before what is said of
+    single notes."""
+    return min(
+        left_out, key=lambda reason: "notes of " in reason, default=NOTHING_SUITABLE
+    )
+
+
+def _listed(reasons: Counter[str]) -> list[str]:
+    """A line for each of the most common reasons, and one for all others."""
+    groups = grouped(reasons)
+    listed = groups.most_common(REASONS_LISTED)
+    lines = [f"{count:>9,}  {reason}" for reason, count in listed]
+    if others := groups.total() - sum(count for _, count in listed):
+        more = counted(len(groups) - len(listed), "more reason")
+        lines.append(f"{others:>9,}  for {more}")
+    return lines
 
 
 def extract_examples(

@@ -24,6 +24,7 @@ from note_seq.protobuf.music_pb2 import NoteSequence
 from music_vae_tf.data import records
 from music_vae_tf.data.converters.base import Converter, grouped
 from music_vae_tf.data.single_examples import Filters, single_examples
+from music_vae_tf.errors import UserFacingError
 
 COUNTS = "ExtractExamplesDoFn"  # Magenta's namespace, as dashboards show it
 LEFT_OUT = "left-out"
@@ -33,10 +34,8 @@ REPORT = re.compile(r"(?:.*\b(BadRecords|OSError): )?(.*?)(?: \[while running .*
 Place = tuple[str, int]  # a record: its file, its number there
 
 
-class PipelineFailed(ValueError):
+class PipelineFailed(UserFacingError, ValueError):
     """A pipeline that cannot be built or did not come to its end."""
-
-    for_the_user = True
 
 
 def run(

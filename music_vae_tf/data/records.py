@@ -21,6 +21,7 @@ from collections.abc import Iterator
 import google_crc32c
 
 from music_vae_tf.data.whole_file import whole_file
+from music_vae_tf.errors import UserFacingError
 
 LENGTH = struct.Struct("<Q")
 CHECKSUM = struct.Struct("<I")
@@ -28,10 +29,8 @@ MASK_DELTA = 0xA282EAD8
 MAKE_ANEW = "make it anew with convert_dir_to_note_sequences"
 
 
-class BadRecords(ValueError):
+class BadRecords(UserFacingError, ValueError):
     """TFRecord files that are not there, or do not hold what they should."""
-
-    for_the_user = True
 
 
 @contextlib.contextmanager

@@ -23,15 +23,14 @@ from music_vae_tf.data.converters.piano_roll import PITCHES, PianoRollConverter
 from music_vae_tf.data.example_store import ExampleStore
 from music_vae_tf.data.holdout import held_out, rank
 from music_vae_tf.data.whole_file import whole_file
+from music_vae_tf.errors import UserFacingError
 
 LAYOUT = TwoBit(PITCHES)
 MAKE_ONE = "piano_roll_vae_prepare makes one of a folder of MIDI"
 
 
-class BadRolls(ValueError):
+class BadRolls(UserFacingError, ValueError):
     """A file that does not hold class rolls of the length asked for."""
-
-    for_the_user = True
 
 
 class Rolls(NamedTuple):

@@ -19,6 +19,7 @@ from music_vae_tf.data.converters.piano_roll import (
     PROGRAMS,
     VELOCITY,
 )
+from music_vae_tf.errors import UserFacingError
 
 # Who plays the upper parts, the lowest but one, and the lowest; None rests.
 ARRANGEMENTS = {
@@ -36,10 +37,8 @@ FEWEST_PARTS = 3
 CHORALE_QPM, UNNAMED_QPM = 80.0, 120.0
 
 
-class NoCorpus(ValueError):
+class NoCorpus(UserFacingError, ValueError):
     """music21 is not installed."""
-
-    for_the_user = True
 
 
 class Score(NamedTuple):

@@ -10,6 +10,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 
 from music_vae_tf.data.holdout import NothingHeldOut, held_out, rank
+from music_vae_tf.errors import UserFacingError
+from music_vae_tf.wording import amount
 
 __all__ = ["NoMusic", "NotMusic", "NothingHeldOut", "Source"]
 
@@ -20,16 +22,12 @@ EXPECTED = (
 )
 
 
-class NoMusic(ValueError):
+class NoMusic(UserFacingError, ValueError):
     """A folder without music files."""
 
-    for_the_user = True
 
-
-class NotMusic(ValueError):
+class NotMusic(UserFacingError, ValueError):
     """Data given from Python that are not music, or not in a form known here."""
-
-    for_the_user = True
 
 
 class Source:
@@ -99,11 +97,13 @@ class Source:
         if isinstance(data, (str, os.PathLike)):
             return cls._of_path(os.path.expanduser(os.fspath(data)))
         if isinstance(data, (bytes, dict)) or not isinstance(data, Iterable):
-            raise NotMusic(f"{EXPECTED}; a {type(data).__name__} came{_advice(data)}")
+            raise NotMusic(
+                f"{EXPECTED}; this is of type {type(data).__name__}{_advice(data)}"
+            )
         items = list(data) if isinstance(data, Iterator) else data
         first = next(iter(items), None)
         if first is None:
-            raise NotMusic(f"{EXPECTED}; an empty {type(data).__name__} came")
+            raise NotMusic(f"{EXPECTED}; this {type(data).__name__} is empty")
         if isinstance(first, (str, os.PathLike)):
             return cls._of_paths(list(items))
         numbered = lambda: itertools.starmap(_checked, enumerate(items))
@@ -210,5 +210,5 @@ def _read_files(root, names) -> Iterator:
         mended.update(conversion.mended)
         yield from map(NoteSequence.FromString, conversion.records)
     if mended:
-        what = ", ".join(f"{count:,} {reason}" for reason, count in mended.items())
+        what = ", ".join(amount(count, reason) for reason, count in mended.items())
         log.info("Broken MIDI, read as a DAW does: %s", what)

@@ -14,6 +14,12 @@ def qpm_of(sequence: NoteSequence) -> float:
     return tempos[0].qpm if tempos else DEFAULT_QPM
 
 
+def quarters_of(sequence: NoteSequence) -> float:
+    """Quarters up to the end of the last note, at the tempo of the beginning."""
+    last = max((note.end_time for note in sequence.notes), default=0.0)
+    return last * qpm_of(sequence) / 60.0
+
+
 def at_tempo(sequence: NoteSequence, qpm: float) -> NoteSequence:
     """The same music, of one tempo, at another: all times are scaled."""
     factor = qpm_of(sequence) / qpm

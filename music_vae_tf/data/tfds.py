@@ -13,13 +13,13 @@ from collections.abc import Iterator
 
 from absl import logging
 
+from music_vae_tf.errors import UserFacingError
+
 REACHABLE_WITHIN_S = 10
 
 
-class NoDataset(ValueError):
+class NoDataset(UserFacingError, ValueError):
     """A data set that cannot be had."""
-
-    for_the_user = True
 
 
 def require() -> None:
@@ -73,6 +73,8 @@ def _builder(name):
             f"{data_dir or '~/tensorflow_datasets'}, or in another folder that the "
             "environment variable TFDS_DATA_DIR names"
         ) from None
+    except OSError as error:  # of the network, as those of requests are
+        raise NoDataset(_not_there(name, data_dir, error)) from error
     except Exception as error:  # a name out of shape, an unknown configuration ...
         raise NoDataset(f"{name}: {_in_words(error)}{_configurations(name)}") from error
 
@@ -119,11 +121,17 @@ def _prepare(builder, name):
             requests.head(url, timeout=REACHABLE_WITHIN_S)
         builder.download_and_prepare()
     except Exception as error:  # each builder fails in its own way
-        raise NoDataset(
-            f"{name} is not in {builder.data_dir}, and preparing it failed: "
-            f"{_in_words(error)}. Copy it there from a machine where it is prepared, "
-            "or name the folder where it is: TFDS_DATA_DIR=FOLDER"
-        ) from error
+        raise NoDataset(_not_there(name, builder.data_dir, error)) from error
+
+
+def _not_there(name, folder, error) -> str:
+    return (
+        f"{name}, a data set of TFDS that is taken where no music is named, is not in "
+        f"{folder or '~/tensorflow_datasets'}, and preparing it failed: "
+        f"{_in_words(error)}. Name music of your own (--examples_path, or `data` in "
+        "Python), or copy the data set there from a machine where it is prepared "
+        "(TFDS_DATA_DIR=FOLDER names another folder)"
+    )
 
 
 def _in_words(error):

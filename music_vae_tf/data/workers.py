@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterable, Iterator
 from multiprocessing import connection
 from typing import NamedTuple
 
+from music_vae_tf.errors import UserFacingError
 
-class CannotWork(RuntimeError):
+
+class CannotWork(UserFacingError, RuntimeError):
     """Processes that cannot work at all; no item is at fault."""
-
-    for_the_user = True
 
     @classmethod
     def from_import(cls, reason: str) -> CannotWork:

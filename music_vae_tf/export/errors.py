@@ -1,7 +1,7 @@
 """What is raised when a model cannot be exported or read back."""
 
+from music_vae_tf.errors import UserFacingError
 
-class ExportError(ValueError):
+
+class ExportError(UserFacingError, ValueError):
     """A model, a folder or a file that does not fit the format asked for."""
-
-    for_the_user = True

@@ -25,6 +25,7 @@ from music_vae_tf.data.clefs import STAVES, TICKS_PER_QUARTER, Form, transformat
 from music_vae_tf.data.clefs.keys import Key
 from music_vae_tf.data.clefs.transformation import Event
 from music_vae_tf.data.clefs.windows import Clock, Context, Piece, multi_hot
+from music_vae_tf.errors import UserFacingError
 from music_vae_tf.generation.compiling import compiled
 from music_vae_tf.models.clef_lstm import Logits, StaffInput
 
@@ -34,10 +35,8 @@ MIDI_TICKS_PER_QUARTER = 480
 PIANO_PITCHES = range(21, 109)
 
 
-class CannotGenerate(ValueError):
+class CannotGenerate(UserFacingError, ValueError):
     """A request beyond the vocabulary of the model."""
-
-    for_the_user = True
 
 
 @dataclasses.dataclass(frozen=True)
@@ -150,7 +149,7 @@ class TrainedClefLSTM:
         """Stages 1 to 6: events of both staves, `{staff: [Event]}`, in C major or in
         A minor.
 
-        The treble comes first, and the bass hears it.
+        The treble is sampled first, and the bass reads it.
 
         Args:
             mode: 'major' or 'minor'.

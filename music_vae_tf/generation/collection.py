@@ -1,4 +1,4 @@
-"""A collection of music in the latent space of a model, and what is known of it."""
+"""A collection of music in the latent space of a model, with metadata."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import numpy as np
 from music_vae_tf.config import Config
 from music_vae_tf.data.pipeline import Report
 from music_vae_tf.data.whole_file import whole_file
+from music_vae_tf.errors import UserFacingError
 from music_vae_tf.generation.music_vae import TrainedModel
 
 # What a row has of every example: the name of its NoteSequence, and its number there.
@@ -22,14 +23,12 @@ FILE, EXAMPLE = "file", "example"
 SUBGROUP = "/"  # style=rock/indie is a rock, too
 
 
-class NotInCollection(ValueError):
+class NotInCollection(UserFacingError, ValueError):
     """A column or a value that no example has."""
-
-    for_the_user = True
 
 
 class Collection(NamedTuple):
-    """N examples: what is known of each, and where it lies."""
+    """N examples: metadata and latent vector of each."""
 
     rows: list[dict[str, str]]  # N; all have the same columns
     means: np.ndarray  # [N, Z], of their posteriors
@@ -61,7 +60,7 @@ class Collection(NamedTuple):
         name, equals, value = (part.strip() for part in condition.partition("="))
         if not (name and equals and value):
             raise NotInCollection(
-                f"{condition!r} is no condition; write one like style=funk"
+                f"{condition!r} is not a condition; write one such as style=funk"
             )
         values = self.column(name)
         holds = [v == value or v.startswith(value + SUBGROUP) for v in values]
@@ -114,7 +113,7 @@ def encode(
 
 
 def write_csv(collection: Collection, path: str | os.PathLike) -> None:
-    """A row for each example: what is known of it, then its place, z_0, z_1, ..."""
+    """Writes a row for each example: its metadata, then z_0, z_1, ..."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     units = [f"z_{unit}" for unit in range(collection.means.shape[1])]
@@ -151,10 +150,8 @@ def _write_text(path, text: str) -> None:
 # Attributes.
 
 
-class BadAttribute(ValueError):
-    """A file that is no attribute vector, or one of another model."""
-
-    for_the_user = True
+class BadAttribute(UserFacingError, ValueError):
+    """A file without an attribute vector, or with one of another model."""
 
 
 def write_attribute(
@@ -177,8 +174,8 @@ def read_attribute(path: str | os.PathLike, config: Config) -> np.ndarray:
         name, vector = content["config"], np.array(content["vector"], np.float32)
     except (ValueError, KeyError, TypeError) as error:
         raise BadAttribute(
-            f"{path} is no attribute vector, as music_vae_explore --attributes writes "
-            "them"
+            f"{path} is not an attribute vector, as music_vae_explore --attributes "
+            "writes them"
         ) from error
     if name != config.name:
         raise BadAttribute(

@@ -24,16 +24,15 @@ from music_vae_tf.data.converters import drum_classes
 from music_vae_tf.data.converters.groove import MAX_VELOCITY, GrooveConverter
 from music_vae_tf.data.converters.groove_edits import Groove
 from music_vae_tf.data.converters.score import DEFAULT_QPM
+from music_vae_tf.errors import UserFacingError
 from music_vae_tf.models.music_vae import MusicVAE
 from music_vae_tf.models.prng import PRNGKey
 
-MODE_TEMPERATURE = 1e-12  # what is drawn then is the mode
+MODE_TEMPERATURE = 1e-12  # near 0, samples are the mode
 
 
-class UnfitTask(ValueError):
+class UnfitTask(UserFacingError, ValueError):
     """A task that the config was not made for, or music without a window of it."""
-
-    for_the_user = True
 
 
 class TaskExamples(NamedTuple):
@@ -235,7 +234,7 @@ def _batches(examples, batch_size):
 
 
 def _runner(model, is_sample, temperature, seed):
-    """A function of inputs, controls, what is held and the batch's number -> rows."""
+    """A function (inputs, controls, held values, number of the batch) -> rows."""
 
     @tf.function(autograph=False)
     def run(inputs, controls, held, number):

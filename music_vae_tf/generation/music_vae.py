@@ -1,4 +1,4 @@
-"""A trained model at work: encode, decode, sample, interpolate NoteSequences."""
+"""Generation with a trained model: encode, decode, sample, interpolate."""
 
 from __future__ import annotations
 
@@ -14,9 +14,12 @@ from music_vae_tf import build, checkpoint, pretrained
 from music_vae_tf import config as configs
 from music_vae_tf.batch import Batch
 from music_vae_tf.data.converters.drum_parts import TAKEN_AS_DRUMS
+from music_vae_tf.data.tempo import ended_after
+from music_vae_tf.errors import UserFacingError
 from music_vae_tf.generation.compiling import compiled
 from music_vae_tf.models.decoder import Samples
 from music_vae_tf.models.prng import PRNGKey
+from music_vae_tf.run_directory import RunDirectory
 
 # Below this sine of the angle between two vectors, the line between them is as good as
 # the arc, and the arc's formula divides by nearly nothing.
@@ -24,25 +27,19 @@ DEFAULT_BATCH_SIZE = 8
 SMALLEST_SINE = 1e-6
 
 
-class EagerExecutionIsOff(RuntimeError):
+class EagerExecutionIsOff(UserFacingError, RuntimeError):
     """TensorFlow was set to build graphs, as notebooks for TensorFlow 1 do."""
 
-    for_the_user = True
+
+class NoExtractedExamplesError(UserFacingError, ValueError):
+    """A NoteSequence from which the converter extracts no example; says why."""
 
 
-class NoExtractedExamplesError(ValueError):
-    """A NoteSequence of which the config's converter makes nothing; says why."""
-
-    for_the_user = True
-
-
-class MultipleExtractedExamplesError(ValueError):
-    """A NoteSequence of which the config's converter makes several examples.
+class MultipleExtractedExamplesError(UserFacingError, ValueError):
+    """A NoteSequence from which the converter extracts several examples.
 
     `sequences` are these as NoteSequences of their own, of one example each.
     """
-
-    for_the_user = True
 
     def __init__(self, message: str, sequences: list):
         super().__init__(message)
@@ -70,21 +67,24 @@ def only_example(converter: Any, sequence: Any, name: str) -> Any:
     if len(dense) > 1:
         raise MultipleExtractedExamplesError(
             f"Multiple ({len(dense)}) examples extracted from {name}. One is needed.",
-            [_heard(converter, example) for example in dense],
+            [_sequence_of(converter, example) for example in dense],
         )
     return dense[0]
 
 
-def _heard(converter, example):
-    """A dense example as the NoteSequence that it stands for."""
+def _sequence_of(converter, example):
+    """A dense example as the NoteSequence that it stands for, as long as its bars."""
     controls = example.controls if converter.controls else None
-    return converter.to_sequence(example.targets, controls)
+    sequence = converter.to_sequence(example.targets, controls)
+    if not converter.steps_per_bar:
+        return sequence
+    return ended_after(sequence, len(example.targets) / converter.steps_per_quarter)
 
 
 def slerp(p0: np.ndarray, p1: np.ndarray, t: float) -> np.ndarray:
     """From p0 to p1 along the arc between them, t of the way: [..., Z] each.
 
-    Between parallel vectors, where there is no one arc, along their line.
+    Parallel vectors, which have no unique arc, are interpolated linearly.
     """
     p0, p1 = np.asarray(p0, np.float64), np.asarray(p1, np.float64)
     norms = np.linalg.norm(p0) * np.linalg.norm(p1)
@@ -114,7 +114,8 @@ class TrainedModel:
     ):
         """
         Args:
-            config: a config, its name, or the path of a YAML file.
+            config: a config, its name, or the path of a YAML file. A name stands for
+                the config as it was trained, where the checkpoint is a run_dir.
             batch_size: how many sequences go through the model at a time.
             checkpoint_dir_or_path: run_dir, train directory, prefix, file or tar.
                 Without it, a name or path as `config` takes the pretrained model of
@@ -122,14 +123,13 @@ class TrainedModel:
             var_name_substitutions: pairs of a regular expression and its replacement,
                 from this model's variable names (Magenta's) to the checkpoint's.
             seed: makes every draw repeatable, in the order of the calls.
-            end_token: class with which a sequence is over, or for rows that are no
-                classes a function of `[B, D_out]` that tells; decoding ends when all
-                of a batch have said it (Magenta's `end_fn`).
-            grammar: where the music is made of tokens, nothing is said that their
-                grammar forbids.
+            end_token: class that ends a sequence, or for rows that are not one-hot a
+                predicate on `[B, D_out]` (Magenta's `end_fn`). Decoding ends when all
+                sequences of a batch have ended.
+            grammar: whether samples of tokens obey their grammar.
 
         Raises:
-            checkpoint.CheckpointError: none there, damaged, or of another config.
+            checkpoint.CheckpointError: missing, damaged, or of another config.
             pretrained.PretrainedError: the config has no pretrained model.
             EagerExecutionIsOff: after `tf.disable_v2_behavior()`.
         """
@@ -144,6 +144,8 @@ class TrainedModel:
             if checkpoint_dir_or_path is None:
                 checkpoint_dir_or_path = pretrained.weights_path(config.name)
                 pretrained.check(config)
+            else:
+                config = _as_trained(config, checkpoint_dir_or_path)
         self.config = config
         self.batch_size = batch_size
         self.converter = build.converter(self.config).for_inference()
@@ -182,9 +184,9 @@ class TrainedModel:
 
         Args:
             n: how many; a full batch by default.
-            length: steps at most. May be left out where sequences end by themselves;
-                it is then the config's `max_seq_len` (where Magenta goes on for ever).
-            temperature: below 1 what is likely becomes likelier.
+            length: steps at most. Configs with an end token may leave it out; it is
+                then the config's `max_seq_len`. (Magenta continues without end.)
+            temperature: below 1 what is probable becomes more probable.
             same_z: one latent vector for all of them.
             c_input: controls [T, D_c] for all of them, in configs that have controls.
 
@@ -407,6 +409,12 @@ class TrainedModel:
     def _to_sequences(self, samples, c_input):
         controls = self._controls(c_input)
         return [self.converter.to_sequence(one.rows, controls) for one in samples]
+
+
+def _as_trained(config, path):
+    """The config with the hyperparameters that a run directory keeps."""
+    directory = RunDirectory.at(os.fspath(path))
+    return directory.as_trained(config) if directory.path.is_dir() else config
 
 
 def _rows(name, rows, depth):

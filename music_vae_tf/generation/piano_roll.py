@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from music_vae_tf.data.converters.piano_roll import CLASSES, NONE, PITCHES, NotARoll
+from music_vae_tf.errors import UserFacingError
 from music_vae_tf.generation.compiling import compiled
 from music_vae_tf.generation.music_vae import slerp
 from music_vae_tf.models.piano_roll_vae import ClstmDecoder, ConvCvae, condition_of
@@ -20,10 +21,8 @@ ROLLS_OF_A_PRIOR = 1000
 BATCH_SIZE = 16
 
 
-class BadCondition(ValueError):
+class BadCondition(UserFacingError, ValueError):
     """A condition that names no class, or one that there is not."""
-
-    for_the_user = True
 
 
 def condition(names: str) -> np.ndarray:
@@ -155,7 +154,7 @@ class TrainedRollVae:
     # Rolls.
 
     def decode(self, z: np.ndarray, condition: np.ndarray) -> np.ndarray:
-        """The likeliest class of each cell: [N, Z] -> uint8 [N, T, 128].
+        """The most probable class of each cell: [N, Z] -> uint8 [N, T, 128].
 
         condition: [4] for all, or [N, 4].
         """
@@ -173,7 +172,7 @@ class TrainedRollVae:
         return following
 
     def reconstruct(self, rolls: np.ndarray) -> np.ndarray:
-        """Rolls said back from their posterior means."""
+        """Reconstructions of rolls from their posterior means."""
         mu, _ = self.encode(rolls)
         return self.decode(mu, condition_of(np.asarray(rolls)).numpy())
 

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from music_vae_tf.batch import Batch
+from music_vae_tf.errors import UserFacingError
 from music_vae_tf.losses import step_mask
 from music_vae_tf.models.metrics import WeightedMean
 from music_vae_tf.models.music_vae import MusicVAE
@@ -29,10 +30,8 @@ class Reconstructions(NamedTuple):
     metrics: dict[str, WeightedMean]  # Magenta's, with teacher forcing, by its names
 
 
-class NoLatentSpace(ValueError):
+class NoLatentSpace(UserFacingError, ValueError):
     """A decoder without an encoder cannot reconstruct."""
-
-    for_the_user = True
 
 
 def reconstructions(

@@ -6,6 +6,7 @@ import dataclasses
 from typing import NamedTuple
 
 from music_vae_tf import config as ours
+from music_vae_tf.kinds.music_vae import MusicVAEConfig, MusicVAEObjectiveConfig
 from music_vae_tf.magenta_api import converters
 from music_vae_tf.magenta_api.augmenter import NoteSequenceAugmenter
 from music_vae_tf.magenta_api.base_model import MusicVAE
@@ -70,9 +71,10 @@ def to_ours(config: Config) -> ours.Config:
     ranges = dataclasses.asdict(augmenter.augmenter) if augmenter else {}
     return ours.Config(
         name="unnamed",
+        kind="music_vae",
         converter=config.data_converter.section,
-        model=_section(ours.MusicVAEConfig, config.hparams, **config.model._asdict()),
-        objective=_section(ours.MusicVAEObjectiveConfig, config.hparams),
+        model=_section(MusicVAEConfig, config.hparams, **config.model._asdict()),
+        objective=_section(MusicVAEObjectiveConfig, config.hparams),
         training=_section(ours.TrainingConfig, config.hparams),
         dataset=ours.DatasetConfig(config.tfds_name, **ranges),
     )

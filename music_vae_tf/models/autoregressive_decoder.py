@@ -13,7 +13,7 @@ import keras
 import tensorflow as tf
 
 from music_vae_tf.models import prng
-from music_vae_tf.models.conductor import Conductor
+from music_vae_tf.models.conductor import conductors
 from music_vae_tf.models.decoder import Decoder, Reconstruction, Samples
 from music_vae_tf.models.hierarchical import HierarchicalDecoder
 
@@ -47,16 +47,10 @@ class AutoregressiveHierarchicalDecoder(HierarchicalDecoder):
             reencode: the context is the last segment, encoded again.
             embedding_size, carry_last_row: as in `ParallelHierarchicalDecoder`.
         """
-        levels = [
-            Conductor(
-                sizes,
-                keep_probability,
-                residual,
-                embedding_size=embedding_size,
-                name=f"level_{i}",
-            )
-            for i in range(len(level_lengths) - 1)
-        ]
+        levels = conductors(
+            *(level_lengths, sizes, keep_probability, residual),
+            embedding_size=embedding_size,
+        )
         super().__init__(core, levels, level_lengths, carry_last_row, **kwargs)
         self.reads_context = [i not in parallel_levels for i in range(len(levels))]
         self.reencode = self.needs_encoder = reencode

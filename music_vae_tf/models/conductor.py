@@ -92,3 +92,17 @@ class Conductor(keras.Layer):
     def _projected(self, output):
         """Outputs of the LSTMs -> embeddings, [..., U] -> [..., E]."""
         return output if self.projection is None else self.projection(output)
+
+
+def conductors(
+    level_lengths: Sequence[int],
+    sizes: Sequence[int],
+    keep_probability: float,
+    residual: bool,
+    **options: Any,
+) -> list[Conductor]:
+    """The conductors of all levels above the core, named level_0, level_1, ..."""
+    return [
+        Conductor(sizes, keep_probability, residual, name=f"level_{i}", **options)
+        for i in range(len(level_lengths) - 1)
+    ]

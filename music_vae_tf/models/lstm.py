@@ -259,8 +259,11 @@ class LSTMStack(keras.Layer):
         sizes = [size for units in self.sizes for size in (units, units)]
         if embedding.shape[-1]:
             flat = self.initial_state(embedding)  # [B, 2 * sum of sizes]
-        else:  # oneDNN aborts the process at a product over no columns.
-            flat = tf.tanh(self.initial_state.bias)[None]
+        else:
+            # oneDNN aborts the process at a product over no columns. Their sum is the
+            # same, and has a gradient.
+            dense = self.initial_state
+            flat = tf.tanh(tf.reduce_sum(dense.kernel, axis=0) + dense.bias)[None]
             flat = tf.repeat(flat, tf.shape(embedding)[0], axis=0)
         flat = tf.split(flat, sizes, axis=-1)  # [B, U] each
         return [State(c, h) for c, h in zip(flat[::2], flat[1::2])]

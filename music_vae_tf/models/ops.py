@@ -1,4 +1,4 @@
-"""TensorFlow's raw operations: this is the only module of `models` that calls them.
+"""TensorFlow's raw operations: `models` and `training` call them only through these.
 
 They are public, but not promised to stay. The check below names what is missing at
 import, instead of a failure in the middle of a training step.
@@ -17,6 +17,7 @@ TensorList: TypeAlias = Any
 _NEEDED = (
     "Empty",
     "EmptyTensorList",
+    "ResourceApplyAdam",
     "Select",
     "SigmoidGrad",
     "StatelessRandomUniformFullIntV2",
@@ -64,6 +65,26 @@ def philox_uint32(shape: Any, key: tf.Tensor, counter: tf.Tensor) -> tf.Tensor:
         counter=counter,
         dtype=tf.uint32,
         alg=tf.random.Algorithm.PHILOX.value,
+    )
+
+
+def apply_adam(
+    variable: Any,
+    first_moment: Any,
+    second_moment: Any,
+    gradient: tf.Tensor,
+    **constants: tf.Tensor,
+) -> None:
+    """One step of TensorFlow 1's Adam on a variable, which is Magenta's.
+
+    constants: lr, beta1, beta2, beta1_power, beta2_power, epsilon; scalars.
+    """
+    tf.raw_ops.ResourceApplyAdam(
+        var=variable.handle,
+        m=first_moment.handle,
+        v=second_moment.handle,
+        grad=gradient,
+        **constants,
     )
 
 

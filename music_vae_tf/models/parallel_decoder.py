@@ -12,7 +12,7 @@ import keras
 import tensorflow as tf
 
 from music_vae_tf.models import prng
-from music_vae_tf.models.conductor import Conductor
+from music_vae_tf.models.conductor import conductors
 from music_vae_tf.models.decoder import Decoder, Reconstruction, Samples
 from music_vae_tf.models.hierarchical import HierarchicalDecoder
 
@@ -46,17 +46,11 @@ class ParallelHierarchicalDecoder(HierarchicalDecoder):
             carry_last_row: the row before a segment is the last one of the segment
                 before, as in Magenta. Otherwise it is zeros, as before the first.
         """
-        levels = [
-            Conductor(
-                sizes,
-                keep_probability,
-                residual,
-                learned_input_size,
-                embedding_size,
-                name=f"level_{i}",
-            )
-            for i in range(len(level_lengths) - 1)
-        ]
+        levels = conductors(
+            *(level_lengths, sizes, keep_probability, residual),
+            learned_input_size=learned_input_size,
+            embedding_size=embedding_size,
+        )
         super().__init__(core, levels, level_lengths, carry_last_row, **kwargs)
 
     def build(

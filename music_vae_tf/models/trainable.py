@@ -97,17 +97,24 @@ class Trainable(keras.Model, abc.ABC):
         return int(keras.ops.convert_to_numpy(self.optimizer.iterations))
 
     def compile(
-        self, optimizer: Any, objective: Any, seed: int = 0, **options: Any
+        self,
+        optimizer: Any,
+        objective: Any,
+        gradient_limits: Any,
+        seed: int = 0,
+        **options: Any,
     ) -> None:
         """
         Args:
             optimizer: a Keras optimizer; its iterations are the training step.
-            objective: has `optimizer`, a `build.OptimizerConfig` with the limits of
-                gradients, and what the loss needs, as `build.objective` makes it.
+            objective: the section `objective` of a config, which the loss reads.
+            gradient_limits: the section `training` of a config, or an object with its
+                `clip_mode`, `grad_clip` and `grad_norm_clip_to_zero`.
             seed: of dropout and of all other random numbers, together with the step.
         """
         super().compile(optimizer=optimizer, **options)
         self.objective = objective
+        self.gradient_limits = gradient_limits
         self.noise_seed = seed
 
     def get_compile_config(self) -> None:
@@ -170,7 +177,7 @@ class Trainable(keras.Model, abc.ABC):
 
     def _clip(self, gradients):
         """Clipped gradients, and the global norm before clipping."""
-        limits = self.objective.optimizer
+        limits = self.gradient_limits
         global_norm = tf.linalg.global_norm(gradients)
         if limits.clip_mode == "value":
             limit = limits.grad_clip

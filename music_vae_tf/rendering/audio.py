@@ -22,6 +22,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from music_vae_tf.errors import UserFacingError
+
 RATE_HZ = 48000  # of midirenderer
 # After its last note a sequence lasts until it is this much below its peak, within
 # these limits: cymbals and bells decay for up to six seconds.
@@ -49,10 +51,8 @@ VOLUMES = (100, 71, 50, 35, 25, 18, 13, 9)
 VOLUME_CONTROL, USUAL_VOLUME = 7, 100  # General MIDI, level 1
 
 
-class NoSound(ValueError):
+class NoSound(UserFacingError, ValueError):
     """What sound needs is missing, or cannot be read; says how to get it."""
-
-    for_the_user = True
 
 
 def find_soundfont(path=None) -> Path:

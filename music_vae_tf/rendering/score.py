@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import NamedTuple
 from xml.etree import ElementTree
 
+from music_vae_tf.errors import UserFacingError
+
 TICKS_PER_QUARTER = 24  # the finest notes are 32nds, and triplets of them
 MIDDLE_C = 60
 PAGE_MM = (210, 297)
@@ -33,10 +35,8 @@ LONG = (96, 72, 48, 36, 24)
 SHORT = (24, 18, 16, 12, 9, 8, 6, 4, 3, 2, 1)
 
 
-class LibraryMissing(ValueError):
+class LibraryMissing(UserFacingError, ValueError):
     """A library of the extra `score` is not installed."""
-
-    for_the_user = True
 
 
 def require(*libraries: str) -> None:

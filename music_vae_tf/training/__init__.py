@@ -1,32 +1,31 @@
 """Training: what to train on, the loop, and `train` and `evaluate` around both.
 
-Importing this package imports no TensorFlow: `train` checks what it was given before
-that. The names of the loop are imported when they are first used.
+Importing this package imports nothing: its names are imported when they are first
+used. `train` checks what it was given before it imports TensorFlow.
 """
 
 import importlib
 
-from music_vae_tf.training.evaluation import EvaluationResult, evaluate
-from music_vae_tf.training.options import (
-    EvaluationOptions,
-    OptionError,
-    TrainingOptions,
-)
-from music_vae_tf.training.result import TrainingResult
-from music_vae_tf.training.run import TrainingInterrupted, train
-
-_OF_THE_LOOP = {
+_MODULES = {
     "Adam": "optimizer",
     "Evaluation": "validation",
+    "EvaluationOptions": "options",
+    "EvaluationResult": "evaluation",
     "LossNotFinite": "loop",
+    "OptionError": "options",
     "Saver": "loop",
+    "TrainingInterrupted": "run",
+    "TrainingOptions": "options",
+    "TrainingResult": "result",
     "Validation": "validation",
     "ValidationRule": "validation",
     "checkpoint_bytes": "loop",
     "compiled_model": "loop",
+    "evaluate": "evaluation",
     "resume": "loop",
     "state_of": "loop",
     "summary_writer": "summaries",
+    "train": "run",
     "write_scalars": "summaries",
 }
 
@@ -43,6 +42,6 @@ __all__ = [
 
 
 def __getattr__(name):
-    if name not in _OF_THE_LOOP:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_OF_THE_LOOP[name]}"), name)
+    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)

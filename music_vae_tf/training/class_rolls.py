@@ -9,18 +9,19 @@ import os
 from pathlib import Path
 
 from music_vae_tf.data.training_data import TrainingData, rows_of
+from music_vae_tf.errors import UserFacingError
 from music_vae_tf.run_directory import RunDirectory
 from music_vae_tf.training.options import OptionError
+from music_vae_tf.training.request import config_of_run
 
 log = logging.getLogger(__name__)
 LATENTS_OF = "latents_of"  # in the train directory of a clstm_decoder
 MADE_BY = "piano_roll_vae_prepare makes"
+TRAINED_BY = "piano_roll_vae_train of a {}"
 
 
-class OtherLatents(ValueError):
+class OtherLatents(UserFacingError, ValueError):
     """Latents of another VAE than the one that a decoder was trained with."""
-
-    for_the_user = True
 
 
 class ClassRollData(TrainingData):
@@ -84,16 +85,12 @@ class ClassRollData(TrainingData):
         from music_vae_tf.data import pipeline
         from music_vae_tf.data.rolls import store
 
-        options = self._request.options
         if self._cvae_config:
             check_latents(self._request.directory, self._cvae)
         if "data" not in self._request.given:
-            if options.validation_data is not None:
-                return self._all_batches(
-                    self._read(options.validation_data), num_batches or -1
-                )
-            if options.holdout:
-                return self._all_batches(self._parts[1], num_batches or -1)
+            validated = self.validation_batches(num_batches or -1)
+            if validated is not None:
+                return validated
         batches = pipeline.evaluation_batches(
             store(self._rolls), self._batch_size, num_batches
         )
@@ -161,8 +158,9 @@ class ClassRollData(TrainingData):
 
     @functools.cached_property
     def _cvae(self):
-        run_dir = self._request.options.cvae_run_dir
-        return restored_model(self._cvae_config, self.converter, run_dir)
+        directory = RunDirectory.at(os.fspath(self._request.options.cvae_run_dir))
+        path = directory.to_generate_from()
+        return restored_model(self._cvae_config, self.converter, path)
 
 
 NO_ROLLS = f"{{data}} is missing: name a file of class rolls, which {MADE_BY}"
@@ -204,7 +202,9 @@ def _cvae_config(cvae_run_dir, config):
             "{cvae_run_dir} is missing: a clstm_decoder reads latents of a trained "
             "conv_cvae"
         )
-    cvae_config = config_of_run("cvae_run_dir", cvae_run_dir, "conv_cvae")
+    cvae_config = config_of_run(
+        "cvae_run_dir", cvae_run_dir, "conv_cvae", TRAINED_BY.format("conv_cvae")
+    )
     names = {"run_dir": cvae_run_dir, "name": config.name}
     if cvae_config.model.z_size != config.model.z_size:
         raise OptionError(
@@ -222,38 +222,13 @@ def _cvae_config(cvae_run_dir, config):
     return cvae_config
 
 
-def config_of_run(option: str, run_dir, kind: str):
-    """The config of the training in a run directory that an option names.
-
-    Raises:
-        OptionError: none is there, or one of another kind of model.
-    """
-    record = RunDirectory.at(os.fspath(run_dir)).record()
-    start = f"{{{option}}}={{path}}"
-    if record is None:
-        raise OptionError(
-            start + ": no training is recorded there; the {run_dir} of a "
-            "piano_roll_vae_train of a {kind} is expected",
-            **{"path": run_dir, "kind": kind},
-        )
-    if record.config.kind != kind:
-        raise OptionError(
-            start + " holds a training of config {name}, which is a {other}; one of a "
-            "{kind} is expected",
-            **{"path": run_dir, "kind": kind},
-            **{"name": record.config.name, "other": record.config.kind},
-        )
-    return record.config
-
-
-def restored_model(config, converter, run_dir):
-    """The model of a config with the weights of the run directory's newest
-    checkpoint, or of its best where the training stopped early."""
+def restored_model(config, converter, path):
+    """The model of a config with the weights of a checkpoint, in any form that
+    `checkpoint.find` understands."""
     from music_vae_tf import build, checkpoint
 
     model = build.uninitialized_model(config, converter)
-    found = RunDirectory.at(os.fspath(run_dir)).to_generate_from()
-    checkpoint.restore(model.named_variables, found)
+    checkpoint.restore(model.named_variables, path)
     return model
 
 
@@ -297,3 +272,21 @@ def _fingerprint(cvae) -> str:
     for variable in cvae.encoder.weights:
         digest.update(np.array(variable).tobytes())
     return digest.hexdigest()
+
+
+def load_conv_cvae(result, path, batch_size, seed):
+    """The `TrainedRollVae` of a training, for `TrainingResult.load`."""
+    from music_vae_tf import build
+    from music_vae_tf.generation.piano_roll import TrainedRollVae
+
+    converter = build.converter(result.config)
+    return TrainedRollVae(restored_model(result.config, converter, path), None, seed)
+
+
+def load_clstm_decoder(result, path, batch_size, seed):
+    """Refuses to load: this decoder is of use only with its conv_cvae."""
+    raise ValueError(
+        "a clstm_decoder continues the rolls of a conv_cvae and generates nothing "
+        f"alone: piano_roll_vae_generate --clstm_run_dir={result.run_dir} "
+        "--run_dir=... uses both"
+    )

@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 
 from music_vae_tf.data.training_data import TrainingData, rows_of
+from music_vae_tf.errors import UserFacingError
 from music_vae_tf.run_directory import RunDirectory
 from music_vae_tf.training.options import MissingOption, OptionError
 from music_vae_tf.training.progress import progress_of
@@ -17,10 +18,8 @@ log = logging.getLogger(__name__)
 LABELS_FILE = "train/labels.json"
 
 
-class NoLabels(ValueError):
+class NoLabels(UserFacingError, ValueError):
     """The labels of a training are missing or damaged."""
-
-    for_the_user = True
 
 
 def labels_of_run(run_dir: Path):
@@ -154,3 +153,10 @@ def _folder(data) -> str:
             came=type(data).__name__,
         )
     return os.fspath(data)
+
+
+def load_trained(result, path, batch_size, seed):
+    """The `TrainedClefLSTM` of a training, for `TrainingResult.load`."""
+    from music_vae_tf.generation.clef_lstm import TrainedClefLSTM
+
+    return TrainedClefLSTM(result.config, labels_of_run(result.run_dir), path)

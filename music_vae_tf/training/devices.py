@@ -45,11 +45,11 @@ def strategy_of(named):
         strategy = strategies.named(named)
     if strategy.num_replicas_in_sync > 1:
         log.info(
-            "%d devices train together, %s",
+            "Training on %d replicas; %s",
             strategy.num_replicas_in_sync,
-            "this process writes checkpoints"
+            "this process is the chief"
             if strategies.is_chief(strategy)
-            else "another process writes checkpoints",
+            else "another process is the chief",
         )
     return strategy
 

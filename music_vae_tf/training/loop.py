@@ -19,6 +19,7 @@ import tensorflow as tf
 
 from music_vae_tf import build, checkpoint, strategies
 from music_vae_tf.config import Config
+from music_vae_tf.errors import UserFacingError
 from music_vae_tf.models.trainable import Trainable
 from music_vae_tf.training.optimizer import BETA_1, BETA_2, Adam, LearningRate
 from music_vae_tf.training.summaries import Clock, TrainingScalars
@@ -31,10 +32,8 @@ log = logging.getLogger(__name__)
 SAVE_EVERY_S = 60
 
 
-class LossNotFinite(ValueError):
+class LossNotFinite(UserFacingError, ValueError):
     """A training that went astray."""
-
-    for_the_user = True
 
 
 def compiled_model(
@@ -49,10 +48,9 @@ def compiled_model(
     keras.utils.set_random_seed(int(np.random.SeedSequence(seed).generate_state(1)[0]))
     with (strategy or tf.distribute.get_strategy()).scope():
         model = build.model(config, converter)
-        objective = build.objective(config)
-        optimizer = Adam(LearningRate(objective.optimizer.learning_rate))
+        optimizer = Adam(LearningRate(build.learning_rate(config.training)))
         optimizer.build(model.trainable_variables)
-        model.compile(optimizer, objective, seed)
+        model.compile(optimizer, config.objective, config.training, seed)
     if mixed_precision:
         model.mix_precision()
     return model

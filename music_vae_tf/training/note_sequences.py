@@ -84,7 +84,9 @@ class NoteSequenceData(TrainingData):
             return pipeline.training_batches(
                 store, self._batch_size, seed, first_step, rows
             )
-        log.info("Reading %s anew in each epoch, without a cache", self.name)
+        log.info(
+            "Streaming %s without a cache: converting again every epoch", self.name
+        )
         return pipeline.streaming_batches(
             self._trained_on.read,
             self.converter,
@@ -149,3 +151,10 @@ def _source(request, split):
             "convert_dir_to_note_sequences makes of a folder of MIDI"
         )
     return Source.of_data_set(name, split)
+
+
+def load_trained(result, path, batch_size, seed):
+    """The `TrainedModel` of a training, for `TrainingResult.load`."""
+    from music_vae_tf.generation import TrainedModel
+
+    return TrainedModel(result.config, batch_size, path, seed=seed)

@@ -7,6 +7,8 @@ from collections.abc import Callable
 import keras
 import tensorflow as tf
 
+from music_vae_tf.models import ops
+
 # Epsilon is added before the bias correction, as Keras adds it too. The decay rates are
 # the usual ones.
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8
@@ -109,8 +111,8 @@ class Adam(keras.optimizers.Optimizer):
         return {name: tf.convert_to_tensor(value) for name, value in constants.items()}
 
     def _update(self, gradient, variable, constants):
-        var, m, v = (each.value.handle for each in self._rows_of[variable.path])
-        tf.raw_ops.ResourceApplyAdam(var=var, m=m, v=v, grad=gradient, **constants)
+        variables = (each.value for each in self._rows_of[variable.path])
+        ops.apply_adam(*variables, gradient, **constants)
 
     def get_config(self) -> dict:
         """What makes the same optimizer again."""

@@ -13,18 +13,21 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from music_vae_tf.errors import UserFacingError
+
 # Options with another name as a flag of a command.
 FLAGS = {
     "data": "examples_path",
     "validation_data": "validation_path",
     "num_batches": "eval_num_batches",
+    "dir_suffix": "eval_dir_suffix",
 }
 DEFAULTS = {
     "num_steps": 200000,
     "mixed_precision": False,
     "holdout": 0.0,
     "validation_interval": 100,
-    "patience": 10,
+    "patience": 5,
     "early_stop": False,
     "cache_dataset": True,
 }
@@ -41,15 +44,18 @@ LARGEST_SEED = 2**63 - 1
 # What a run directory keeps for all kinds of model, {name in flags.json: option}. The
 # data of each kind add more.
 KEPT = {
-    "num_steps": "num_steps",
-    "checkpoints_to_keep": "checkpoints_to_keep",
-    "keep_checkpoint_every_n_hours": "keep_checkpoint_every_n_hours",
-    "mixed_precision": "mixed_precision",
-    "holdout": "holdout",
-    "validation_path": "validation_data",
-    "validation_interval": "validation_interval",
-    "patience": "patience",
-    "early_stop": "early_stop",
+    FLAGS.get(name, name): name
+    for name in (
+        "num_steps",
+        "checkpoints_to_keep",
+        "keep_checkpoint_every_n_hours",
+        "mixed_precision",
+        "holdout",
+        "validation_data",
+        "validation_interval",
+        "patience",
+        "early_stop",
+    )
 }
 PATHS = ("data", "validation_data", "cvae_run_dir")
 ONE_OF_TWO = {
@@ -60,13 +66,11 @@ ONE_OF_TWO = {
 }
 
 
-class OptionError(ValueError):
+class OptionError(UserFacingError, ValueError):
     """Options that cannot be honoured.
 
     The message names them as Python does; `for_flags` is the same for a command line.
     """
-
-    for_the_user = True
 
     def __init__(self, message: str, **values):
         """
@@ -171,7 +175,7 @@ class TrainingOptions(_Options):
         keep_checkpoint_every_n_hours: keep one every so many hours, too.
         validation_interval: steps between two validations; by default 100.
         patience: validations without a new lowest loss after which it has stopped
-            falling; by default 10.
+            falling; by default 5.
         early_stop: end when it has. The best checkpoint is kept in any case.
         warm_start_checkpoint: checkpoint whose weights a new training starts from.
         mixed_precision: multiply matrices of recurrent layers in bfloat16.

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import random
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from music_vae_tf import config as configs
+from music_vae_tf import folders, kinds
 from music_vae_tf.config import Config
 from music_vae_tf.data.training_data import TrainingData
 from music_vae_tf.run_directory import RunDirectory, RunMetadata
@@ -25,14 +24,6 @@ from music_vae_tf.training.options import (
     in_memory,
     kept_values,
 )
-
-# Where the data of each kind of model are, below this package: imported when needed.
-DATA = {
-    "music_vae": ("note_sequences", "NoteSequenceData"),
-    "clef_lstm": ("clef_pieces", "ClefPieceData"),
-    "conv_cvae": ("class_rolls", "ClassRollData"),
-    "clstm_decoder": ("class_rolls", "ClassRollData"),
-}
 
 
 class Request(NamedTuple):
@@ -115,8 +106,7 @@ def _checked_run_dir(run_dir) -> str:
 
 
 def _data_class(config: Config):
-    module, name = DATA[config.kind]
-    return getattr(importlib.import_module(f"music_vae_tf.training.{module}"), name)
+    return kinds.imported(kinds.find(config.kind).data)
 
 
 def _seed(options, record) -> int:
@@ -143,16 +133,14 @@ def resolved_config(config, options, directory: RunDirectory, kinds=()) -> Confi
         OptionError: there is none, or it is of another kind.
         ConfigError: no config has this name, or it cannot be read.
     """
-    record = directory.record()
     if isinstance(config, Config):
         resolved = config
     elif not config:
-        resolved = _recorded_config(record, directory, kinds)
+        resolved = _recorded_config(directory, kinds)
     elif isinstance(config, (str, os.PathLike)):
         resolved = configs.load(os.fspath(config), *kinds)
-        evaluates = isinstance(options, EvaluationOptions)
-        if evaluates and record and record.config.name == resolved.name:
-            resolved = record.config  # with the hparams of that training
+        if isinstance(options, EvaluationOptions):
+            resolved = directory.as_trained(resolved)
     else:
         raise OptionError(
             "{config}: expected a name, the path of a YAML file or a Config; {came!r} "
@@ -162,11 +150,14 @@ def resolved_config(config, options, directory: RunDirectory, kinds=()) -> Confi
     return configs.override(resolved, _assignments(options.hparams))
 
 
-def _recorded_config(record, directory, kinds) -> Config:
-    path = directory.path
+def _recorded_config(directory, kinds) -> Config:
+    record, path = directory.record(), directory.path
     if record is None:
+        is_there = path.is_dir()
+        what = "nothing was trained there" if is_there else "there is no such folder"
         raise MissingOption(
-            "{config} is required where nothing was trained: {path}", path=path
+            "{run_dir}={path}: {what}. {config} is required to start a training",
+            **{"path": path, "what": what},
         )
     config = record.config
     if kinds and config.kind not in kinds:
@@ -177,6 +168,34 @@ def _recorded_config(record, directory, kinds) -> Config:
             expected=" or ".join(kinds),
         )
     return config
+
+
+def config_of_run(option: str, run_dir, kind: str, made_by: str):
+    """The config of the training in a run directory that an option names.
+
+    Args:
+        kind: of model that is expected.
+        made_by: the command that trains it, for the message.
+
+    Raises:
+        OptionError: none is there, or one of another kind of model.
+    """
+    record = RunDirectory.at(os.fspath(run_dir)).record()
+    start = f"{{{option}}}={{path}}"
+    if record is None:
+        raise OptionError(
+            start + ": no training is recorded there; the {run_dir} of a {made_by} is "
+            "expected",
+            **{"path": run_dir, "made_by": made_by},
+        )
+    if record.config.kind != kind:
+        raise OptionError(
+            start + " holds a training of config {name}, which is a {other}; one of a "
+            "{kind} is expected",
+            **{"path": run_dir, "kind": kind},
+            **{"name": record.config.name, "other": record.config.kind},
+        )
+    return record.config
 
 
 def _assignments(hparams) -> str:
@@ -199,9 +218,7 @@ def make_writable(directory: Path) -> None:
         OptionError: they cannot; says why.
     """
     try:
-        directory.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=directory):
-            pass
+        folders.make_writable(directory)
     except OSError as error:
         raise OptionError(
             "{run_dir}: {directory} cannot be written to: {reason}",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from music_vae_tf import kinds
 from music_vae_tf.config import Config
 from music_vae_tf.run_directory import RunDirectory
 
@@ -52,45 +53,8 @@ class TrainingResult:
             ValueError: a clstm_decoder is of use only with its conv_cvae.
         """
         path = self.best_checkpoint if best else self.checkpoint
-        return _LOADERS[self.config.kind](self, path, batch_size, seed)
-
-
-def _load_music_vae(result, path, batch_size, seed):
-    from music_vae_tf.generation import TrainedModel
-
-    return TrainedModel(result.config, batch_size, path, seed=seed)
-
-
-def _load_clef_lstm(result, path, batch_size, seed):
-    from music_vae_tf.generation.clef_lstm import TrainedClefLSTM
-    from music_vae_tf.training.clef_pieces import labels_of_run
-
-    return TrainedClefLSTM(result.config, labels_of_run(result.run_dir), path)
-
-
-def _load_conv_cvae(result, path, batch_size, seed):
-    from music_vae_tf import build, checkpoint
-    from music_vae_tf.generation.piano_roll import TrainedRollVae
-
-    model = build.uninitialized_model(result.config, build.converter(result.config))
-    checkpoint.restore(model.named_variables, path)
-    return TrainedRollVae(model, None, seed)
-
-
-def _load_clstm_decoder(result, path, batch_size, seed):
-    raise ValueError(
-        "a clstm_decoder continues the rolls of a conv_cvae and generates nothing "
-        f"alone: piano_roll_vae_generate --clstm_run_dir={result.run_dir} "
-        "--run_dir=... uses both"
-    )
-
-
-_LOADERS = {
-    "music_vae": _load_music_vae,
-    "clef_lstm": _load_clef_lstm,
-    "conv_cvae": _load_conv_cvae,
-    "clstm_decoder": _load_clstm_decoder,
-}
+        load = kinds.imported(kinds.find(self.config.kind).load)
+        return load(self, path, batch_size, seed)
 
 
 def best_checkpoint(directory: RunDirectory) -> str | None:

@@ -11,6 +11,7 @@ import shlex
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from music_vae_tf import folders
 from music_vae_tf.quiet import import_quietly
 from music_vae_tf.run_directory import (
     FAILED,
@@ -92,9 +93,10 @@ def train_with(
     options = dataclasses.replace(options, data=data)
     asked = request(config, run_dir, options, kinds)
     training_data = asked.data()
-    make_writable(asked.directory.train_dir)
-    start_tensorflow()
-    return _Training.start(asked, training_data).run()
+    with folders.empty_ones_removed():
+        make_writable(asked.directory.train_dir)
+        start_tensorflow()
+        return _Training.start(asked, training_data).run()
 
 
 class _Training(NamedTuple):
@@ -184,7 +186,7 @@ class _Training(NamedTuple):
         if asked.record:
             changes = [*asked.record.changes(asked.config, asked.seed), *changes]
         if changes:
-            log.info("Otherwise than before:\n  %s", "\n  ".join(changes))
+            log.info("Changes since the last run:\n  %s", "\n  ".join(changes))
         if self.is_chief:
             asked.keep()
         log.info(
@@ -228,7 +230,7 @@ def _restore(training: _Training) -> None:
         checkpoint.keep_vocabulary(directory.train_dir, vocabulary)
     newest = loop.resume(model, directory.train_dir)
     if newest is not None:
-        log.info("Going on from %s, at step %d", newest, model.steps_taken)
+        log.info("Resuming from %s (step %d)", newest, model.steps_taken)
 
 
 def _warm_start(training, vocabulary) -> None:
@@ -290,7 +292,8 @@ def _validation(training: _Training, batches, saver, writer):
     log.info("Validating every %d steps", rule.every_n_steps)
     evaluation = validation.Evaluation(model, batches) if saver.is_chief else None
     return validation.Validation(
-        evaluation, saver, writer, rule, training.strategy, model.steps_taken
+        *(evaluation, saver, writer, rule, training.strategy),
+        *(model.steps_taken, options.num_steps),
     )
 
 

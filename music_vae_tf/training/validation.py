@@ -9,7 +9,6 @@ import music_vae_tf.models  # noqa: F401  first: TensorFlow starts quietly there
 import json
 import logging
 import math
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -17,6 +16,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from music_vae_tf import checkpoint, strategies
+from music_vae_tf.data.whole_file import whole_file
 from music_vae_tf.models.metrics import WeightedMean
 from music_vae_tf.models.trainable import Trainable
 from music_vae_tf.training.loop import Saver, compiled_step
@@ -76,14 +76,18 @@ class Validation:
         rule: ValidationRule,
         strategy: tf.distribute.Strategy,
         done: int,
+        last_step: int = 0,
     ):
         """
         Args:
             evaluation: None on workers other than the chief, which alone measures.
             done: the step that the training goes on from.
+            last_step: of the training, 0 if it has none. A training that is shorter
+                than the interval is measured there.
         """
         self._evaluation, self._saver, self._writer = evaluation, saver, writer
         self._rule, self._strategy = rule, strategy
+        self._last_step = last_step
         self._losses = [
             (step, loss) for step, loss in read_losses(saver.directory) if step <= done
         ]
@@ -109,7 +113,9 @@ class Validation:
     def ends_after(self, model: Trainable, step: int) -> bool:
         """Measures where it is time to; says whether the training is to end here."""
         measured = self._losses[-1][0] if self._losses else 0
-        if step > measured and step % self._rule.every_n_steps == 0:
+        is_due = step % self._rule.every_n_steps == 0
+        is_last = not self._losses and step == self._last_step > 0
+        if step > measured and (is_due or is_last):
             self._measure(model, step)
         return self._rule.early_stop and self.stopped_falling
 
@@ -150,7 +156,5 @@ def read_losses(directory) -> list:
 
 
 def _write_losses(directory, losses: list) -> None:
-    path = Path(directory) / FILE
-    unfinished = path.with_suffix(".unfinished")
-    unfinished.write_text(json.dumps(losses), encoding="utf-8")
-    os.replace(unfinished, path)
+    with whole_file(Path(directory) / FILE) as file:
+        file.write(json.dumps(losses).encode())

@@ -6,6 +6,7 @@ import shutil
 import pytest
 
 from music_vae_tf.checkpoint import CheckpointError, find, latest, save
+from music_vae_tf.errors import UserFacingError
 
 
 @pytest.mark.parametrize(
@@ -115,7 +116,7 @@ def test_one_of_two_data_files_is_half_a_checkpoint(run_dir):
 def test_a_directory_without_one_is_described(tmp_path):
     with pytest.raises(CheckpointError, match=r"model\.ckpt-\*.*is empty") as error:
         find(tmp_path)
-    assert error.value.for_the_user
+    assert isinstance(error.value, UserFacingError)
     (tmp_path / "groove.mid").touch()
     with pytest.raises(CheckpointError, match="lie: groove.mid"):
         find(tmp_path)

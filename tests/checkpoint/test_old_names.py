@@ -6,8 +6,8 @@ import tensorflow as tf
 
 from music_vae_tf import checkpoint
 from music_vae_tf import config as configs
-from music_vae_tf.checkpoint.names import OLD_NAMES, old_variable_name
 from music_vae_tf.config import ConfigError
+from music_vae_tf.old_names import OLD_NAMES, old_variable_name
 
 OLD_TEXTS = {
     "clef_lstm": [

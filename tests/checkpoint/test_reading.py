@@ -115,9 +115,9 @@ def link(kind):
 @pytest.mark.parametrize(
     ("name", "content", "fault"),
     [
-        ("../outside", b"", "leaves the folder"),
-        ("folder/../../outside", b"", "leaves the folder"),
-        ("/tmp/outside", b"", "leaves the folder"),
+        ("../outside", b"", "points outside the folder"),
+        ("folder/../../outside", b"", "points outside the folder"),
+        ("/tmp/outside", b"", "points outside the folder"),
         ("link", link(tarfile.SYMTYPE), "is a link or a device"),
         ("link", link(tarfile.LNKTYPE), "is a link or a device"),
         ("device", link(tarfile.CHRTYPE), "is a link or a device"),

@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 from music_vae_tf.checkpoint import CheckpointError, restore, save, warm_start, write
+from music_vae_tf.errors import UserFacingError
 
 
 def empty(values):
@@ -78,7 +79,7 @@ def test_everything_that_does_not_fit_is_named(run_dir, values):
         "mu/kernel - [3, 2] not in the model",
     ]
     assert "config" in lines[-1]
-    assert error.value.for_the_user
+    assert isinstance(error.value, UserFacingError)
 
 
 def test_the_nearest_name_is_suggested(tmp_path):

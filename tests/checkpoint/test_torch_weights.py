@@ -327,7 +327,7 @@ def test_recurrent_weights_are_read_in_our_order_of_gates(path):
 def test_a_checkpoint_of_the_other_model_is_refused_by_the_names_that_differ(path):
     write_weights(path, clstm_weights())
     variables = ConvCvae(5, 2, [2, 2, 3]).named_variables
-    with pytest.raises(CheckpointError, match=r"missing there .*fc_mu.*lstm\.weight"):
+    with pytest.raises(CheckpointError, match=r"missing .*fc_mu.*lstm\.weight"):
         torch_weights.restore(variables, path, "conv_cvae")
 
 

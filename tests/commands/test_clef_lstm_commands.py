@@ -89,7 +89,7 @@ def test_a_stopped_training_goes_on_with_its_labels_and_ends_as_another(
         assert train(tmp_path, f"--num_steps={steps}") == 0
     said = capsys.readouterr().err
     assert "pieces for train, in 11 keys, gave" in said
-    assert "at step 1" in said
+    assert "(step 1)" in said
     assert "clef_lstm_generate --run_dir=" in said
     labels = [
         (folder / "train" / "labels.json").read_text() for folder in (run_dir, tmp_path)
@@ -234,4 +234,4 @@ def test_an_evaluation_shows_the_model_beside_its_baselines(
     for figure in ("accuracy", "nats"):
         of_staves = sorted([treble[figure], bass[figure]])
         assert of_staves[0] <= both[figure] <= of_staves[1]
-    assert 0 <= numbers["generation"]["made up"]["consonant intervals"] <= 1
+    assert 0 <= numbers["generation"]["generated"]["consonant intervals"] <= 1

@@ -8,6 +8,7 @@ import pytest
 from absl import logging as absl_logging
 
 from music_vae_tf.commands.command import Command, UserError, writable_directory
+from music_vae_tf.errors import UserFacingError
 
 DOC = """Do one thing.
 
@@ -129,8 +130,8 @@ def test_help_shows_the_example_and_every_flag(capsys, asked):
     assert "--log" in shown
 
 
-class Foreign(Exception):
-    for_the_user = True
+class Foreign(UserFacingError):
+    """Of a module that knows nothing of commands."""
 
 
 @pytest.mark.parametrize(

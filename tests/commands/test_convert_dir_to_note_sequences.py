@@ -133,10 +133,10 @@ def test_each_file_is_counted_once_and_what_is_lost_once_a_command(
     )
     assert lost == (
         "Lost by Magenta's way of reading MIDI: 144 notes of no length (3 files), "
-        "1 tempos outside the first track (1 file). --midi_reader=daw reads them"
+        "1 tempo outside the first track (1 file). --midi_reader=daw reads them"
     )
     assert mended == (
-        "Broken MIDI, read as a DAW does: 1 impossible key signatures (1 file)"
+        "Broken MIDI, read as a DAW does: 1 impossible key signature (1 file)"
     )
     assert convert(root, "--midi_reader=daw") == 0
     said = capsys.readouterr()

@@ -253,7 +253,7 @@ def test_without_sound_all_else_is_written(tmp_path, monkeypatch, capsys):
     assert not list(tmp_path.glob("*.wav*"))
     out, err = capsys.readouterr()
     assert "5 new drum loops" in out
-    assert "all is written but the sound: midirenderer cannot be imported" in err
+    assert "except the sound was written: midirenderer cannot be imported" in err
 
 
 # A command that saves when it gets a SIGTERM, and takes no notice of Ctrl-C.

@@ -146,8 +146,11 @@ def test_an_attribute_is_the_difference_of_two_groups_and_moves_samples(
 @pytest.mark.parametrize(
     "text, words",
     [
-        ("{", "is no attribute vector, as music_vae_explore --attributes writes them"),
-        ("[1]", "is no attribute vector"),
+        (
+            "{",
+            "is not an attribute vector, as music_vae_explore",
+        ),
+        ("[1]", "is not an attribute vector"),
         ('{"config": "NAME", "vector": [1]}', "expected 3 finite numbers; got [1]"),
         ('{"config": "NAME", "vector": [1, 2, NaN]}', "expected 3 finite numbers"),
         ('{"config": "other", "vector": [1, 2, 3]}', "is an attribute of config other"),
@@ -183,7 +186,10 @@ def test_records_are_explored_as_files_are(
             {"color_by": "mood"},
             "no column 'mood'; known of the examples: file, exam",
         ),
-        ({"attributes": "funk"}, "'funk' is no condition; write one like style=funk"),
+        (
+            {"attributes": "funk"},
+            "'funk' is not a condition; write one such as",
+        ),
         ({"attributes": "mood=blue"}, "no column 'mood'"),
         (
             {"attributes": "style=blues"},

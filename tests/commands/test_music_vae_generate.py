@@ -9,6 +9,7 @@ import mido
 import numpy as np
 import pytest
 from note_seq import TriadChordOneHotEncoding
+from note_seq.protobuf.music_pb2 import NoteSequence
 
 from music_vae_tf import build, training
 from music_vae_tf import config as configs
@@ -17,6 +18,7 @@ from music_vae_tf.commands import music_vae_train
 from music_vae_tf.data import grooves
 from music_vae_tf.data.midi import read_midi
 from music_vae_tf.data.midi_writer import write_midi
+from music_vae_tf.data.tempo import at_tempo
 from music_vae_tf.generation import TrainedModel
 from music_vae_tf.run_directory import RunDirectory
 
@@ -162,7 +164,55 @@ def test_a_file_of_several_examples_is_written_out_as_these(
         f"groovae_4bar_input2-extractions_{STAMP}-000-of-003.mid", written[0]
     )
     first, *_, last = (output_dir / name for name in written)
+    window = read_midi(first)
+    qpm = read_midi(three).tempos[0].qpm
+    assert window.tempos[0].qpm == pytest.approx(qpm, rel=1e-5)
+    assert window.total_time == pytest.approx(16 * 60 / qpm, rel=1e-3)
     assert generate(mode="interpolate", input_midi_1=first, input_midi_2=last) == 0
+
+
+def test_windows_that_are_equal_are_mentioned(tmp_path, caplog):
+    sequence = NoteSequence()
+    sequence.tempos.add(qpm=120)
+    for bar in range(4):
+        sequence.notes.add(
+            pitch=60, velocity=80, start_time=2 * bar, end_time=2 * bar + 2
+        )
+    sequence.total_time = 8
+    melody = build.converter(configs.load("cat-mel_2bar_small"))
+    caplog.set_level("WARNING")
+    command._say_what_is_left_out(melody, sequence, "loop.mid", 32)
+    assert "loop.mid has 4 bars; its windows of 2 bars are equal" in caplog.text
+
+
+def test_where_no_drums_are_the_flag_that_takes_others_is_named(
+    generate, midi, tmp_path, capsys
+):
+    music = read_midi(midi(1))
+    for note in music.notes:
+        note.is_drum, note.program = False, 33
+    write_midi(music, tmp_path / "bass.mid")
+    flags = {"input_midi_1": tmp_path / "bass.mid", "input_midi_2": midi(1)}
+    assert generate(mode="interpolate", **flags) == 1
+    assert "--drums=all or --drums=track:NAME" in capsys.readouterr().err
+
+
+def test_one_output_between_two_tempos_has_the_first(
+    generate, midi, output_dir, tmp_path, capsys
+):
+    music = at_tempo(read_midi(midi(1)), 90)
+    write_midi(music, tmp_path / "slow.mid")
+    flags = {"input_midi_1": tmp_path / "slow.mid", "input_midi_2": midi(1)}
+    assert generate(mode="interpolate", num_outputs=1, **flags) == 0
+    assert "tempo changes" not in capsys.readouterr().err
+    (name,) = names(output_dir)
+    assert read_midi(output_dir / name).tempos[0].qpm == pytest.approx(90, rel=1e-5)
+
+
+def test_a_name_stands_for_the_config_as_it_was_trained(run_dir):
+    model = TrainedModel("groovae_4bar", 2, run_dir)
+    assert model.z_size == 2
+    assert len(model.sample(2, 64)) == 2
 
 
 def test_a_file_without_an_example_is_refused_with_the_reason(
@@ -171,7 +221,7 @@ def test_a_file_without_an_example_is_refused_with_the_reason(
     one, waltz = midi(1), midi(1, numerator=3)
     assert generate(mode="interpolate", input_midi_1=one, input_midi_2=waltz) == 1
     assert f"extracted from {waltz}: time signature 3/4" in capsys.readouterr().err
-    assert names(output_dir) == []
+    assert not output_dir.exists()
 
 
 def test_a_file_that_is_no_midi_is_refused(generate, midi, tmp_path, capsys):
@@ -328,7 +378,11 @@ def test_latent_vectors_are_saved_and_decoded_again(generate, tmp_path, capsys):
         ({"config": "cat-mel_2bar_small"}, 1, "a training of config groovae_4bar, and"),
         ({"config": "groove_4bar"}, 1, "did you mean groovae_4bar"),
         ({"temperature": 0}, 1, "expected a number above 0"),
-        ({"temperature": "nan"}, 1, "expected a number above 0"),
+        ({"temperature": "nan"}, 2, "expected a finite number"),
+        ({"tempo": "nan"}, 2, "expected a finite number"),
+        ({"tempo": "-inf"}, 2, "expected a finite number"),
+        ({"tempo": 3}, 2, "not a number in the range [4, 1000]"),
+        ({"tempo": 1e9}, 2, "not a number in the range [4, 1000]"),
         ({"temperature": "hot"}, 2, "could not convert"),
         ({"num_outputs": 0}, 2, "positive"),
         ({"max_batch_size": 0}, 2, "positive"),

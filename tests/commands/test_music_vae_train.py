@@ -122,12 +122,12 @@ def test_an_interrupted_training_saves_and_goes_on(
     newest = f"{tmp_path}/train/model.ckpt-5"
     said = capsys.readouterr().err.splitlines()[-2:]
     assert said == [
-        f"Stopped. The same command goes on from {newest}",
+        f"Stopped. Run the same command again to resume from {newest}",
         "music_vae_train: interrupted",
     ]
     assert signal.getsignal(stop) == handler
     assert run(tmp_path, groove_records, 10) == 0
-    assert f"Going on from {newest}, at step 5" in capsys.readouterr().err
+    assert f"Resuming from {newest} (step 5)" in capsys.readouterr().err
     assert_same_state(state_at(tmp_path, 10), state_at(ten_at_once, 10))
 
 
@@ -159,7 +159,7 @@ def test_a_killed_training_goes_on_from_its_last_checkpoint(
         assert process.stdout.readline() == b"now\n"
         process.kill()
     assert run(tmp_path, groove_records, 10) == 0
-    assert "model.ckpt-3, at step 3" in capsys.readouterr().err
+    assert "model.ckpt-3 (step 3)" in capsys.readouterr().err
     assert_same_state(state_at(tmp_path, 10), state_at(ten_at_once, 10))
 
 
@@ -212,7 +212,10 @@ def test_other_numbers_are_told_when_a_training_goes_on(
     changed = TINY.replace("batch_size=8", "batch_size=4")
     assert run(tmp_path, groove_records, 2, hparams=changed) == 0
     said = capsys.readouterr().err
-    assert "Otherwise than before:\n  training > batch_size: 8 before, 4 now\n" in said
+    assert (
+        "Changes since the last run:\n  training > batch_size: 8 before, 4 now\n"
+        in said
+    )
     assert said.count(f", seed {seed}\n") == 2
     assert RunDirectory(tmp_path).record().config.training.batch_size == 4
 
@@ -318,7 +321,7 @@ def test_a_training_of_magentas_goes_on_with_its_optimizer(
     before = checkpoint.read(run_dir)
     still = ",learning_rate=0,min_learning_rate=0"
     assert run(run_dir, groove_records, 4, hparams=hparams + still) == 0
-    assert "at step 3" in capsys.readouterr().err
+    assert "(step 3)" in capsys.readouterr().err
     after = state_at(run_dir, 4)
     assert after.keys() == before.keys()
     assert after["global_step"] == 4
@@ -524,7 +527,7 @@ def test_examples_of_a_config_that_finds_none_are_explained(
     assert run(tmp_path, melody_records, 1) == 1
     said = capsys.readouterr().err
     assert "too few examples: 0" in said
-    assert "Left out:" in said
+    assert "gave none:\n       12  " in said
 
 
 def test_a_loss_that_is_not_finite_stops_the_training(groove_records, tmp_path, capsys):

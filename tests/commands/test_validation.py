@@ -10,6 +10,7 @@ import pytest
 from music_vae_tf import checkpoint, training
 from music_vae_tf.commands import music_vae_generate, music_vae_train, progress
 from music_vae_tf.data.source import NothingHeldOut, Source
+from music_vae_tf.run_directory import RunDirectory
 
 TINY = "enc_rnn_size=[2],dec_rnn_size=[2],z_size=2,batch_size=4"
 VALIDATING = ("--validation_interval=2", "--patience=2", "--seed=3")
@@ -66,6 +67,17 @@ def test_an_early_stop_keeps_the_best_and_generates_from_it(
     flags = [f"--run_dir={run_dir}", "--num_outputs=1", f"--output_dir={tmp_path}/out"]
     assert music_vae_generate.run(["--mode=sample", *flags]) == 0
     assert "best/model.ckpt-4" in capsys.readouterr().err
+
+
+def test_the_best_counts_too_where_an_early_stop_was_asked_for_and_did_not_come(
+    groove_records, tmp_path, losses_to_come, capsys
+):
+    losses_to_come({2: 3.0, 4: 4.0})
+    run_dir = tmp_path / "run"
+    assert start(run_dir, groove_records, 4, "--holdout=0.25", "--early_stop") == 0
+    assert checkpoint.step_of(checkpoint.latest(run_dir / "train")) == 4
+    chosen = RunDirectory.at(str(run_dir)).to_generate_from()
+    assert checkpoint.step_of(chosen) == 2
 
 
 def test_an_interrupted_training_validates_as_one_that_was_not(

@@ -244,11 +244,11 @@ BENDS = [mido.Message("pitchwheel")] * 20_000 + [
     ("name", "data", "reason"),
     [
         ("a.mid", b"", "empty file"),
-        ("a.mid", b"GIF89a", "no MIDI file: it starts with b'GIF8'"),
+        ("a.mid", b"GIF89a", 'no MIDI file: it starts with "GIF8"'),
         ("a.mid", b"MThd", "cut off: the file ends in its header"),
         ("a.mid", midi_bytes(), "no track in it"),
         ("a.mid", NO_TICKS, "no time: its header says 0 ticks a quarter"),
-        ("a.mid", b"RIFF\x04\x00\x00\x00WAVE", "no MIDI file: it starts with b'RIFF'"),
+        ("a.mid", b"RIFF\x04\x00\x00\x00WAVE", 'no MIDI file: it starts with "RIFF"'),
         ("a.mid", midi_bytes(PAST_ALL), "absurd length: 2147483648 ticks"),
         (
             "a.mid",

@@ -8,6 +8,7 @@ import tensorflow as tf
 from music_vae_tf.batch import Batch, Bits, Example, Layout, OneHot, Reals
 from music_vae_tf.data import pipeline
 from music_vae_tf.data.converters.base import Converter, Extraction
+from music_vae_tf.errors import UserFacingError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,19 +85,42 @@ def assert_same_batches(one, other):
 
 def test_a_report_counts_sequences_examples_and_what_was_left_out():
     _, report = pipeline.extract_examples([2, 0, 3, 0], Numbers())
-    assert report == pipeline.Report(4, 2, 5, Counter({"no notes": 2, "silence": 4}))
+    assert report.without == {"no notes": 2}
+    assert report.left_out == {}
     assert str(report) == (
-        "4 NoteSequences gave 5 examples; 2 gave none.\n"
-        "Left out:\n"
-        "        4  silence\n"
-        "        2  no notes"
+        "4 NoteSequences gave 5 examples; 2 gave none:\n        2  no notes"
     )
+
+
+def test_a_sequence_without_an_example_is_counted_under_one_reason():
+    refused = Extraction([], Counter({"notes of unmapped drum pitch 23": 9, "3/4": 1}))
+    drums = Extraction([], Counter({"no drums on channel 10": 1}))
+    report = pipeline.Report()
+    for extraction in [refused, refused, drums, Extraction([], Counter())]:
+        report = report.after(extraction)
+    assert report.sequences_without == report.sequences == 4
+    assert str(report) == (
+        "4 NoteSequences gave 0 examples; 4 gave none:\n"
+        "        2  3/4\n"
+        "        1  no drums on channel 10\n"
+        "        1  no notes of the kind\n"
+        "--drums=all or --drums=track:NAME takes other notes for drums"
+    )
+
+
+def test_unmapped_drum_pitches_are_one_line():
+    notes = Counter({f"notes of unmapped drum pitch {p}": p for p in (100, 23, 9)})
+    report = pipeline.Report().after(Extraction([None], notes))
+    assert str(report).splitlines()[1:] == [
+        "Left out:",
+        "      132  notes of unmapped drum pitches 9, 23, 100",
+    ]
 
 
 def test_a_report_lists_the_most_frequent_reasons_only():
     reasons = Counter({f"pitch {i}": 1000 + i for i in range(25)})
-    lines = str(pipeline.Report(1, 1, 0, reasons)).splitlines()
-    assert lines[0] == "1 NoteSequence gave 0 examples; 1 gave none."
+    lines = str(pipeline.Report(1, 1, left_out=reasons)).splitlines()
+    assert lines[0] == "1 NoteSequence gave 1 example; 0 gave none."
     assert lines[2] == "    1,024  pitch 24"
     assert lines[-1] == "    5,010  for 5 more reasons"
     assert len(lines) == 2 + pipeline.REASONS_LISTED + 1
@@ -107,10 +131,10 @@ def test_fewer_examples_than_a_batch_are_an_error_that_says_what_to_do():
     report.require(5)
     with pytest.raises(pipeline.TooFewExamples) as error:
         report.require(6)
-    assert error.value.for_the_user
+    assert isinstance(error.value, UserFacingError)
     assert "too few examples: 5, where one batch takes 6" in str(error.value)
     assert "--hparams=batch_size=5" in str(error.value)
-    assert "2  silence" in str(error.value)
+    assert "1  no notes" in str(error.value)
 
 
 def test_no_examples_at_all_are_told_without_a_batch_size_to_take():

@@ -64,10 +64,14 @@ def is_equal(one: object, other: object) -> bool:
 def files_of(folder: Path) -> set[str]:
     """The golden files; the data of a checkpoint are read with its index."""
     files = (path for path in folder.rglob("*") if path.is_file())
+    names = (path.relative_to(folder) for path in files)
     return {
-        str(path.relative_to(folder))
-        for path in files
-        if path.suffix not in (".py", ".pyc") and ".data-" not in path.name
+        str(name)
+        for name in names
+        if name.suffix not in (".py", ".pyc")
+        and ".data-" not in name.name
+        # Caches of tools.
+        and not name.parts[0].startswith(".")
     }
 
 

@@ -1,12 +1,14 @@
 """The clef-split LSTM: what it reads, what it predicts, and who hears whom."""
 
+import types
+
 import numpy as np
 import pytest
 import tensorflow as tf
 from xla import assert_xla_agrees
 
-from music_vae_tf import build
 from music_vae_tf.batch import Batch
+from music_vae_tf.kinds.clef_lstm import ClefLSTMObjectiveConfig
 from music_vae_tf.models import clef_lstm
 from music_vae_tf.models.clef_lstm import ClefLSTM, Lookup, StaffSizes
 from music_vae_tf.models.prng import PRNGKey
@@ -28,10 +30,12 @@ STEPS = 6
 def model_of(loss_on="all", **options):
     tf.keras.utils.set_random_seed(1)
     model = ClefLSTM(TREBLE, BASS, **{**OPTIONS, **options}, name="clef_lstm")
-    limits = build.OptimizerConfig(lambda step: 0.01, "global_norm", 1.0, 1e4)
+    limits = types.SimpleNamespace(
+        clip_mode="global_norm", grad_clip=1.0, grad_norm_clip_to_zero=1e4
+    )
     optimizer = tf.keras.optimizers.Adam(0.01)
     optimizer.build(model.trainable_variables)
-    model.compile(optimizer, build.ClefLSTMObjective(limits, loss_on))
+    model.compile(optimizer, ClefLSTMObjectiveConfig(loss_on), limits)
     return model
 
 

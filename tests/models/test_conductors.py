@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from music_vae_tf import build, checkpoint
+from music_vae_tf import checkpoint
 from music_vae_tf.batch import Batch, Grammar
-from music_vae_tf.config import ConfigError, Kind, MusicVAEConfig
+from music_vae_tf.config import ConfigError, Kind
+from music_vae_tf.kinds.music_vae import MusicVAEConfig, music_vae
 from music_vae_tf.models.prng import PRNGKey
 
 CORE = Kind("lstm", {"output": Kind("categorical", {})})
@@ -30,7 +31,7 @@ def model_of(**options):
         dec_rnn_size=(2, 3),
     )
     keras.utils.set_random_seed(1)
-    model = build.music_vae(section, DEPTH, DEPTH, 0)
+    model = music_vae(section, DEPTH, DEPTH, 0)
     rng = np.random.default_rng(2)
     for variable in model.trainable_variables:
         variable.assign(rng.normal(size=variable.shape))

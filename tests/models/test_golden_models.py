@@ -106,7 +106,7 @@ def test_decoding_near_temperature_zero_equals_magentas(reference):
 
 @pytest.mark.parametrize("reference", NAMES, indirect=True)
 def test_the_loss_at_a_step_equals_magentas(reference):
-    arrays, objective = reference.arrays, build.objective(reference.config)
+    arrays, objective = reference.arrays, reference.config.objective
     batch = reference.batch("full")
     model = reference.model()
     kl_nats = music_vae.losses.kl_to_standard_normal_nats(*model.posterior(batch))

@@ -53,18 +53,17 @@ def tiny_cvae(positive_weight=2.0, free_bits=0.0, beta=1.0):
     """A model of two units, compiled with a constant beta."""
     keras.utils.set_random_seed(0)
     model = ConvCvae(STEPS, 2, [2, 2])
-    optimizer = types.SimpleNamespace(
+    limits = types.SimpleNamespace(
         clip_mode="global_norm", grad_clip=1e3, grad_norm_clip_to_zero=1e9
     )
     objective = types.SimpleNamespace(
         positive_weight=positive_weight,
         free_bits=free_bits,
         beta=lambda step: tf.constant(beta),
-        optimizer=optimizer,
     )
     optimizer = keras.optimizers.Adam(0.01)
     optimizer.build(model.trainable_variables)
-    model.compile(optimizer, objective)
+    model.compile(optimizer, objective, limits)
     return model
 
 

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from music_vae_tf import build, checkpoint
+from music_vae_tf import checkpoint
 from music_vae_tf.batch import Batch
-from music_vae_tf.config import Kind, MusicVAEConfig
+from music_vae_tf.config import Kind
+from music_vae_tf.kinds.music_vae import MusicVAEConfig, music_vae
 from music_vae_tf.models.prng import PRNGKey
 
 ARRAYS = np.load(Path(__file__).with_name("unusual_models.npz"))
@@ -120,7 +121,7 @@ class Reference:
         x = self.arrays["x"].astype(np.float32)
         self.controls = self.arrays.get("controls", x[..., :0])
         self.batch = Batch(x, x, self.controls, tf.constant(self.arrays["lengths"]))
-        self.model = build.music_vae(
+        self.model = music_vae(
             section, x.shape[-1], x.shape[-1], self.controls.shape[-1]
         )
         names = checkpoint.magenta_names(self.model.named_variables)

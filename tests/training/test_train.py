@@ -13,8 +13,10 @@ import music_vae_tf as mvt
 from music_vae_tf import checkpoint, config
 from music_vae_tf.commands import music_vae_train as command
 from music_vae_tf.data import grooves
+from music_vae_tf.data.pipeline import TooFewExamples
 from music_vae_tf.data.records import BadRecords, read_note_sequences
 from music_vae_tf.data.source import NotMusic
+from music_vae_tf.errors import UserFacingError
 from music_vae_tf.training import (
     OptionError,
     TrainingInterrupted,
@@ -180,7 +182,9 @@ def assert_same_batch(one, other):
 
 
 @pytest.mark.parametrize(
-    "form", [list, iter, tuple, lambda s: (each for each in s)], ids=str
+    "form",
+    [list, iter, tuple, lambda s: (each for each in s)],
+    ids=["list", "iterator", "tuple", "generator"],
 )
 @pytest.mark.parametrize("holdout", [0, 0.25])
 def test_note_sequences_in_memory_are_those_of_their_file(
@@ -225,7 +229,7 @@ def test_training_leaves_the_sequences_as_they_are(sequences, tmp_path):
     ("arguments", "error", "words"),
     [
         ({"config": "groove_4bar"}, config.ConfigError, "did you mean groovae_4bar"),
-        ({"config": None}, OptionError, "config is required where nothing was trained"),
+        ({"config": None}, OptionError, "there is no such folder. config is required"),
         ({"config": {"z_size": 2}}, OptionError, "a name, the path of a YAML file or"),
         ({"run_dir": None}, OptionError, "run_dir: expected the path of a folder"),
         (
@@ -233,8 +237,8 @@ def test_training_leaves_the_sequences_as_they_are(sequences, tmp_path):
             OptionError,
             "^data is missing: name a TFRecord file",
         ),
-        ({"data": 3}, NotMusic, "a int came"),
-        ({"data": []}, NotMusic, "an empty list came"),
+        ({"data": 3}, NotMusic, "of type int"),
+        ({"data": []}, NotMusic, "this list is empty"),
         ({"data": "none.tfrecord"}, BadRecords, "no file matches none.tfrecord"),
         ({"data": "none.mid"}, FileNotFoundError, "none.mid"),
         ({"num_steps": -1}, OptionError, "num_steps=-1: expected 0 or more"),
@@ -257,7 +261,7 @@ def test_a_mistake_is_explained_and_leaves_nothing(
     usual = {"config": "groovae_4bar", "data": groove_records, "run_dir": run_dir}
     with pytest.raises(error, match=words) as caught:
         mvt.train(**{**usual, **arguments})
-    assert isinstance(caught.value, OSError) or caught.value.for_the_user
+    assert isinstance(caught.value, (OSError, UserFacingError))
     assert not run_dir.exists()
 
 
@@ -289,7 +293,9 @@ def test_an_evaluation_without_a_checkpoint_is_refused(groove_records, tmp_path)
 
 
 def test_another_config_in_the_same_run_dir_is_refused(by_python, groove_records):
-    with pytest.raises(ValueError, match="holds a training of config groovae_4bar"):
+    with pytest.raises(
+        ValueError, match="belongs to a training of config groovae_4bar"
+    ):
         mvt.train("groovae_2bar_humanize", groove_records, by_python.result.run_dir)
 
 
@@ -324,3 +330,26 @@ def test_all_lists_every_public_name():
     assert set(mvt.__all__) == {"__version__", *mvt._PUBLIC}
     with pytest.raises(AttributeError, match="has no attribute 'trian'"):
         mvt.trian  # noqa: B018
+
+
+def test_a_training_shorter_than_the_interval_is_validated_at_its_end(
+    sequences, tmp_path
+):
+    result = Watched(sequences, tmp_path, num_steps=3, validation_interval=100).result
+    assert [step for step, _ in result.validation_losses] == [3]
+    assert result.validation_loss is not None and result.best_checkpoint
+
+
+def test_a_refusal_leaves_no_folder_behind(sequences, tmp_path):
+    with pytest.raises(TooFewExamples):
+        Watched(sequences, tmp_path / "new" / "run", hparams={"batch_size": 10**6})
+    assert not (tmp_path / "new").exists()
+    (tmp_path / "old").mkdir()
+    with pytest.raises(TooFewExamples):
+        Watched(sequences, tmp_path / "old", hparams={"batch_size": 10**6})
+    assert list((tmp_path / "old").iterdir()) == []
+
+
+def test_a_decoder_alone_trains(sequences, tmp_path):
+    options = {"hparams": {**TINY, "z_size": 0}, "num_steps": 2, "holdout": None}
+    assert Watched(sequences, tmp_path, **options).result.steps == 2

@@ -16,6 +16,8 @@ pitches are MIDI numbers, 60 is middle C, which music21 calls C4.
 from fractions import Fraction
 from typing import NamedTuple
 
+from music_vae_tf.errors import UserFacingError
+
 TICKS_PER_QUARTER = 24
 STAVES = ("treble", "bass")
 
@@ -28,10 +30,8 @@ class NotUsable(Exception):
         self.reason = reason
 
 
-class ScoreLibrariesMissing(ValueError):
+class ScoreLibrariesMissing(UserFacingError, ValueError):
     """The libraries of the extra `score` are not installed."""
-
-    for_the_user = True
 
     def __init__(self, missing: str):
         super().__init__(

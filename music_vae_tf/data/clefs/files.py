@@ -12,12 +12,11 @@ from music_vae_tf.data.folder import kind_of
 from music_vae_tf.data.midi import UnreadableMusic, read_midi
 from music_vae_tf.data.scores.musicxml_document import musicxml_tree
 from music_vae_tf.data.scores.score import UnreadableScore
+from music_vae_tf.errors import UserFacingError
 
 
-class NoSuchCorpus(ValueError):
+class NoSuchCorpus(UserFacingError, ValueError):
     """A corpus that music21 does not bring along."""
-
-    for_the_user = True
 
 
 def sample_files(names: list[str], number: int | None, seed: int) -> list[str]:

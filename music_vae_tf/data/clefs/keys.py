@@ -6,6 +6,7 @@ import re
 from typing import NamedTuple
 
 from music_vae_tf.data.clefs import NotUsable
+from music_vae_tf.errors import UserFacingError
 
 MODES = ("major", "minor")
 HOME = {"major": 0, "minor": 9}  # pitch classes of C and A
@@ -17,10 +18,8 @@ MINOR_NAMES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "G#", "A", "Bb", "B")
 NAMES = {"major": MAJOR_NAMES, "minor": MINOR_NAMES}
 
 
-class UnknownKey(ValueError):
+class UnknownKey(UserFacingError, ValueError):
     """A text that names no key."""
-
-    for_the_user = True
 
 
 class Key(NamedTuple):

@@ -14,12 +14,11 @@ from music_vae_tf.data.clefs.transformation import (
     chord_label,
     duration_category,
 )
+from music_vae_tf.errors import UserFacingError
 
 
-class BadLabels(ValueError):
+class BadLabels(UserFacingError, ValueError):
     """A file of labels that cannot be read."""
-
-    for_the_user = True
 
 
 @dataclass(frozen=True)

@@ -27,15 +27,14 @@ from music_vae_tf.data.clefs import (
 )
 from music_vae_tf.data.clefs.windows import Piece
 from music_vae_tf.data.whole_file import whole_file
+from music_vae_tf.errors import UserFacingError
 
 FORMAT = 2  # of piece.json and the frames; others are made anew
 SPLITS = ("train", "validation", "test")
 
 
-class BadPreparation(ValueError):
+class BadPreparation(UserFacingError, ValueError):
     """A folder that is not what preparing makes."""
-
-    for_the_user = True
 
 
 @dataclass(frozen=True)

@@ -36,20 +36,31 @@ class Extraction(NamedTuple):
 
 # What is particular about a change: `tempo changes from 120 to 98 at bar 5`.
 CHANGE = re.compile(r"(.* changes) from .* at bar \d+")
+PITCH = re.compile(r"(.* drum pitch) \d+")
 
 
 def grouped(left_out: Counter[str]) -> Counter[str]:
-    """The same reasons, where changes of many kinds are one: `tempo changes`."""
+    """The same reasons, where changes of many kinds are one, `tempo changes`, and so
+    are several drum pitches."""
     groups = {}
     for reason in left_out:
-        match = CHANGE.fullmatch(reason)
+        match = CHANGE.fullmatch(reason) or PITCH.fullmatch(reason)
         groups.setdefault(match[1] if match else reason, []).append(reason)
     return Counter(
         {
-            reasons[0] if len(reasons) == 1 else group: sum(map(left_out.get, reasons))
+            reasons[0] if len(reasons) == 1 else _name(group, reasons): sum(
+                map(left_out.get, reasons)
+            )
             for group, reasons in groups.items()
         }
     )
+
+
+def _name(group, reasons) -> str:
+    if not group.endswith("pitch"):
+        return group
+    pitches = sorted(int(reason.rsplit(" ", 1)[1]) for reason in reasons)
+    return f"{group}es {', '.join(map(str, pitches))}"
 
 
 class TokenVocabulary(NamedTuple):

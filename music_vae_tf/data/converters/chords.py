@@ -21,15 +21,14 @@ from music_vae_tf.data.converters.chord_inference import (
 from music_vae_tf.data.converters.grid import Stretch
 from music_vae_tf.data.converters.quantize import to_steps
 from music_vae_tf.data.converters.score import Change, changes_within
+from music_vae_tf.errors import UserFacingError
 
 CHORD_SYMBOL = NoteSequence.TextAnnotation.CHORD_SYMBOL
 KEYS = 12
 
 
-class UnknownChordEncoding(ValueError):
+class UnknownChordEncoding(UserFacingError, ValueError):
     """A name that is none of ENCODINGS."""
-
-    for_the_user = True
 
 
 # Chords as classes

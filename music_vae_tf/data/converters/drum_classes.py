@@ -17,6 +17,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from music_vae_tf.errors import UserFacingError
+
 MIDI_PITCHES = 128
 DRUM_INSTRUMENT = 9  # MIDI's channel 10, counted from 0
 
@@ -34,10 +36,8 @@ DRUM_INSTRUMENT = 9  # MIDI's channel 10, counted from 0
 ) = range(9)
 
 
-class UnknownDrums(ValueError):
+class UnknownDrums(UserFacingError, ValueError):
     """Pitch classes that are neither a preset nor lists of MIDI pitches."""
-
-    for_the_user = True
 
 
 class DrumClass(NamedTuple):

@@ -17,6 +17,7 @@ import numpy as np
 from music_vae_tf.data.converters import drum_classes
 from music_vae_tf.data.converters.base import NotConvertible
 from music_vae_tf.data.converters.score import Score
+from music_vae_tf.errors import UserFacingError
 
 AUTO, CHANNEL_10, ALL = "auto", "channel10", "all"
 TRACK = "track:"  # followed by a name
@@ -33,10 +34,8 @@ SHARE_OF_THESE = 0.6
 KIT_NAME = re.compile(r"drum|\bkit\b|perc|beat|groove", re.IGNORECASE)
 
 
-class BadDrums(ValueError):
+class BadDrums(UserFacingError, ValueError):
     """An option `drums` that says nothing known."""
-
-    for_the_user = True
 
 
 class Drums(NamedTuple):

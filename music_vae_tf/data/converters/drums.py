@@ -21,15 +21,14 @@ from music_vae_tf.data.converters.base import (
 )
 from music_vae_tf.data.converters.grid import Grid, on_grid, on_one_grid
 from music_vae_tf.data.converters.score import DEFAULT_QPM, add_notes, read
+from music_vae_tf.errors import UserFacingError
 
 VELOCITY = 80  # of every note that is written
 MOST_ONE_HOT_DRUMS = 14  # 2 ** 14 combinations are still an int16
 
 
-class BadDrumsOptions(ValueError):
+class BadDrumsOptions(UserFacingError, ValueError):
     """Options of a DrumsConverter that do not go together."""
-
-    for_the_user = True
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -23,14 +23,13 @@ from music_vae_tf.data.converters.groove_edits import (
 )
 from music_vae_tf.data.converters.quantize import Quantized, quantize
 from music_vae_tf.data.converters.score import DEFAULT_QPM, add_notes, read
+from music_vae_tf.errors import UserFacingError
 
 MAX_VELOCITY = 127
 
 
-class BadGrooveOptions(ValueError):
+class BadGrooveOptions(UserFacingError, ValueError):
     """Options of a GrooveConverter that contradict each other."""
-
-    for_the_user = True
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

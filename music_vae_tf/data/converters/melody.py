@@ -29,6 +29,7 @@ from music_vae_tf.data.converters.melody_extraction import (
     extract_melodies,
 )
 from music_vae_tf.data.converters.score import DEFAULT_QPM, add_notes, read
+from music_vae_tf.errors import UserFacingError
 
 PIANO_PITCHES = 21, 108
 MIDI_PITCHES = 0, 127
@@ -37,10 +38,8 @@ OUTPUT_VELOCITY = 80
 _NOTHING = np.empty(0)
 
 
-class BadMelodyOptions(ValueError):
+class BadMelodyOptions(UserFacingError, ValueError):
     """Options of a MelodyConverter that mean nothing."""
-
-    for_the_user = True
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -52,16 +52,15 @@ from music_vae_tf.data.converters.performance import (
 from music_vae_tf.data.converters.quantize import to_steps
 from music_vae_tf.data.converters.score import DEFAULT_QPM, read
 from music_vae_tf.data.converters.sustain import read_pedals, sustained
+from music_vae_tf.errors import UserFacingError
 
 MAX_SHIFT_QUARTERS = 4  # of one time shift
 FRAME_TOKENS = 2  # of each segment: a program and the end
 _NO_CHORD = 0  # its class in every encoding
 
 
-class BadMultitrackOptions(ValueError):
+class BadMultitrackOptions(UserFacingError, ValueError):
     """Options of a MultitrackConverter that contradict each other."""
-
-    for_the_user = True
 
 
 class _Segments(NamedTuple):

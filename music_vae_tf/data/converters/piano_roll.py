@@ -30,6 +30,7 @@ from note_seq.protobuf.music_pb2 import NoteSequence
 from music_vae_tf.batch import Example, TwoBit
 from music_vae_tf.data.converters.base import Converter, Extraction, sample_items
 from music_vae_tf.data.converters.score import DEFAULT_QPM, add_notes, read
+from music_vae_tf.errors import UserFacingError
 
 CLASSES = ("none", "piano", "guitar", "bass")
 NONE, PIANO, GUITAR, BASS = range(len(CLASSES))
@@ -42,10 +43,8 @@ for _class, _programs in PROGRAMS.items():
     CLASS_OF_PROGRAM[_programs] = _class
 
 
-class NotARoll(ValueError):
+class NotARoll(UserFacingError, ValueError):
     """An array that is no class roll; says what came and what is expected."""
-
-    for_the_user = True
 
 
 class ClassRoll(NamedTuple):

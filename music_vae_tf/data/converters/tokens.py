@@ -30,6 +30,7 @@ from music_vae_tf.data.converters.base import (
 from music_vae_tf.data.converters.drum_classes import DRUM_INSTRUMENT
 from music_vae_tf.data.converters.quantize import Quantized, quantize
 from music_vae_tf.data.converters.score import DEFAULT_QPM, add_notes, read
+from music_vae_tf.errors import UserFacingError
 
 BAR = "Bar_None"
 # Options that are numbers of something.
@@ -39,16 +40,12 @@ COUNTS = (
 )
 
 
-class NoTokenizer(ValueError):
+class NoTokenizer(UserFacingError, ValueError):
     """MidiTok is not installed."""
 
-    for_the_user = True
 
-
-class BadTokenOptions(ValueError):
+class BadTokenOptions(UserFacingError, ValueError):
     """Options of a TokensConverter that contradict each other."""
-
-    for_the_user = True
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -7,6 +7,8 @@ from enum import Enum
 from fractions import Fraction
 from typing import NamedTuple
 
+from music_vae_tf.errors import UserFacingError
+
 # What is beyond these is refused before anything is allocated for it.
 MAX_NOTES = 200_000  # as played; Mahler's longest movements have some 60,000
 MAX_BARS = 100_000  # as played
@@ -61,10 +63,8 @@ DRUM_STAFF = {
 }
 
 
-class UnreadableScore(ValueError):
+class UnreadableScore(UserFacingError, ValueError):
     """A score of which no NoteSequence can be made; says why in words."""
-
-    for_the_user = True
 
 
 class Pitch(NamedTuple):

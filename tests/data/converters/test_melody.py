@@ -18,6 +18,7 @@ from music_vae_tf.data.converters.grid import on_grid
 from music_vae_tf.data.converters.melody import BadMelodyOptions, MelodyConverter
 from music_vae_tf.data.converters.melody_extraction import extract_melodies
 from music_vae_tf.data.converters.score import read
+from music_vae_tf.errors import UserFacingError
 
 VARIANTS = [
     "config_cat-mel_2bar_med_chords",
@@ -215,7 +216,7 @@ def test_programs_can_be_chosen(programs, reason):
 def test_options_that_mean_nothing_are_refused(options, message):
     with pytest.raises(ValueError, match=message) as error:
         MelodyConverter(**options)
-    assert error.value.for_the_user
+    assert isinstance(error.value, UserFacingError)
     assert issubclass(BadMelodyOptions, ValueError)
 
 

@@ -1,0 +1,66 @@
+"""The words of a config for output distributions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from music_vae_tf.config.schema import ConfigError
+from music_vae_tf.models import outputs
+
+
+@dataclass(frozen=True)
+class _Categorical:
+    def make(self, model, depth):
+        return outputs.Categorical(depth, name="output")
+
+
+@dataclass(frozen=True)
+class _Bernoulli:
+    def make(self, model, depth):
+        return outputs.Bernoulli(depth, name="output")
+
+
+@dataclass(frozen=True)
+class _Groove:
+    reconstruction_loss: Literal["groove", "bce"] = "groove"
+
+    def make(self, model, depth):
+        is_bce = self.reconstruction_loss == "bce"
+        cls = outputs.GrooveBernoulli if is_bce else outputs.Groove
+        return cls(depth, name="output")
+
+
+@dataclass(frozen=True)
+class _Nade:
+    def make(self, model, depth):
+        if model.nade_num_hidden is None:
+            raise ConfigError("model: output nade needs nade_num_hidden")
+        return outputs.Nade(depth, model.nade_num_hidden, name="output")
+
+
+@dataclass(frozen=True)
+class _Concatenated:
+    depths: tuple[int, ...]
+
+    def make(self, model, depth):
+        check_depths(self.depths, depth, "output")
+        return outputs.Concatenated(self.depths, name="output")
+
+
+OUTPUTS = {
+    "categorical": _Categorical,
+    "bernoulli": _Bernoulli,
+    "groove": _Groove,
+    "nade": _Nade,
+    "concatenated": _Concatenated,
+}
+
+
+def check_depths(depths, depth, name):
+    """Refuses parts of a row that do not add up to the row."""
+    if sum(depths) != depth:
+        raise ConfigError(
+            f"model > {name} > depths: {list(depths)} add up to {sum(depths)}; the "
+            f"converter's rows have {depth} columns"
+        )

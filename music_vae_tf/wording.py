@@ -1,0 +1,33 @@
+"""Words that depend on a number."""
+
+import re
+
+# {plural: singular} of the words in reasons why music is left out.
+SINGULAR = {
+    "are": "is",
+    "bars": "bar",
+    "bends": "bend",
+    "bytes": "byte",
+    "changes": "change",
+    "chunks": "chunk",
+    "controls": "control",
+    "instruments": "instrument",
+    "notes": "note",
+    "pieces": "piece",
+    "signatures": "signature",
+    "tempos": "tempo",
+    "tracks": "track",
+    "windows": "window",
+}
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 file`, `1,200 files`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def amount(number: int, plural: str) -> str:
+    """`2 tracks that are cut off`, `1 track that is cut off`."""
+    if number == 1:
+        plural = re.sub(r"[a-z]+", lambda m: SINGULAR.get(m[0], m[0]), plural)
+    return f"{number:,} {plural}"
