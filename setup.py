@@ -27,6 +27,7 @@ COMMANDS = [
     "music_vae_prepare_groove",
     "music_vae_evaluate",
     "music_vae_explore",
+    "music_vae_inspect",
     "music_vae_export",
     "piano_roll_vae_prepare",
     "piano_roll_vae_train",
@@ -78,6 +79,7 @@ setup(
         "music_vae_tf.configs": ["*.yaml"],
         "music_vae_tf.data": ["grooves.yaml"],
         "music_vae_tf.pretrained": ["*.safetensors", "*.md"],
+        "music_vae_tf.data.drum_maps": ["*.yaml"],
     },
     install_requires=[
         "tensorflow>=2.18",

@@ -15,6 +15,7 @@ from music_vae_tf import kinds, schedules
 from music_vae_tf.config import Config, TrainingConfig, construct
 from music_vae_tf.config.blueprints import check_kind
 from music_vae_tf.data.converters.base import Converter
+from music_vae_tf.models import size
 from music_vae_tf.models.trainable import Trainable
 from music_vae_tf.models.uninitialized import uninitialized_weights
 
@@ -50,9 +51,15 @@ def augmenter(config: Config):
     return Augmenter(dataset.transpose_range, dataset.stretch_range)
 
 
-def model(config: Config, converter: Converter) -> Trainable:
-    """The untrained model of a config, as wide as the converter's rows."""
-    return kinds.find(config.kind).build(config, converter)
+def model(config: Config, converter: Converter, copies: int = 1) -> Trainable:
+    """The untrained model of a config, as wide as the converter's rows.
+
+    Raises:
+        TooLargeModel: so many copies of its weights do not fit into memory.
+    """
+    make = lambda: kinds.find(config.kind).build(config, converter)
+    size.check_fits(size.count_weights(make), copies, config.name)
+    return make()
 
 
 def uninitialized_model(config: Config, converter: Converter) -> Trainable:

@@ -3,6 +3,7 @@
 run_dir/train/config.yaml        the config as trained, and the package's version
 run_dir/train/flags.json         path of the examples, number of steps, ...
 run_dir/train/state.json         whether training runs or how it ended, and the step
+run_dir/train/lock.json          who trains there at the moment, as `run_lock` has it
 run_dir/train/model.ckpt-N.*     checkpoints, as Magenta's
 run_dir/train/best/              the checkpoint of the lowest validation loss
 run_dir/train/validation.json    all validation losses: [[step, loss], ...]

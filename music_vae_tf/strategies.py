@@ -9,18 +9,13 @@ over all of them before they are clipped: a step is that of one device on the wh
 from __future__ import annotations
 
 import contextlib
-import json
-import os
 
 import tensorflow as tf
 
-from music_vae_tf.errors import UserFacingError
+from music_vae_tf import cluster
+from music_vae_tf.cluster import StrategyError
 
 NAMES = ("auto", "single", "mirrored", "multiworker")
-
-
-class StrategyError(UserFacingError, ValueError):
-    """Devices that cannot train together as asked."""
 
 
 class WorkerLost(StrategyError):
@@ -39,30 +34,35 @@ def named(name: str) -> tf.distribute.Strategy:
     if name == "auto":
         name = _automatic()
     if name == "multiworker":
-        if not _workers():
+        if not cluster.workers():
             raise StrategyError(
                 "--strategy=multiworker needs TF_CONFIG, in the environment of each "
                 'worker: {"cluster": {"worker": ["host1:port", "host2:port"]}, '
                 '"task": {"type": "worker", "index": 0}}, with its own index'
             )
-        return tf.distribute.MultiWorkerMirroredStrategy()
+        return _of_workers(cluster.peers())
     if name == "mirrored":
         return tf.distribute.MirroredStrategy(_devices())
     return tf.distribute.get_strategy()
 
 
+def _of_workers(peers: list[str]) -> tf.distribute.Strategy:
+    """Waits for the other workers."""
+    try:
+        with cluster.waiting_for_peers(peers):
+            return tf.distribute.MultiWorkerMirroredStrategy()
+    except tf.errors.OpError as error:
+        raise StrategyError(
+            f"the workers cannot meet; the others are {', '.join(peers) or 'none'}. Is "
+            "each of them started, and is the port of this one free? TensorFlow says: "
+            f"{str(error).strip().splitlines()[0]}"
+        ) from error
+
+
 def _automatic():
-    if len(_workers()) > 1:
+    if len(cluster.workers()) > 1:
         return "multiworker"
     return "mirrored" if len(tf.config.list_physical_devices("GPU")) > 1 else "single"
-
-
-def _workers() -> list[str]:
-    try:
-        cluster = json.loads(os.environ.get("TF_CONFIG") or "{}").get("cluster", {})
-        return [*cluster.get("chief", []), *cluster.get("worker", [])]
-    except (ValueError, AttributeError) as error:
-        raise StrategyError(f"TF_CONFIG cannot be understood: {error}") from error
 
 
 def _devices():
@@ -138,11 +138,11 @@ def share_of_worker(strategy) -> tuple[int, int]:
     """(index of this worker, number of all workers)."""
     if not is_multiworker(strategy):
         return 0, 1
-    return _index_of_worker(strategy.cluster_resolver), len(_workers())
+    return _index_of_worker(strategy.cluster_resolver), len(cluster.workers())
 
 
 def _replicas_here(strategy) -> int:
-    return strategy.num_replicas_in_sync // len(_workers())
+    return strategy.num_replicas_in_sync // len(cluster.workers())
 
 
 def is_multiworker(strategy) -> bool:
@@ -165,7 +165,7 @@ def rows_of_worker(strategy, batch_size: int) -> slice:
         )
     if not is_multiworker(strategy):
         return slice(0, batch_size)
-    share = batch_size // len(_workers())
+    share = batch_size // len(cluster.workers())
     first = share * _index_of_worker(strategy.cluster_resolver)
     return slice(first, first + share)
 
@@ -180,7 +180,7 @@ def part_of_replica(batch):
     context = tf.distribute.get_replica_context()
     here = context.num_replicas_in_sync
     if is_multiworker(context.strategy):
-        here //= len(_workers())
+        here //= len(cluster.workers())
     if here == 1:
         return batch
     number = int(tf.get_static_value(context.replica_id_in_sync_group)) % here

@@ -19,7 +19,8 @@ MAY_IMPORT = {
     "config": {"kinds"},  # the sections of each kind of model
     "losses": set(),
     "schedules": set(),
-    "strategies": set(),
+    "cluster": set(),
+    "strategies": {"cluster"},
     "rendering": set(),
     "analysis": set(),
     "checkpoint": set(),
@@ -28,10 +29,11 @@ MAY_IMPORT = {
     "kinds": {"config", "data", "models", "schedules", "batch", "losses"},
     "build": {"kinds", "config", "data", "models", "schedules", "batch", "losses"},
     "run_directory": {"kinds", "config", "checkpoint"},
+    "run_lock": set(),
     "training": {
         *("build", "config", "batch", "losses", "schedules", "checkpoint", "data"),
         *("models", "strategies"),  # one training step is a model's
-        *("run_directory", "quiet", "folders", "kinds"),
+        *("run_directory", "run_lock", "quiet", "folders", "kinds"),
         "generation",  # a training's result loads the trained model
     },
     "pretrained": {"config", "checkpoint", "run_directory"},

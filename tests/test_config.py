@@ -312,7 +312,7 @@ def test_arguments_of_kinds_are_left_to_their_classes():
 
 
 @pytest.mark.parametrize("text", ["", "- a list", "groovae_4bar"])
-def test_a_file_without_sections_is_told_of_them(text):
+def test_a_file_without_sections_names_them(text):
     with pytest.raises(ConfigError, match="expected the keys converter, model, "):
         config.parse(text, "mine")
 

@@ -11,7 +11,7 @@ from music_vae_tf.checkpoint.names import magenta_names, our_names
 from music_vae_tf.checkpoint.reading import read
 from music_vae_tf.checkpoint.restoring import RestoreReport, restore, warm_start
 from music_vae_tf.checkpoint.vocabulary import check_vocabulary, keep_vocabulary
-from music_vae_tf.checkpoint.writing import save, write
+from music_vae_tf.checkpoint.writing import remove_leftovers, save, write
 
 __all__ = [
     "CheckpointError",
@@ -23,6 +23,7 @@ __all__ = [
     "magenta_names",
     "our_names",
     "read",
+    "remove_leftovers",
     "restore",
     "save",
     "step_of",

@@ -5,9 +5,9 @@ from __future__ import annotations
 import glob
 import os
 import re
-import tarfile
 from typing import Any
 
+from music_vae_tf.checkpoint.tar_stream import is_tar
 from music_vae_tf.errors import UserFacingError
 
 
@@ -39,7 +39,7 @@ def find(path: str | os.PathLike) -> str:
         )
     if path.endswith(".safetensors"):
         return path
-    if not tarfile.is_tarfile(path):
+    if not is_tar(path):
         raise CheckpointError(
             f"{path} is neither a checkpoint nor a tar archive of one. Give a run_dir, "
             "a prefix such as train/model.ckpt-200, or a .tar or .tar.gz file."

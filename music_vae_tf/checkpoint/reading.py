@@ -3,26 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import gzip
-import lzma
-import os
-import shutil
-import tarfile
 import tempfile
-import zlib
 from collections.abc import Iterable, Iterator
-from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
 
-from music_vae_tf.checkpoint import compact
-from music_vae_tf.checkpoint.finding import (
-    CheckpointError,
-    find,
-    is_whole,
-    missing_files,
-)
+from music_vae_tf.checkpoint import archive, compact
+from music_vae_tf.checkpoint.finding import CheckpointError, find, is_whole
+from music_vae_tf.checkpoint.sorted_table import BadTable
+from music_vae_tf.checkpoint.tensor_bundle import TensorBundle
 
 
 def read(path: Any, names: Iterable[str] | None = None) -> dict[str, np.ndarray]:
@@ -39,25 +29,20 @@ class _Tensors:
     """The tensors of a checkpoint on disk; `path` names it in errors."""
 
     def __init__(self, prefix, path):
-        import tensorflow as tf
-
         self._path = path
         with self._failure_is_an_error():
-            self._reader = tf.train.load_checkpoint(prefix)
-            shapes = self._reader.get_variable_to_shape_map()
-        self.shapes = {name: tuple(shape) for name, shape in shapes.items()}
+            self._bundle = TensorBundle.open(prefix)
+        self.shapes = {name: e.shape for name, e in self._bundle.entries.items()}
 
     def read(self, names):
         with self._failure_is_an_error():
-            return {name: self._reader.get_tensor(name) for name in names}
+            return self._bundle.read(names)
 
     @contextlib.contextmanager
     def _failure_is_an_error(self):
-        import tensorflow as tf
-
         try:
             yield
-        except (tf.errors.OpError, IndexError) as error:  # IndexError: cut short
+        except (BadTable, OSError) as error:
             raise CheckpointError(
                 f"the checkpoint {self._path} cannot be read: {error}. If it is "
                 "damaged, get it again; in a training run, remove its files to resume "
@@ -76,57 +61,4 @@ def opened(path: Any) -> Iterator[_Tensors]:
         yield _Tensors(found, found)
         return
     with tempfile.TemporaryDirectory() as directory:
-        yield _Tensors(_untarred(found, directory), found)
-
-
-def _untarred(archive, directory):
-    """Unpacks the checkpoint in a tar archive, and nothing else; returns its prefix."""
-    try:
-        with tarfile.open(archive) as tar:
-            members = tar.getmembers()
-            _refuse_unsafe(archive, members)
-            prefix = _first_prefix(archive, members)
-            for member in members:
-                if member.isfile() and member.name.startswith(prefix + "."):
-                    target = os.path.join(directory, os.path.basename(member.name))
-                    packed = tar.extractfile(member)
-                    assert packed is not None  # it is a file
-                    with open(target, "wb") as file:
-                        shutil.copyfileobj(packed, file)
-    except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile):
-        raise CheckpointError(
-            f"the archive {archive} is damaged or was cut short. Get it again."
-        ) from None
-    unpacked = os.path.join(directory, os.path.basename(prefix))
-    if missing_files(unpacked):
-        raise CheckpointError(
-            f"{archive} holds only half a checkpoint: {prefix}.index without its data."
-        )
-    return unpacked
-
-
-def _refuse_unsafe(archive, members):
-    for member in members:
-        path = PurePosixPath(member.name)
-        if path.is_absolute() or ".." in path.parts:
-            fault = "points outside the folder it is unpacked in"
-        elif not (member.isfile() or member.isdir()):
-            fault = "is a link or a device"
-        else:
-            continue
-        raise CheckpointError(
-            f"{archive} is not unpacked: its member {member.name!r} {fault}. It should "
-            "have plain files only."
-        )
-
-
-def _first_prefix(archive, members):
-    """As in Magenta, the first member ending in .index is the checkpoint."""
-    for member in members:
-        if member.name.endswith(".index"):
-            return member.name.removesuffix(".index")
-    names = ", ".join(member.name for member in members[:10]) or "nothing"
-    raise CheckpointError(
-        f"there is no checkpoint in {archive}: none of its members ends in .index. It "
-        f"holds {names}."
-    )
+        yield _Tensors(archive.unpacked(found, directory), found)

@@ -7,9 +7,13 @@ that tensors need, each by a function of its own, and refuses all others.
 
 from __future__ import annotations
 
+import errno
+import math
 import os
 import pickle
+import struct
 import zipfile
+import zlib
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -29,54 +33,83 @@ DTYPES = {
 }
 
 
+MAX_RATIO = 100  # of unpacked to packed bytes; PyTorch packs nothing
+ALWAYS_ALLOWED_BYTES = 10_000_000
+COPIES = 4  # of all storages together, which tensors may be
+# What the libraries raise for archives and pickles that are damaged.
+DAMAGE = (
+    *(pickle.UnpicklingError, zipfile.BadZipFile, zlib.error, struct.error, EOFError),
+    *(ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError),
+    *(RuntimeError, MemoryError),  # encrypted, an unknown compression, recursion
+)
+
+
 def read(path: str | os.PathLike) -> dict:
     """What a PyTorch checkpoint holds, with NumPy arrays for tensors.
 
     Raises:
-        CheckpointError: it is none, or damaged, or asks for code to be run.
+        CheckpointError: it is none, or damaged, unpacks to far more than its size, or
+            asks for code to be run.
         OSError: it cannot be read.
     """
     path = Path(path).expanduser()
     with open(path, "rb") as file:
-        try:
-            with zipfile.ZipFile(file) as archive:
-                return _read(archive, path)
-        except (zipfile.BadZipFile, KeyError) as error:
+        if not zipfile.is_zipfile(file):
             raise CheckpointError(
                 f"{path} is no PyTorch checkpoint of version 1.6 or later, which is a "
                 "zip file with a data.pkl in it"
-            ) from error
+            )
+        try:
+            with zipfile.ZipFile(file) as archive:
+                return _read(archive, os.path.getsize(path))
+        except CheckpointError as error:
+            raise CheckpointError(f"{path}: {error}") from error
+        except DAMAGE as error:
+            raise CheckpointError(f"{path} is damaged: {error}") from error
+        except OSError as error:
+            if error.errno != errno.EINVAL:  # an offset that no file has
+                raise
+            raise CheckpointError(f"{path} is damaged: {error}") from error
 
 
-def _read(archive, path):
-    (name,) = [n for n in archive.namelist() if n.endswith("data.pkl")] or ["data.pkl"]
-    try:
-        return _Unpickler(archive, name).load()
-    except CheckpointError as error:
-        raise CheckpointError(f"{path}: {error}") from error
-    except (pickle.UnpicklingError, EOFError, ValueError, TypeError) as error:
-        raise CheckpointError(f"{path} is damaged: {error}") from error
+def _read(archive, packed_bytes):
+    size = sum(info.file_size for info in archive.infolist())
+    limit = max(MAX_RATIO * packed_bytes, ALWAYS_ALLOWED_BYTES)
+    if size > limit:
+        raise CheckpointError(
+            f"it would unpack to {size:,} bytes, {limit:,} are the limit for its size"
+        )
+    names = [name for name in archive.namelist() if name.endswith("data.pkl")]
+    if len(names) != 1:
+        raise CheckpointError(
+            "there is no PyTorch checkpoint of version 1.6 or later in it: it has "
+            f"{len(names)} files data.pkl, where one is expected"
+        )
+    return _Unpickler(archive, names[0], COPIES * size).load()
 
 
 class _Unpickler(pickle.Unpickler):
     """Reads tensors as arrays; calls nothing but what is in this file."""
 
-    def __init__(self, archive, name):
+    def __init__(self, archive, name, tensor_bytes):
+        """tensor_bytes: how large all tensors together may be."""
         super().__init__(archive.open(name))
         self._archive, self._folder = archive, name.removesuffix("data.pkl")
+        self._bytes_left = tensor_bytes
+        self._names, self._storages = set(archive.namelist()), {}
         is_big = self._entry("byteorder") == b"big"
         self._byte_order = ">" if is_big else "<"
 
     def _entry(self, name) -> bytes | None:
         path = f"{self._folder}{name}"
-        return self._archive.read(path) if path in self._archive.namelist() else None
+        return self._archive.read(path) if path in self._names else None
 
     def find_class(self, module, name):
         if module == "torch" and name in DTYPES:
             return np.dtype(DTYPES[name])
         allowed = {
             ("collections", "OrderedDict"): OrderedDict,
-            ("torch._utils", "_rebuild_tensor_v2"): _tensor,
+            ("torch._utils", "_rebuild_tensor_v2"): self._tensor,
             ("torch._utils", "_rebuild_parameter"): _parameter,
         }
         if (module, name) not in allowed:
@@ -90,6 +123,11 @@ class _Unpickler(pickle.Unpickler):
         kind, dtype, key, _, count = identity
         if kind != "storage":
             raise CheckpointError(f"it refers to a {kind!r}, where storages are")
+        if key not in self._storages:
+            self._storages[key] = self._storage(dtype, key, count)
+        return self._storages[key]
+
+    def _storage(self, dtype, key, count):
         data = self._entry(f"data/{key}") or b""
         if len(data) != count * dtype.itemsize:
             raise CheckpointError(
@@ -98,17 +136,23 @@ class _Unpickler(pickle.Unpickler):
             )
         return np.frombuffer(data, dtype.newbyteorder(self._byte_order))
 
-
-def _tensor(storage, offset, size, stride, *_):
-    """torch._utils._rebuild_tensor_v2: a view of a storage, copied."""
-    last = offset + sum((n - 1) * step for n, step in zip(size, stride))
-    if 0 in size:
-        return np.zeros(size, storage.dtype)
-    if min(offset, *stride, 0) < 0 or last >= len(storage):
-        raise CheckpointError("a tensor lies outside its storage: the file is damaged")
-    strides = [step * storage.itemsize for step in stride]
-    view = np.lib.stride_tricks.as_strided(storage[offset:], size, strides)
-    return view.astype(storage.dtype.newbyteorder("="))
+    def _tensor(self, storage, offset, size, stride, *_):
+        """torch._utils._rebuild_tensor_v2: a view of a storage, copied."""
+        if 0 in size:
+            return np.zeros(size, storage.dtype)
+        last = offset + sum((n - 1) * step for n, step in zip(size, stride))
+        if min(offset, *size, *stride, 0) < 0 or last >= len(storage):
+            raise CheckpointError(
+                "a tensor lies outside its storage: the file is damaged"
+            )
+        self._bytes_left -= math.prod(size) * storage.itemsize
+        if self._bytes_left < 0:
+            raise CheckpointError(
+                f"its tensors take more than {COPIES} times the bytes of its storages"
+            )
+        strides = [step * storage.itemsize for step in stride]
+        view = np.lib.stride_tricks.as_strided(storage[offset:], size, strides)
+        return view.astype(storage.dtype.newbyteorder("="))
 
 
 def _parameter(tensor, *_):
@@ -225,10 +269,7 @@ def restore(variables: Mapping[str, Any], path: Any, kind: str) -> None:
             f"{', '.join(sorted(missing)) or 'nothing'}; not of this model "
             f"{', '.join(sorted(unread)) or 'nothing'}"
         )
-    flat = _Flat(
-        weights["dec_conv1.weight"].shape[0], weights["fc_decode.weight"].shape[0]
-    )
-    arrays = {pair.ours: pair.change(weights[pair.theirs], flat) for pair in pairs}
+    arrays = _as_ours(weights, pairs, path)
     shapes = {name: tuple(variable.shape) for name, variable in variables.items()}
     for name, array in arrays.items():
         if shapes[name] != array.shape:
@@ -241,6 +282,19 @@ def restore(variables: Mapping[str, Any], path: Any, kind: str) -> None:
         variables[name].assign(array)
 
 
+def _as_ours(weights, pairs, path) -> dict[str, np.ndarray]:
+    """The tensors in our layout, by our names."""
+    try:
+        flat = _Flat(
+            weights["dec_conv1.weight"].shape[0], weights["fc_decode.weight"].shape[0]
+        )
+        return {pair.ours: pair.change(weights[pair.theirs], flat) for pair in pairs}
+    except (ValueError, IndexError) as error:  # of another number of axes
+        raise CheckpointError(
+            f"{path}: a tensor is of the wrong shape: {error}"
+        ) from error
+
+
 def _weights(path) -> dict[str, np.ndarray]:
     content = read(path)
     weights = content.get(WEIGHTS) if isinstance(content, dict) else None
@@ -248,4 +302,7 @@ def _weights(path) -> dict[str, np.ndarray]:
         raise CheckpointError(
             f"{path} holds no {WEIGHTS}, where the weights of these models lie"
         )
+    for name, tensor in weights.items():
+        if not (isinstance(name, str) and isinstance(tensor, np.ndarray)):
+            raise CheckpointError(f"{path}: {name!r} of {WEIGHTS} is not a tensor")
     return weights

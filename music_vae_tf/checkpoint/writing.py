@@ -91,6 +91,21 @@ def write(prefix: str | os.PathLike, values: Mapping[str, object]) -> None:
         shutil.rmtree(unfinished, ignore_errors=True)
 
 
+def remove_leftovers(directory: str | os.PathLike) -> None:
+    """Removes what a killed process left: data without an index, unfinished files.
+
+    No other process may be writing there.
+    """
+    directory = os.fspath(directory)
+    shutil.rmtree(os.path.join(directory, ".unfinished"), ignore_errors=True)
+    for name in os.listdir(directory):
+        data = re.fullmatch(r"(model\.ckpt-\d+)\.data-\d{5}-of-\d{5}", name)
+        is_orphan = data and data[1] + ".index" not in os.listdir(directory)
+        if is_orphan or name.endswith(".unfinished"):
+            with contextlib.suppress(OSError):
+                os.remove(os.path.join(directory, name))
+
+
 def _as_saved(value):
     import tensorflow as tf
 

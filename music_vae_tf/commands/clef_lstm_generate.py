@@ -27,17 +27,26 @@ from music_vae_tf.quiet import import_tensorflow
 FORMATS = ("mid", "musicxml", "svg", "png", "pdf", "wav")
 SHEETS = ("musicxml", "svg", "png", "pdf")
 
+SLOWEST, FASTEST = 4, 1000  # BPM; a MIDI file cannot hold much slower ones
+MAX_BARS, MAX_OUTPUTS = 1000, 10_000
+
 command = Command("clef_lstm_generate", __doc__)
 command.string("run_dir", None, "Run directory of clef_lstm_train.", required=True)
 command.string(
     "output_dir", "generated", "Where the files go; all files of a piece share a name."
 )
 command.string("key", "C", "Key of the piece: C, Am, F#m, Bb.")
-command.float("tempo", 90.0, "Tempo in BPM (quarter notes per minute); above 0.")
+command.float(
+    "tempo",
+    90.0,
+    "Tempo in BPM (quarter notes per minute).",
+    at_least=SLOWEST,
+    at_most=FASTEST,
+)
 command.string("time_signature", "4/4", "Time signature: 4/4, 3/4, 6/8.")
 command.renamed("metre", "time_signature")
-command.integer("bars", 8, "Bars of the piece.", at_least=1)
-command.integer("num_outputs", 1, "How many pieces.", at_least=1)
+command.integer("bars", 8, "Bars of the piece.", at_least=1, at_most=MAX_BARS)
+command.integer("num_outputs", 1, "How many pieces.", at_least=1, at_most=MAX_OUTPUTS)
 command.enum(
     "top_k_sampling",
     "weighted",

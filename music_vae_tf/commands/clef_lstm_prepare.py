@@ -21,7 +21,12 @@ import sys
 from collections import Counter
 
 from music_vae_tf.commands.command import Command, UserError, writable_directory
-from music_vae_tf.commands.convert_dir_to_note_sequences import list_music, usable_cores
+from music_vae_tf.commands.convert_dir_to_note_sequences import (
+    add_workers,
+    list_music,
+    usable_cores,
+    worker_limits,
+)
 from music_vae_tf.commands.progress import progress
 
 log = logging.getLogger(__name__)
@@ -52,12 +57,7 @@ command.enum(
     "Of MIDI: fine as its music, down to a 24th of a quarter, where performances that "
     "keep to no beat are refused; or to sixteenths and triplets, as the original.",
 )
-command.integer(
-    "num_workers",
-    None,
-    "Processes that share the work; one per core if not given.",
-    at_least=1,
-)
+add_workers(command)
 
 
 def main(flags):
@@ -73,7 +73,10 @@ def main(flags):
     work = functools.partial(
         _prepare_one, str(root), str(output_dir), flags.quantization
     )
-    usable = _prepare(work, names, output_dir, flags.num_workers or usable_cores())
+    usable = _prepare(
+        *(work, names, output_dir),
+        *(flags.num_workers or usable_cores(), worker_limits(flags)),
+    )
     _split(flags, output_dir, usable)
 
 
@@ -95,7 +98,7 @@ def _prepare_one(root, output_dir, quantization, name):
     return prepare_file(root, output_dir, name, quantization)
 
 
-def _prepare(work, names, output_dir, num_workers) -> list[str]:
+def _prepare(work, names, output_dir, num_workers, limits) -> list[str]:
     """Makes the data frames of all files; the names of those that gave some."""
     from music_vae_tf.data.workers import map_in_processes
 
@@ -103,7 +106,7 @@ def _prepare(work, names, output_dir, num_workers) -> list[str]:
     tally = _Tally()
     with (
         contextlib.closing(
-            map_in_processes(work, names, num_workers, preload)
+            map_in_processes(work, names, num_workers, preload, limits)
         ) as results,
         progress(len(names), "Preparing", unit="files") as bar,
     ):
@@ -128,10 +131,7 @@ class _Tally:
         """Counts a file, and says what is wrong with it."""
         from music_vae_tf.data.workers import Died
 
-        if isinstance(result, Died):
-            refused = f"crash: the process that read it {result.reason}"
-        else:
-            refused = result.refused
+        refused = result.problem if isinstance(result, Died) else result.refused
         if refused:
             log.warning("skipped %s: %s", name, refused)
             self._refused[refused.partition(":")[0]] += 1

@@ -32,6 +32,7 @@ from absl import flags as absl_flags
 
 from music_vae_tf import folders
 from music_vae_tf.errors import UserFacingError
+from music_vae_tf.training.devices import sigterm_interrupts
 from music_vae_tf.training.options import LARGEST_SEED as LARGEST_SEED
 
 LOG_LEVELS = {
@@ -43,6 +44,11 @@ LOG_LEVELS = {
 }
 DONE, FAILED, MISUSED, INTERRUPTED = 0, 1, 2, 130
 HELP_WIDTH = 88
+# How the names of flags end whose values are paths.
+PATH = re.compile(
+    r"(?:^|_)(?:dir|path|file|files|csv|midi(?:_\d)?|tfrecord|checkpoint|soundfont|"
+    r"config|vector|z|input|output|json)$"
+)
 
 
 class UserError(UserFacingError, ValueError):
@@ -173,12 +179,16 @@ class Command:
     def _call(self, main, arguments):
         try:
             flags = self._read(arguments)
-            if "list_configs" in flags and flags.list_configs not in (None, "false"):
+            if _lists_configs(flags):
                 from music_vae_tf.commands import config_list
 
                 return _show(config_list.table(flags.list_configs))
             self._check_required(flags)
-            with _messages_from(flags.log), folders.empty_ones_removed():
+            with (
+                _messages_from(flags.log),
+                folders.empty_ones_removed(),
+                sigterm_interrupts(),
+            ):
                 return main(flags) or DONE
         except KeyboardInterrupt:
             self._say("interrupted")
@@ -205,7 +215,8 @@ class Command:
             Misuse: an unknown flag, a value out of place, or a required flag missing.
         """
         flags = self._read(arguments)
-        self._check_required(flags)
+        if not _lists_configs(flags):
+            self._check_required(flags)
         return flags
 
     def _read(self, arguments):
@@ -221,6 +232,8 @@ class Command:
                 f"unexpected argument {left_over[0]!r}; values belong to a flag, as "
                 "in --flag=value, and a switch has none, or --switch=false"
             )
+        for name in flags:
+            _check_value(flags[name])
         return flags
 
     def _check_required(self, flags):
@@ -257,6 +270,20 @@ class _FiniteParser(absl_flags.FloatParser):
         return value
 
 
+def _check_value(flag):
+    """Expands `~` in a path, as a shell does not after `--flag=`.
+
+    Raises:
+        Misuse: a number is not finite.
+    """
+    value = flag.value
+    if isinstance(value, float) and not math.isfinite(value):
+        raise Misuse(f"--{flag.name}={value}: a finite number is expected")
+    if isinstance(value, str) and value.startswith("~") and PATH.search(flag.name):
+        present = flag.present
+        flag.value, flag.present = os.path.expanduser(value), present
+
+
 def _show(text: str) -> int:
     """Prints it; a reader that has read enough, as `| head` does, is no failure."""
     try:
@@ -270,6 +297,10 @@ def _show(text: str) -> int:
 def _asks_for_help(arguments):
     asked = {"--help", "-help", "-h", "--helpfull", "--helpshort"}
     return not asked.isdisjoint(arguments)
+
+
+def _lists_configs(flags) -> bool:
+    return "list_configs" in flags and flags.list_configs not in (None, "false")
 
 
 def _spellings(flag):

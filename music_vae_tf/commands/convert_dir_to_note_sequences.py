@@ -38,12 +38,40 @@ command.string(
     required=True,
 )
 command.boolean("recursive", False, "Look into subfolders as well.")
-command.integer(
-    "num_workers",
-    None,
-    "Processes that share the work; one per core if not given.",
-    at_least=1,
-)
+
+
+def add_workers(command: Command) -> None:
+    """The flags of the processes that read files, and of what one file may take."""
+    command.integer(
+        "num_workers",
+        None,
+        "Processes that share the work; one per core if not given.",
+        at_least=1,
+    )
+    command.float(
+        "max_seconds_per_file",
+        10,
+        "Seconds that one file may take; one that takes longer is skipped. 0 sets no "
+        "limit.",
+        at_least=0,
+    )
+    command.float(
+        "max_mb_per_file",
+        1000,
+        "Megabytes of memory that one file may take, on Linux; one that takes more is "
+        "skipped. 0 sets no limit.",
+        at_least=0,
+    )
+
+
+def worker_limits(flags):
+    """What these flags say, as `data.workers.map_in_processes` takes it."""
+    from music_vae_tf.data.workers import Limits
+
+    return Limits(flags.max_seconds_per_file, flags.max_mb_per_file)
+
+
+add_workers(command)
 
 
 def add_midi_reader(command: Command) -> None:
@@ -97,6 +125,7 @@ def main(flags):
         flags.num_workers,
         flags.midi_reader,
         score_options(flags),
+        worker_limits(flags),
     )
     for line in tally.lines():
         print(line)
@@ -126,7 +155,13 @@ def list_music(root, recursive):
 
 
 def convert(
-    root, names, output_file, num_workers=None, midi_reader="magenta", scores=None
+    root,
+    names,
+    output_file,
+    num_workers=None,
+    midi_reader="magenta",
+    scores=None,
+    limits=None,
 ) -> Tally:
     """Writes the NoteSequences of all files that can be read, in the order of names.
 
@@ -135,12 +170,13 @@ def convert(
         num_workers: processes that share the work, one per core if None.
         midi_reader: 'magenta' or 'daw'.
         scores: how MusicXML and ABC are read, a `data.scores.files.ScoreOptions`.
+        limits: of what one file may take, a `data.workers.Limits`.
 
     Raises:
         UserError: none of them can be read; nothing is written.
     """
     from music_vae_tf.data.records import records_writer
-    from music_vae_tf.data.workers import map_in_processes
+    from music_vae_tf.data.workers import Limits, map_in_processes
 
     tally = Tally(len(names), output_file)
     with (
@@ -150,7 +186,8 @@ def convert(
                 functools.partial(_convert_one, root, midi_reader, scores),
                 names,
                 num_workers or usable_cores(),
-                preload=["music_vae_tf.data.midi", "music_vae_tf.data.scores.files"],
+                ["music_vae_tf.data.midi", "music_vae_tf.data.scores.files"],
+                limits or Limits(),
             )
         ) as conversions,
         progress(len(names), "Converting", unit="files") as bar,
@@ -184,7 +221,7 @@ class Tally:
         from music_vae_tf.data.workers import Died
 
         if isinstance(conversion, Died):
-            log.warning("skipped %s: %s", name, reason := crash(conversion))
+            log.warning("skipped %s: %s", name, reason := conversion.problem)
             self._skipped[kind_of_reason(reason)] += 1
             return []
         self.sequences += len(conversion.records)
@@ -244,11 +281,6 @@ class Remarks:
                 "Broken MIDI, read as a DAW does: "
                 f"{_in_files(self._mended, self._mended_in)}"
             )
-
-
-def crash(died) -> str:
-    """The problem of a file whose process ended."""
-    return f"crash: the process that read it {died.reason}"
 
 
 def kind_of_reason(problem: str) -> str:

@@ -214,7 +214,7 @@ def _say_what_is_left_out(examples):
 def _same_windows(one, other):
     import numpy as np
 
-    arrays = [(*w.drummers, w.heard, w.performances, w.asked) for w in (one, other)]
+    arrays = [(*w.drummers, w.given, w.performances, w.asked) for w in (one, other)]
     return all(
         np.shape(x) == np.shape(y) and np.array_equal(x, y) for x, y in zip(*arrays)
     )

@@ -10,6 +10,11 @@ From one file to another, in steps:
     music_vae_generate --config=groovae_4bar --run_dir=. --mode=interpolate \\
         --input_midi_1=a.mid --input_midi_2=b.mid --num_outputs=7 --output_dir=generated
 
+Your own drums, played by a model (of any length, everything else stays as it is):
+
+    music_vae_generate --config=groovae_2bar_humanize --run_dir=. --mode=transform \\
+        --input_midi=song.mid --output_dir=generated
+
 Over chords, with a config that is conditioned on them:
 
     music_vae_generate --config=cat-mel_2bar_med_chords --run_dir=. \\
@@ -22,20 +27,19 @@ import math
 import os
 import re
 import sys
-import time
-from pathlib import Path
 
 from absl import logging
 
+from music_vae_tf.commands import verbs
 from music_vae_tf.commands.command import (
     LARGEST_SEED,
     Command,
     UserError,
-    writable_directory,
 )
+from music_vae_tf.commands.drum_map_flag import read_music
+from music_vae_tf.commands.outputs import Outputs, add_format_flags, loop
 from music_vae_tf.commands.trained import add_model_flags, config_and_checkpoint
 from music_vae_tf.quiet import import_tensorflow
-from music_vae_tf.wording import counted
 
 # In BPM. Below about 3.6 a MIDI file cannot hold the length of a quarter.
 SLOWEST, FASTEST = 4, 1000
@@ -45,7 +49,9 @@ add_model_flags(command)
 command.string(
     "output_dir", "/tmp/music_vae/generated", "Where MIDI files are written."
 )
-command.enum("mode", "sample", ["sample", "interpolate"], "What to generate.")
+command.enum(
+    "mode", "sample", ["sample", "interpolate", *verbs.MODES], "What to generate."
+)
 command.string("input_midi_1", None, "MIDI file where an interpolation starts.")
 command.string("input_midi_2", None, "MIDI file where an interpolation ends.")
 command.integer(
@@ -109,14 +115,28 @@ command.boolean(
     True,
     "Say no token where the grammar forbids it, in configs whose music is tokens.",
 )
+verbs.add_verb_flags(command)
+add_format_flags(command)
 command.lists_configs()
 
 
 def main(flags):
+    verbs.check(flags)
+    if verbs.is_wanted(flags):
+        verbs.run(flags)
+    else:
+        _write_new_music(flags)
+
+
+def _write_new_music(flags):
     _check(flags)
     config, checkpoint = config_and_checkpoint(flags)
-    output_dir = writable_directory("output_dir", flags.output_dir)
-    write = _Writer(output_dir, config.name, time.strftime("%Y-%m-%d_%H%M%S"))
+    outputs = Outputs(flags)
+    outputs.check()
+
+    def write(what, sequences):
+        outputs.write(f"{config.name}_{what}", [loop(one) for one in sequences])
+
     import_tensorflow()
     write(flags.mode, _generate(flags, config, checkpoint, write))
 
@@ -144,7 +164,9 @@ def _generate(flags, config, checkpoint, write) -> list:
     converter = build.converter(config).for_inference()
     length = _length(flags.length, config, converter)
     controls = _controls(flags, config, converter, length)
-    inputs = _inputs(flags, converter, write) if flags.mode == "interpolate" else []
+    inputs = (
+        _inputs(flags, config, converter, write) if flags.mode == "interpolate" else []
+    )
     attribute = flags.attribute_vector
     shift = _shift(flags, config) if attribute else 0
     logging.info("Loading %s", checkpoint)
@@ -231,7 +253,6 @@ def _controls(flags, config, converter, length):
     """What the decoder is told at each step [T, D_c], None if it is told nothing."""
     from music_vae_tf import generation
     from music_vae_tf.data.converters.base import NotConvertible
-    from music_vae_tf.data.midi import read_midi
 
     if flags.chords:
         try:
@@ -245,7 +266,8 @@ def _controls(flags, config, converter, length):
         )
     if flags.control_midi:
         path = os.path.expanduser(flags.control_midi)
-        return generation.only_example(converter, read_midi(path), path).controls
+        sequence = read_music(flags, path, config)
+        return generation.only_example(converter, sequence, path).controls
     if converter.controls is not None:
         on_hits = converter.control_kind == "hits"
         given_by = "--control_midi=hits.mid" if on_hits else '--chords="C G Am F"'
@@ -255,22 +277,14 @@ def _controls(flags, config, converter, length):
 
 def _latent_vectors(flags, model, inputs):
     """Of the outputs: [N, Z]."""
-    import numpy as np
 
     if inputs:
         return model.between(*inputs, flags.num_outputs, assert_same_length=False)
     if not flags.z_file:
         return model.draw(flags.num_outputs, flags.same_z)
-    path = os.path.expanduser(flags.z_file)
-    try:
-        z = np.atleast_2d(np.load(path, allow_pickle=False))
-    except ValueError as error:
-        raise UserError(f"{path}: no NumPy file of numbers: {error}") from error
-    if z.ndim != 2 or z.shape[1] != model.z_size or not np.isfinite(z).all():
-        raise UserError(
-            f"{path}: expected finite numbers [N, {model.z_size}]; got {list(z.shape)}"
-        )
-    return z.astype(np.float32)
+    from music_vae_tf.generation.latent_files import read_z
+
+    return read_z(os.path.expanduser(flags.z_file), model.z_size)
 
 
 def _shift(flags, config):
@@ -292,17 +306,16 @@ def _save(z, path):
     logging.info("Saved %d latent vectors: %s", len(z), path)
 
 
-def _inputs(flags, converter, write) -> list:
+def _inputs(flags, config, converter, write) -> list:
     """Both input files as NoteSequences of one example each.
 
     The examples of a file that has several are written out, as in Magenta.
     """
     from music_vae_tf import generation
-    from music_vae_tf.data.midi import read_midi
     from music_vae_tf.data.tempo import at_tempo, qpm_of
 
     paths = [os.path.expanduser(p) for p in (flags.input_midi_1, flags.input_midi_2)]
-    inputs = [read_midi(path) for path in paths]
+    inputs = [read_music(flags, path, config) for path in paths]
     for number, (path, sequence) in enumerate(zip(paths, inputs), 1):
         try:
             example = generation.only_example(converter, sequence, path)
@@ -345,26 +358,6 @@ def _say_what_is_left_out(converter, sequence, path, steps):
         logging.warning(
             "%s has %d bars; its windows of %d bars are equal, and one of them is used",
             *(path, bars, steps / bar),
-        )
-
-
-class _Writer:
-    """Writes MIDI files into a directory, named as Magenta names them."""
-
-    def __init__(self, directory: Path, config_name: str, stamp: str):
-        self._directory, self._config_name, self._stamp = directory, config_name, stamp
-
-    def __call__(self, what, sequences):
-        from music_vae_tf.data.midi_writer import write_midi
-
-        count = len(sequences)
-        name = f"{self._config_name}_{what}_{self._stamp}-{{}}-of-{count:03d}.mid"
-        for number, sequence in enumerate(sequences):
-            write_midi(sequence, self._directory / name.format(f"{number:03d}"))
-        logging.info(
-            "Wrote %s: %s",
-            counted(count, "MIDI file"),
-            self._directory / name.format("*"),
         )
 
 

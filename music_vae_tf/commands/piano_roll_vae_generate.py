@@ -37,7 +37,7 @@ command.string(
     required=True,
 )
 command.string("output_dir", None, "Where MIDI files and pictures go.", required=True)
-command.integer("num_outputs", 5, "How many.", at_least=1)
+command.integer("num_outputs", 5, "How many.", at_least=1, at_most=10_000)
 command.string(
     "input_midi",
     None,

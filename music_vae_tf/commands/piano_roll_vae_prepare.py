@@ -27,11 +27,12 @@ from music_vae_tf.commands.convert_dir_to_note_sequences import (
     Remarks,
     add_midi_reader,
     add_score_reader,
-    crash,
+    add_workers,
     kind_of_reason,
     list_music,
     score_options,
     usable_cores,
+    worker_limits,
 )
 from music_vae_tf.commands.progress import progress
 
@@ -55,12 +56,7 @@ command.boolean(
 command.string("output_dir", None, "Where the rolls go.", required=True)
 command.string("config", "conv_cvae", "Name of a config, or a YAML file.")
 command.float("held_out", 0.1, "Share of the pieces to evaluate on.", at_least=0.0)
-command.integer(
-    "num_workers",
-    None,
-    "Processes that share the work; one per core if not given.",
-    at_least=1,
-)
+add_workers(command)
 add_midi_reader(command)
 add_score_reader(command)
 
@@ -74,7 +70,9 @@ def main(flags):
     convert = functools.partial(
         convert_one, converter, flags.midi_reader, score_options(flags)
     )
-    pieces, left_out = _convert(files, convert, flags.num_workers or usable_cores())
+    pieces, left_out = _convert(
+        files, convert, flags.num_workers or usable_cores(), worker_limits(flags)
+    )
     _say_what_was_left_out(left_out)
     if not pieces:
         why = ", ".join(f"{count:,} {reason}" for reason, count in left_out.items())
@@ -136,14 +134,14 @@ def _converter(name):
     return build.converter(config)
 
 
-def _convert(files, convert, num_workers) -> tuple[list[Piece], Counter[str]]:
+def _convert(files, convert, num_workers, limits) -> tuple[list[Piece], Counter[str]]:
     """The pieces that gave rolls, and what was left out, by reason."""
     from music_vae_tf.data.workers import map_in_processes
 
     pieces, left_out, remarks = [], Counter(), Remarks()
     with (
         contextlib.closing(
-            map_in_processes(convert, files, num_workers, preload=CONVERTING)
+            map_in_processes(convert, files, num_workers, CONVERTING, limits)
         ) as results,
         progress(len(files), "Converting", unit="files") as bar,
     ):
@@ -165,7 +163,7 @@ def _piece(file, result) -> Piece:
     from music_vae_tf.data.workers import Died
 
     if isinstance(result, Died):
-        conversion = Conversion([], [crash(result)])
+        conversion = Conversion([], [result.problem])
         unread = Counter([kind_of_reason(conversion.problems[0])])
         result = Piece(file.name, [], unread, conversion)
     for problem in result.conversion.problems:

@@ -9,6 +9,7 @@ from pathlib import Path
 import yaml
 
 from music_vae_tf import kinds
+from music_vae_tf.config import safe_yaml
 from music_vae_tf.config.blueprints import check_kind
 from music_vae_tf.config.reader import check_keys, construct, nearest, read_kind
 from music_vae_tf.config.schema import Config, ConfigError, Kind
@@ -95,7 +96,7 @@ def parse(text: str, name: str) -> Config:
     """
     where = f"config {name}"
     try:
-        document = yaml.load(text, Loader=Loader)
+        document = safe_yaml.load(text, Loader)
     except yaml.YAMLError as error:
         raise ConfigError(f"{where} is not YAML: {error}") from error
     document = _with_current_names(document)

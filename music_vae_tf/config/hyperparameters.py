@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import yaml
 
+from music_vae_tf.config import safe_yaml
 from music_vae_tf.config.reader import construct, nearest
 from music_vae_tf.config.schema import HPARAMS_SECTIONS, Config, ConfigError, Kind
 from music_vae_tf.config.yaml12 import Loader
@@ -146,7 +147,7 @@ def _from_flag(text: str, current: object):
     if isinstance(current, str):
         return text
     try:
-        value = yaml.load(text, Loader=Loader)
+        value = safe_yaml.load(text, Loader)
     except yaml.YAMLError:
         return text
     return bool(value) if isinstance(current, bool) and type(value) is int else value

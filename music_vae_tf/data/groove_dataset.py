@@ -8,11 +8,14 @@ file like it are read the same way.
 from __future__ import annotations
 
 import csv
+import ntpath
 import os
+import posixpath
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from music_vae_tf.data.folder import KINDS, kind_of
 from music_vae_tf.errors import UserFacingError
 
 # Gillick et al. 2019; version 1.0.0 has so many performances of each split.
@@ -35,7 +38,8 @@ def read_info(path, columns: Iterable[str] = (FILE,)) -> list[dict[str, str]]:
 
     Raises:
         BadGrooveDataset: there is no such file; a column, a cell of one, or all rows
-            are missing; or a row is longer than the others.
+            are missing; a row is longer than the others; or a name leads out of the
+            folder, or is not that of a music file.
     """
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
@@ -64,7 +68,31 @@ def read_info(path, columns: Iterable[str] = (FILE,)) -> list[dict[str, str]]:
                 raise BadGrooveDataset(f"{path}, row {line}: nothing under {column}")
     if not rows:
         raise BadGrooveDataset(f"{path} names no performance: it has no row")
+    for line, row in enumerate(rows, 2):
+        if FILE in columns:
+            row[FILE] = _checked_name(row[FILE], f"{path}, row {line}")
     return rows
+
+
+def _checked_name(name: str, where: str) -> str:
+    """The one name that a file has below the folder: of `./a.mid` it is `a.mid`.
+
+    Raises:
+        BadGrooveDataset: it leads out of the folder, or is not that of a music file.
+    """
+    plain = posixpath.normpath(name)
+    leaves = plain.startswith(("/", "../")) or plain == ".." or "\0" in plain
+    if leaves or ntpath.isabs(plain) or ntpath.splitdrive(plain)[0]:
+        raise BadGrooveDataset(
+            f"{where}: {name!r} leads out of the folder; names of files in it are "
+            "expected"
+        )
+    if kind_of(plain) is None:
+        raise BadGrooveDataset(
+            f"{where}: {name!r} is not the name of a music file, which ends in "
+            f"{', '.join(KINDS)}"
+        )
+    return plain
 
 
 def files_of_splits(rows: Iterable[Mapping[str, str]]) -> dict[str, list[str]]:

@@ -85,6 +85,16 @@ def read_midi(path, reader: str = DAW) -> music_pb2.NoteSequence:
     return sequence
 
 
+def read_music_file(path, reader: str = DAW) -> Reading:
+    """All tunes of a music file, and what of it could not be read.
+
+    Raises:
+        UnreadableMusic: it cannot be read.
+        OSError: it cannot be opened.
+    """
+    return _read(path, kind_of(os.fspath(path)) or "midi", reader)
+
+
 def parse_midi(data: bytes) -> music_pb2.NoteSequence:
     """The NoteSequence of a MIDI file's bytes, as `note_seq.midi_to_note_sequence`.
 
@@ -92,6 +102,15 @@ def parse_midi(data: bytes) -> music_pb2.NoteSequence:
         UnreadableMusic: they are none of a MIDI file, or of a broken one.
     """
     return _parse_midi(data, MAGENTA).sequences[""]
+
+
+def parse_as_daw(data: bytes) -> music_pb2.NoteSequence:
+    """The NoteSequence of a MIDI file's bytes, as a DAW plays it.
+
+    Raises:
+        UnreadableMusic: they are none of a MIDI file.
+    """
+    return _parse_midi(data, DAW).sequences[""]
 
 
 def convert(

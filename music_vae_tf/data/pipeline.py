@@ -16,6 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from music_vae_tf.batch import Batch, Example
+from music_vae_tf.data import pieces
 from music_vae_tf.data.converters.base import Converter, Extraction, grouped
 from music_vae_tf.data.converters.drum_parts import NO_DRUMS, TAKEN_AS_DRUMS
 from music_vae_tf.data.example_store import ExampleStore, StoreBuilder, layouts_of
@@ -156,14 +157,12 @@ def extract_examples(
 
 
 def _extractions(
-    sequences, converter, augmenter, seed, *place, share=EVERYTHING
+    sequences, converter, augmenter, seed, *place, share=EVERYTHING, quiet=False
 ) -> Iterator[Extraction]:
     numbered = itertools.islice(enumerate(sequences), share.index, None, share.count)
     for index, sequence in numbered:
         rng = None if seed is None else _rng(seed, *place, index)
-        if augmenter is not None:
-            sequence = augmenter(sequence, rng)
-        yield converter.extract(sequence, rng)
+        yield pieces.extract(converter, sequence, index, rng, augmenter, quiet)
 
 
 def _rng(seed, *place):
@@ -331,7 +330,9 @@ def streaming_batches(
 def _survey(read, converter, batch_size, share) -> Report:
     """What a share of the stream gives, as far as it takes to fill a batch."""
     report = Report()
-    for extraction in _extractions(read(), converter, None, None, share=share):
+    for extraction in _extractions(
+        read(), converter, None, None, share=share, quiet=True
+    ):
         report = report.after(extraction)
         if report.examples >= batch_size:
             break
@@ -341,7 +342,7 @@ def _survey(read, converter, batch_size, share) -> Report:
 def _endless(read, converter, augmenter, seed, share) -> Iterator[Example]:
     for epoch in itertools.count():
         for extraction in _extractions(
-            read(), converter, augmenter, seed, epoch, share=share
+            read(), converter, augmenter, seed, epoch, share=share, quiet=epoch > 0
         ):
             yield from extraction.examples
 

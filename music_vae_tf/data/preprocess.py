@@ -9,9 +9,12 @@ the order of records is not.
 from __future__ import annotations
 
 import contextlib
+import glob
 import io
+import logging
 import os
 import re
+import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
@@ -21,13 +24,15 @@ from apache_beam.metrics import Metrics
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 from note_seq.protobuf.music_pb2 import NoteSequence
 
-from music_vae_tf.data import records
+from music_vae_tf.data import pieces, records
 from music_vae_tf.data.converters.base import Converter, grouped
 from music_vae_tf.data.single_examples import Filters, single_examples
 from music_vae_tf.errors import UserFacingError
 
+log = logging.getLogger(__name__)
 COUNTS = "ExtractExamplesDoFn"  # Magenta's namespace, as dashboards show it
 LEFT_OUT = "left-out"
+NO_NOTE_SEQUENCE = "records that are no NoteSequence"
 # How Beam tells of an error of a worker, in the last line of its own error's text.
 REPORT = re.compile(r"(?:.*\b(BadRecords|OSError): )?(.*?)(?: \[while running .*)?")
 
@@ -73,11 +78,17 @@ def run(
         | "shuffle" >> beam.Reshuffle()
         | "write" >> beam.io.WriteToTFRecord(output_prefix, num_shards=output_shards)
     )
-    with _readable_errors():
+    with _no_leftovers(output_prefix), _readable_errors():
         result = pipeline.run()
         result.wait_until_finish()
     counters = result.metrics().query()["counters"]
-    return _totals(counters, COUNTS), _totals(counters, LEFT_OUT)
+    counts, left_out = _totals(counters, COUNTS), _totals(counters, LEFT_OUT)
+    if set(left_out) == {NO_NOTE_SEQUENCE} and not counts:
+        raise PipelineFailed(
+            f"{files[0]}: none of {left_out[NO_NOTE_SEQUENCE]:,} records is a "
+            f"NoteSequence; {records.MAKE_ANEW}"
+        )
+    return counts, left_out
 
 
 def matching_files(pattern: str) -> list[str]:
@@ -128,6 +139,23 @@ def _pipeline(pipeline_options):
 
 
 @contextlib.contextmanager
+def _no_leftovers(output_prefix: str):
+    """Removes Beam's folders of unfinished shards, also those of a killed process."""
+    folder, name = os.path.split(output_prefix)
+    pattern = os.path.join(glob.escape(folder), f"beam-temp-{glob.escape(name)}-*")
+
+    def remove():
+        for path in glob.glob(pattern) if "://" not in output_prefix else ():
+            shutil.rmtree(path, ignore_errors=True)
+
+    remove()
+    try:
+        yield
+    finally:
+        remove()
+
+
+@contextlib.contextmanager
 def _readable_errors():
     try:
         yield
@@ -154,8 +182,15 @@ class _Extract(beam.DoFn):
 
     def process(self, placed_record):
         (path, index), record = placed_record
-        sequence = records.parse_note_sequence(record, f"{path}: record {index}")
+        try:
+            sequence = records.parse_note_sequence(record, f"{path}: record {index}")
+        except records.BadRecords as error:
+            log.warning("left out: %s", error)
+            _count(LEFT_OUT, {NO_NOTE_SEQUENCE: 1})
+            return
         found = single_examples(sequence, self._converter, self._filters)
+        name = pieces.name_of(sequence, index)
+        pieces.warn_of(found.left_out, f"{name} of {path}")
         _count(COUNTS, found.counts)
         _count(LEFT_OUT, grouped(found.left_out))
         for example in found.sequences:

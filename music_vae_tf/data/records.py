@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import glob
+import logging
 import os
 import struct
 from collections.abc import Iterator
@@ -23,9 +24,12 @@ import google_crc32c
 from music_vae_tf.data.whole_file import whole_file
 from music_vae_tf.errors import UserFacingError
 
+log = logging.getLogger(__name__)
 LENGTH = struct.Struct("<Q")
 CHECKSUM = struct.Struct("<I")
 MASK_DELTA = 0xA282EAD8
+MAX_RECORD_BYTES = 2**31 - 1  # of any protocol buffer
+PART_BYTES = 1 << 24
 MAKE_ANEW = "make it anew with convert_dir_to_note_sequences"
 
 
@@ -47,7 +51,7 @@ def matching_files(pattern: str) -> list[str]:
         BadRecords: there is none.
     """
     pattern = os.path.expanduser(pattern)
-    names = [pattern] if os.path.exists(pattern) else sorted(glob.glob(pattern))
+    names = [pattern] if os.path.exists(pattern) else _matches(pattern)
     files = [name for name in names if not os.path.isdir(name)]
     if not files and names:
         raise BadRecords(
@@ -62,23 +66,49 @@ def matching_files(pattern: str) -> list[str]:
     return files
 
 
+def _matches(pattern: str) -> list[str]:
+    """Names that fit a pattern; a folder that is there is no pattern itself."""
+    folder, name = os.path.split(pattern)
+    if os.path.isdir(folder):
+        folder = glob.escape(folder)
+    return sorted(glob.glob(os.path.join(folder, name)))
+
+
 def read_note_sequences(pattern: str) -> Iterator:
     """All NoteSequences of the files that `matching_files` finds, in their order.
 
+    A record that is something else is left out, with a warning.
+
     Raises:
         BadRecords: there is no such file, no NoteSequence in all of them, or one of
-            them is cut off, damaged, or something else.
+            them is cut off or damaged.
     """
     files = matching_files(pattern)
-    empty = True
+    found, refused = 0, []
     for path in files:
         for index, serialized in enumerate(read_records(path)):
-            empty = False
-            yield parse_note_sequence(serialized, f"{path}: record {index}")
-    if empty:
+            try:
+                yield parse_note_sequence(serialized, f"{path}: record {index}")
+                found += 1
+            except BadRecords as error:
+                refused.append(error)
+                if found:
+                    _warn_of(refused)
+        if found:
+            _warn_of(refused)
+    if refused:
+        raise refused[0]
+    if not found:
         raise BadRecords(
             f"{', '.join(files)}: empty, where NoteSequences are expected; {MAKE_ANEW}"
         )
+
+
+def _warn_of(refused: list[BadRecords]) -> None:
+    """Once there is a NoteSequence, what is none is not all there is."""
+    for error in refused:
+        log.warning("left out: %s", error)
+    refused.clear()
 
 
 def read_records(path: str) -> Iterator[bytes]:
@@ -98,9 +128,11 @@ def records_in(file, name: str) -> Iterator[bytes]:
         BadRecords: `name`, as the message calls it, is cut off, damaged, or no TFRecord
             at all.
     """
-    index = 0
+    index = offset = 0
     while header := file.read(LENGTH.size + CHECKSUM.size):
-        yield _data_after(header, file, f"{name}: record {index}")
+        data = _data_after(header, file, f"{name}: record {index}", offset)
+        yield data
+        offset += len(header) + len(data) + CHECKSUM.size
         index += 1
 
 
@@ -130,20 +162,39 @@ def _frame(data):
     return b"".join([length, _checksum(length), data, _checksum(data)])
 
 
-def _data_after(header, file, what):
+def _data_after(header, file, what, offset):
     length, checksum = header[: LENGTH.size], header[LENGTH.size :]
-    cut_off = BadRecords(f"{what} is cut off: the file is not whole; {MAKE_ANEW}")
+    cut_off = BadRecords(
+        f"{what} is cut off, from byte {offset:,} on: the file is not whole; "
+        f"{MAKE_ANEW}"
+    )
     if len(checksum) < CHECKSUM.size:
         raise cut_off
     if checksum != _checksum(length):
         raise BadRecords(_misread(header, file, what))
     (size,) = LENGTH.unpack(length)
-    data, checksum = file.read(size), file.read(CHECKSUM.size)
+    if size > MAX_RECORD_BYTES:
+        raise BadRecords(
+            f"{what} is damaged at byte {offset:,}: it claims {size:,} bytes, "
+            f"{MAX_RECORD_BYTES:,} are the limit; {MAKE_ANEW}"
+        )
+    data, checksum = _read_up_to(file, size), file.read(CHECKSUM.size)
     if len(checksum) < CHECKSUM.size:
         raise cut_off
     if checksum != _checksum(data):
-        raise BadRecords(f"{what} is damaged: its checksum is wrong; {MAKE_ANEW}")
+        raise BadRecords(
+            f"{what} is damaged at byte {offset:,}: its checksum is wrong; {MAKE_ANEW}"
+        )
     return data
+
+
+def _read_up_to(file, size: int) -> bytes:
+    """As `file.read(size)`, which would allocate all of it if the file ends early."""
+    parts = []
+    while size and (part := file.read(min(size, PART_BYTES))):
+        parts.append(part)
+        size -= len(part)
+    return b"".join(parts)
 
 
 def _checksum(data):

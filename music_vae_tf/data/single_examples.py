@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from note_seq import sequences_lib
 from note_seq.protobuf.music_pb2 import NoteSequence
 
-from music_vae_tf.data.converters import drum_parts
-from music_vae_tf.data.converters.base import Converter
+from music_vae_tf.data.converters import drum_parts, score
+from music_vae_tf.data.converters.base import Converter, refusal
 
 STEPS_PER_QUARTER = 16  # of the grid that metric positions are counted on
 MAX_SPLITS = 100  # a sequence with more is an expressive performance, not a score
@@ -106,8 +106,18 @@ def single_examples(
 ) -> SingleExamples:
     """The examples of a NoteSequence as NoteSequences, in the order of its pieces.
 
-    They start at 0 seconds, have the tempo that the converter writes, and no id.
+    They start at 0 seconds, have the tempo that the converter writes, and no id. A
+    sequence beyond `data.limits`, or one that makes a library fail, gives none, and a
+    reason in `left_out`.
     """
+    try:
+        score.read(sequence)  # is within the limits
+        return _single_examples(sequence, converter, filters)
+    except Exception as error:  # one piece costs only itself
+        return SingleExamples(left_out=Counter([refusal(error)]))
+
+
+def _single_examples(sequence, converter, filters) -> SingleExamples:
     result = SingleExamples()
     converter = drum_parts.decided(converter, sequence)
     pieces = sequences_lib.split_note_sequence_on_time_changes(sequence)

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import re
+import socket
 from pathlib import Path
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
 
 
 @contextlib.contextmanager
@@ -12,7 +17,11 @@ def whole_file(path):
     """Yields a binary file that takes the name `path` if the block ends well.
 
     Until then it lies beside it under a name ending in `.partial`, and a file that was
-    there before stays as it was. If the block raises, nothing remains.
+    there before stays as it was. If the block raises, nothing remains. What a killed
+    process left of this file is removed.
+
+    Raises:
+        OSError: it cannot be written; names the file.
     """
     # Through a link, its target is replaced; a pipe or a device is not to be replaced.
     target = Path(os.path.realpath(path))
@@ -20,10 +29,53 @@ def whole_file(path):
         raise IsADirectoryError(None, "a folder, where a file shall be written", path)
     if target.exists() and not target.is_file():
         raise OSError(None, "no ordinary file: it cannot be replaced when whole", path)
-    partial = target.with_name(f"{target.name}.{os.getpid()}.partial")
+    _remove_leftovers(target)
+    partial = target.with_name(f"{target.name}{_own_suffix()}")
     try:
-        with open(partial, "wb") as file:
-            yield file
-        os.replace(partial, target)
+        with _naming(path):
+            with open(partial, "wb") as file:
+                yield file
+            os.replace(partial, target)
     finally:
         partial.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _naming(path):
+    """Errors of writing, as of a full disk, name no file by themselves."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in FULL and error.filename is None:
+            raise type(error)(error.errno, error.strerror, os.fspath(path)) from error
+        raise
+
+
+def _own_suffix() -> str:
+    return f".{_host()}-{os.getpid()}.partial"
+
+
+def _host() -> str:
+    return re.sub(r"\W", "_", socket.gethostname())
+
+
+def _remove_leftovers(target: Path) -> None:
+    """Removes parts of this file whose processes of this machine have ended."""
+    pattern = re.escape(target.name) + rf"\.{_host()}-(\d+)\.partial"
+    with contextlib.suppress(OSError):  # the folder is not there, or not readable
+        for name in os.listdir(target.parent):
+            match = re.fullmatch(pattern, name)
+            if match and not _lives(int(match[1])):
+                target.with_name(name).unlink(missing_ok=True)
+
+
+def _lives(process: int) -> bool:
+    if os.name == "nt":  # there, signal 0 would end the process
+        return True
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # another user's
+        pass
+    return True

@@ -1,12 +1,17 @@
-"""Work spread over processes, where the death of one costs only what it held."""
+"""Work spread over processes, where the death of one costs only what it held.
+
+An item that takes too long or too much memory is given up; the others go on.
+"""
 
 from __future__ import annotations
 
 import collections
 import contextlib
 import importlib
+import math
 import multiprocessing
 import signal
+import time
 from collections.abc import Callable, Iterable, Iterator
 from multiprocessing import connection
 from typing import NamedTuple
@@ -38,9 +43,41 @@ class CannotWork(UserFacingError, RuntimeError):
 
 
 class Died(NamedTuple):
-    """In place of a result: the process that was to give it ended."""
+    """In place of a result: the process that was to give it ended or failed."""
 
     reason: str
+    is_over_limit: bool = False
+
+    @property
+    def problem(self) -> str:
+        """What is wrong with the item: its kind, and after a colon the details."""
+        if self.is_over_limit:
+            return f"beyond a limit: {self.reason}"
+        return f"crash: the process that read it {self.reason}"
+
+
+class Limits(NamedTuple):
+    """What one item may take; 0 is without limit."""
+
+    seconds: float = 10
+    megabytes: float = 1000  # on top of what the process has before its first item
+
+    @property
+    def too_slow(self) -> Died:
+        return Died(
+            f"more than {self.seconds:g} s (--max_seconds_per_file allows more)", True
+        )
+
+    @property
+    def too_large(self) -> Died:
+        return Died(
+            f"more than {self.megabytes:g} MB of memory (--max_mb_per_file allows "
+            "more)",
+            True,
+        )
+
+
+UNLIMITED = Limits(0, 0)
 
 
 class _MissingImport(NamedTuple):
@@ -53,18 +90,23 @@ READY = "ready"  # what a process sends once it has imported all that it needs
 
 
 def map_in_processes(
-    function: Callable, items: Iterable, num_workers: int, preload: list[str]
+    function: Callable,
+    items: Iterable,
+    num_workers: int,
+    preload: list[str],
+    limits: Limits = UNLIMITED,
 ) -> Iterator:
     """`function(item)` of all items, in their order, or `Died`.
 
     `function`, items and results travel between processes, so they can be pickled.
-    The modules in `preload` are imported once, not once per process.
+    The modules in `preload` are imported once, not once per process. The limit of
+    memory holds on Linux.
 
     Raises:
         CannotWork: a process does not start, or an import fails in it.
     """
     waiting = collections.deque(enumerate(items))
-    start = _starter(function, preload)
+    start = _starter(function, preload, limits)
     busy, results = [], {}
     try:
         for index in range(len(waiting)):
@@ -90,7 +132,7 @@ def _collect(busy, waiting, results):
             busy.remove(worker)
 
 
-def _starter(function, preload):
+def _starter(function, preload, limits):
     # A forked copy of a process with threads may hang, and a spawned one imports
     # everything anew; a fork server does neither.
     methods = multiprocessing.get_all_start_methods()
@@ -98,17 +140,18 @@ def _starter(function, preload):
     context = multiprocessing.get_context(method)
     if method == "forkserver":
         context.set_forkserver_preload(preload)
-    return lambda: _Worker(context, function, preload)
+    return lambda: _Worker(context, function, preload, limits)
 
 
 class _Worker:
     """A process that turns one item at a time into a result."""
 
-    def __init__(self, context, function, modules):
+    def __init__(self, context, function, modules, limits):
         self.index = None  # of the item in work
+        self._limits, self._deadline = limits, math.inf
         self.pipe, far_end = context.Pipe()
         self._process = context.Process(
-            target=_serve, args=(far_end, function, modules), daemon=True
+            target=_serve, args=(far_end, function, modules, limits), daemon=True
         )
         self._process.start()
         far_end.close()
@@ -117,10 +160,19 @@ class _Worker:
 
     def give(self, index, item):
         self.index = index
+        self._deadline = time.monotonic() + (self._limits.seconds or math.inf)
         with contextlib.suppress(BrokenPipeError):  # `take` will tell
             self.pipe.send(item)
 
+    @property
+    def seconds_left(self):
+        return max(self._deadline - time.monotonic(), 0.0)
+
     def take(self):
+        """The result of the item in work, which is ready, or too late."""
+        if not self.seconds_left and not self.pipe.poll():
+            self._process.kill()
+            return self._limits.too_slow
         try:
             answer = self.pipe.recv()
         except (EOFError, ConnectionResetError):
@@ -137,21 +189,53 @@ class _Worker:
 
 
 def _ready(workers):
-    ready = connection.wait([worker.pipe for worker in workers])
-    return [worker for worker in workers if worker.pipe in ready]
+    """Those with a result, and those whose time is over."""
+    left = min(worker.seconds_left for worker in workers)
+    ready = connection.wait(
+        [worker.pipe for worker in workers], None if left == math.inf else left
+    )
+    return [w for w in workers if w.pipe in ready or not w.seconds_left]
 
 
-def _serve(pipe, function, modules):
+def _serve(pipe, function, modules, limits):
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     with contextlib.suppress(EOFError, BrokenPipeError):
         try:
             for module in modules:  # a fork server ignores what it cannot import
                 importlib.import_module(module)
             pipe.send(READY)
+            _limit_memory(limits.megabytes)
             while True:
-                pipe.send(function(pipe.recv()))
+                pipe.send(_result(function, pipe.recv(), limits))
         except ImportError as error:
             pipe.send(_MissingImport(str(error)))
+
+
+def _result(function, item, limits):
+    try:
+        return function(item)
+    except ImportError:
+        raise
+    except MemoryError:
+        return limits.too_large
+    except Exception as error:
+        return Died(f"raised {type(error).__name__}: {error}")
+
+
+def _limit_memory(megabytes):
+    """Lets this process take so much more address space than it has; only on Linux."""
+    try:
+        import resource
+
+        with open("/proc/self/statm", "rb") as file:
+            pages = int(file.read().split()[0])
+    except (ImportError, OSError):
+        return
+    if megabytes:
+        limit = pages * resource.getpagesize() + int(megabytes * 1e6)
+        _, hard = resource.getrlimit(resource.RLIMIT_AS)
+        if hard == resource.RLIM_INFINITY or limit < hard:
+            resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
 
 
 def _last_words(exit_code):

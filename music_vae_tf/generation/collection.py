@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from music_vae_tf.config import Config
+from music_vae_tf.data import pieces
 from music_vae_tf.data.pipeline import Report
 from music_vae_tf.data.whole_file import whole_file
 from music_vae_tf.errors import UserFacingError
@@ -92,8 +93,8 @@ def encode(
         means.append(mu)
         waiting.clear()
 
-    for sequence in sequences:
-        extraction = model.converter.extract(sequence)
+    for index, sequence in enumerate(sequences):
+        extraction = pieces.extract(model.converter, sequence, index)
         report = report.after(extraction)
         facts = known.get(sequence.filename, dict.fromkeys(columns, ""))
         for number, example in enumerate(extraction.examples):
@@ -172,7 +173,7 @@ def read_attribute(path: str | os.PathLike, config: Config) -> np.ndarray:
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
         name, vector = content["config"], np.array(content["vector"], np.float32)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, LookupError, TypeError, OverflowError, RecursionError) as error:
         raise BadAttribute(
             f"{path} is not an attribute vector, as music_vae_explore --attributes "
             "writes them"

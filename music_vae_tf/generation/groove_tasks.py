@@ -20,6 +20,7 @@ from music_vae_tf.analysis.groove_windows import (
     with_given,
 )
 from music_vae_tf.batch import Batch
+from music_vae_tf.data import pieces
 from music_vae_tf.data.converters import drum_classes
 from music_vae_tf.data.converters.groove import MAX_VELOCITY, GrooveConverter
 from music_vae_tf.data.converters.groove_edits import Groove
@@ -106,7 +107,7 @@ def task_examples(
     grooves, inputs, controls, qpm, performances = [], [], [], [], []
     left_out = Counter()
     for number, sequence in enumerate(sequences):
-        extraction = converter.extract(sequence)
+        extraction = pieces.extract(converter, sequence, number)
         left_out += extraction.left_out
         for example in map(converter.unpack, extraction.examples):
             inputs.append(example.inputs)
@@ -150,7 +151,7 @@ def _windows(converter, grooves, inputs, performances, qpm):
         asked[:] = np.isin(np.arange(len(asked)), converter.add_instruments)
     return Windows(
         drummers=_playing(grooves),
-        heard=_playing(map(converter.groove_of, inputs)).hits,
+        given=_playing(map(converter.groove_of, inputs)).hits,
         performances=np.repeat(performances, per_example),
         qpm=np.repeat(np.array(qpm), per_example),
         asked=asked,

@@ -337,6 +337,12 @@ class TrainedModel:
         start, end = mu
         return np.stack([slerp(start, end, t) for t in np.linspace(0, 1, num_steps)])
 
+    def transform(self, music: Any, **options: Any) -> list:
+        """A song's drums as this model plays them; see `transform.transform`."""
+        from music_vae_tf.generation import transform
+
+        return transform.transform(self, music, **options)
+
     def _check_conditional(self, verb):
         if not self.z_size:
             raise RuntimeError(f"Cannot {verb} with a non-conditional model.")

@@ -12,15 +12,14 @@ from pathlib import Path
 from music_vae_tf import config as configs
 from music_vae_tf import run_directory
 from music_vae_tf.checkpoint import compact
+from music_vae_tf.errors import UserFacingError
 
 FOLDER = Path(__file__).resolve().parent
 PRETRAINED = "pretrained"  # in place of a path
 
 
-class PretrainedError(ValueError):
+class PretrainedError(UserFacingError, ValueError):
     """There is no pretrained model of a config, or it has another structure."""
-
-    for_the_user = True
 
 
 def names() -> list[str]:
@@ -62,7 +61,7 @@ def card(name: str) -> str:
 
 
 def check(asked: configs.Config) -> None:
-    """Sees that a config has the structure of its pretrained model.
+    """Checks that a config has the structure of its pretrained model.
 
     Raises:
         PretrainedError: names each difference of converter and model.

@@ -16,6 +16,7 @@ from typing import NamedTuple
 from xml.etree import ElementTree
 
 from music_vae_tf.errors import UserFacingError
+from music_vae_tf.rendering.reproducible import reproducible
 
 TICKS_PER_QUARTER = 24  # the finest notes are 32nds, and triplets of them
 MIDDLE_C = 60
@@ -186,7 +187,7 @@ def musicxml(sequence, title: str) -> bytes:
     require("music21")
     from music21.musicxml.m21ToXml import GeneralObjectExporter
 
-    return GeneralObjectExporter(score(sequence, title)).parse()
+    return reproducible(GeneralObjectExporter(score(sequence, title)).parse())
 
 
 def score(sequence, title: str):
@@ -322,6 +323,7 @@ def svg_pages(xml: bytes) -> list[str]:
             **dict.fromkeys(("pageMarginTop", "pageMarginBottom"), MARGIN_MM * 10),
             "breaks": "auto",
             "mnumInterval": 0,
+            "xmlIdSeed": 1,  # or ids are random
         }
     )
     toolkit.loadData(xml.decode("utf-8"))

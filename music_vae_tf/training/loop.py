@@ -20,6 +20,7 @@ import tensorflow as tf
 from music_vae_tf import build, checkpoint, strategies
 from music_vae_tf.config import Config
 from music_vae_tf.errors import UserFacingError
+from music_vae_tf.models.size import TRAINING_COPIES
 from music_vae_tf.models.trainable import Trainable
 from music_vae_tf.training.optimizer import BETA_1, BETA_2, Adam, LearningRate
 from music_vae_tf.training.summaries import Clock, TrainingScalars
@@ -47,7 +48,7 @@ def compiled_model(
     # Keras takes seeds of 32 bits.
     keras.utils.set_random_seed(int(np.random.SeedSequence(seed).generate_state(1)[0]))
     with (strategy or tf.distribute.get_strategy()).scope():
-        model = build.model(config, converter)
+        model = build.model(config, converter, TRAINING_COPIES)
         optimizer = Adam(LearningRate(build.learning_rate(config.training)))
         optimizer.build(model.trainable_variables)
         model.compile(optimizer, config.objective, config.training, seed)
@@ -170,6 +171,8 @@ def train(
         saver.save(model)
         raise
     saver.save(model)
+    # All workers name the same last checkpoint, which the chief has written now.
+    strategies.from_chief(strategy, 0.0)
     return {tag: float(value) for tag, value in logs.items()}
 
 

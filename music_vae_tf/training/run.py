@@ -19,6 +19,7 @@ from music_vae_tf.run_directory import (
     INTERRUPTED,
     STOPPED_EARLY,
 )
+from music_vae_tf.training.alone import alone_in
 from music_vae_tf.training.devices import sigterm_interrupts, strategy_of, use_devices
 from music_vae_tf.training.options import OptionError, TrainingOptions
 from music_vae_tf.training.progress import progress_of
@@ -69,6 +70,7 @@ def train(
         OptionError: an option is missing, unknown, or makes no sense.
         ConfigError: there is no such config.
         RunDirectoryError: the run directory holds another training.
+        RunInUse: another process trains in the run directory.
         NotMusic, NoMusic, BadRecords, TooFewExamples: the data are of no use.
         LossNotFinite: the checkpoints before are kept.
         TrainingInterrupted: by Ctrl-C or SIGTERM; the last step is saved.
@@ -96,7 +98,25 @@ def train_with(
     with folders.empty_ones_removed():
         make_writable(asked.directory.train_dir)
         start_tensorflow()
-        return _Training.start(asked, training_data).run()
+        strategy = _strategy(asked)
+        with alone_in(asked.directory.train_dir, strategy):
+            return _Training.start(asked, training_data, strategy).run()
+
+
+def _strategy(asked: Request):
+    """The `tf.distribute.Strategy` that is asked for."""
+    import tensorflow as tf
+
+    from music_vae_tf import strategies
+
+    use_devices(tf)
+    strategy = strategy_of(asked.options.strategy)
+    is_first = asked.options.seed is None and asked.record is None
+    if is_first and strategies.is_multiworker(strategy):
+        raise OptionError(
+            "give all workers the same {seed}: nothing else makes them agree"
+        )
+    return strategy
 
 
 class _Training(NamedTuple):
@@ -108,20 +128,11 @@ class _Training(NamedTuple):
     model: Any  # Trainable
 
     @classmethod
-    def start(cls, asked: Request, data) -> _Training:
+    def start(cls, asked: Request, data, strategy) -> _Training:
         """Makes the model, with the weights that the training starts from."""
-        import tensorflow as tf
-
         from music_vae_tf import strategies
         from music_vae_tf.training import loop
 
-        use_devices(tf)
-        strategy = strategy_of(asked.options.strategy)
-        is_first = asked.options.seed is None and asked.record is None
-        if is_first and strategies.is_multiworker(strategy):
-            raise OptionError(
-                "give all workers the same {seed}: nothing else makes them agree"
-            )
         model = loop.compiled_model(
             *(asked.config, data.converter, asked.seed, strategy),
             asked.options.mixed_precision,

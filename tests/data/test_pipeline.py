@@ -27,7 +27,7 @@ class Numbers(Converter):
     length_shape: tuple = ()
     max_tensors_per_notesequence: None = None
 
-    def extract(self, sequence, rng=None):
+    def _extract(self, sequence, rng):
         if sequence == 0:
             return Extraction([], Counter({"no notes": 1, "silence": 2}))
         examples = [self._example(sequence, i, rng) for i in range(sequence)]
@@ -137,7 +137,7 @@ def test_fewer_examples_than_a_batch_are_an_error_that_says_what_to_do():
     assert "1  no notes" in str(error.value)
 
 
-def test_no_examples_at_all_are_told_without_a_batch_size_to_take():
+def test_no_examples_at_all_are_reported_without_a_batch_size_to_take():
     _, report = pipeline.extract_examples([0], Numbers())
     with pytest.raises(pipeline.TooFewExamples, match="too few examples: 0") as error:
         report.require(1)
@@ -374,9 +374,9 @@ def test_workers_of_a_stream_convert_their_shares_only():
     converted = []
 
     class Watched(Numbers):
-        def extract(self, sequence, rng=None):
+        def _extract(self, sequence, rng):
             converted.append(sequence)
-            return super().extract(sequence, rng)
+            return super()._extract(sequence, rng)
 
     seen = []
     for index, share in ((0, [1, 3]), (1, [2, 4])):

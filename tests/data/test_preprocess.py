@@ -172,7 +172,7 @@ def test_other_records_than_note_sequences_end_it_with_a_message(
 ):
     with records_writer(tmp_path / "in.tfrecord") as write_record:
         write_record(b"\n\x05hello")
-    with pytest.raises(preprocess.PipelineFailed, match="record 0 is no NoteSequence"):
+    with pytest.raises(preprocess.PipelineFailed, match="none of 1 records is a Note"):
         run(tmp_path / "in.tfrecord")
 
 
@@ -182,10 +182,10 @@ def test_an_output_that_cannot_be_written_ends_it_with_a_message(preprocess, tmp
         preprocess.run([], [str(path)], f"{path}/out", 1, ONE_BAR, None)
 
 
-def test_our_own_mistakes_keep_their_traceback(run, tmp_path):
+def test_a_converter_that_fails_costs_the_piece_alone(run, tmp_path, caplog):
     path = write(tmp_path / "in.tfrecord", beats("one", 36))
-    with pytest.raises(AttributeError, match="extract"):
-        run(path, converter="no converter")
+    assert run(path, converter="no converter")[0] == []
+    assert f"of {path}: AttributeError in the converter" in caplog.text
 
 
 def test_files_are_named_so_that_every_worker_finds_them(

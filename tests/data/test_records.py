@@ -92,9 +92,27 @@ OTHER_RECORDS = [
 
 
 @pytest.mark.parametrize("data", OTHER_RECORDS)
-def test_records_of_other_things_are_refused(path, data):
-    write(path, sequence("a").SerializeToString(), data)
-    with pytest.raises(BadRecords, match="record 1 is no NoteSequence"):
+def test_records_of_other_things_are_left_out_and_named(path, data, caplog):
+    write(path, data, sequence("a").SerializeToString(), data)
+    assert names_in(path) == ["a"]
+    for number in (0, 2):
+        assert f"left out: {path}: record {number} is no NoteSequence" in caplog.text
+
+
+@pytest.mark.parametrize("data", OTHER_RECORDS)
+def test_a_file_of_other_things_is_refused(path, data):
+    write(path, data, data)
+    with pytest.raises(BadRecords, match="record 0 is no NoteSequence"):
+        names_in(path)
+
+
+def test_a_record_of_a_gigantic_length_is_damaged(path):
+    length = records.LENGTH.pack(2**63)
+    write(path, sequence("a").SerializeToString())
+    start = path.stat().st_size
+    with open(path, "ab") as file:
+        file.write(length + records._checksum(length) + b"abc")
+    with pytest.raises(BadRecords, match=rf"record 1 is damaged at byte {start}: it"):
         names_in(path)
 
 

@@ -211,7 +211,7 @@ def test_a_pdf_has_all_pages(pages):
     assert document.count(b"/Type /Page\n") == 2
 
 
-def test_a_missing_library_is_told_with_the_line_that_installs_it(monkeypatch):
+def test_a_missing_library_is_reported_with_the_line_that_installs_it(monkeypatch):
     monkeypatch.setattr(score.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(score.LibraryMissing, match=r"pip install 'music_vae_tf\[score"):
         score.musicxml(music_pb2.NoteSequence(), "")

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import abc
+import logging
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from music_vae_tf.batch import Bits, Example, Grammar, Layout, OneHot, Reals
+from music_vae_tf.data import limits
+
+log = logging.getLogger(__name__)
 
 
 class NotConvertible(Exception):
@@ -63,6 +67,22 @@ def _name(group, reasons) -> str:
     return f"{group}es {', '.join(map(str, pitches))}"
 
 
+def extract_or_refuse(extract: Callable[[], Extraction]) -> Extraction:
+    """What a call gives; if it fails, no example, and a reason for the whole piece."""
+    try:
+        return extract()
+    except Exception as error:  # one piece costs only itself
+        return Extraction([], Counter([refusal(error)]))
+
+
+def refusal(error: Exception) -> str:
+    """The reason for which a whole piece is left out, where converting it failed."""
+    if isinstance(error, limits.BeyondLimits):
+        return f"{limits.LEFT_OUT}{error}"
+    log.debug("a piece that cannot be converted", exc_info=error)
+    return f"{limits.LEFT_OUT}{type(error).__name__} in the converter"
+
+
 class TokenVocabulary(NamedTuple):
     """What the columns of one-hot rows mean, where a library decides it."""
 
@@ -103,10 +123,17 @@ class Converter(abc.ABC):
         kinds = {OneHot: "classes", Bits: "bits", Reals: "reals"}
         return next(kinds[c] for c in kinds if isinstance(self.targets, c))
 
-    @abc.abstractmethod
     def extract(self, sequence, rng=None) -> Extraction:
-        """All examples of a NoteSequence, and what was left out; never raises
-        NotConvertible."""
+        """All examples of a NoteSequence, and what was left out.
+
+        Never raises: a piece that is beyond `data.limits`, or that makes a converter
+        fail, gives no example, and a reason that begins with `limits.LEFT_OUT`.
+        """
+        return extract_or_refuse(lambda: self._extract(sequence, rng))
+
+    @abc.abstractmethod
+    def _extract(self, sequence, rng) -> Extraction:
+        """What `extract` gives of a NoteSequence within the limits."""
 
     @abc.abstractmethod
     def to_sequence(self, sample, controls=None):

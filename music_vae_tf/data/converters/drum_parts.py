@@ -2,7 +2,8 @@
 
 Magenta's groove converter takes every note for a drum, those of a bass or a piano, too.
 Here notes on channel 10 are drums, and where there is none, one instrument alone that
-plays what a drum kit plays. Other answers can be asked for by name.
+plays what a drum kit plays, or those of several that are named as drum kits are. Other
+answers can be asked for by name.
 """
 
 from __future__ import annotations
@@ -82,6 +83,8 @@ def choose(sequence, notes: np.ndarray, drums: str, pitch_classes) -> Drums:
         return Drums(notes["is_drum"], Counter())
     if drums == AUTO and _is_kit(sequence, notes, pitch_classes):
         return Drums(np.ones(len(notes), bool), Counter([TAKEN_AS_DRUMS]))
+    if drums == AUTO and (mask := _named_kits(sequence, notes, pitch_classes)).any():
+        return Drums(mask, Counter([TAKEN_AS_DRUMS]))
     raise NotConvertible(NO_DRUMS)
 
 
@@ -108,6 +111,18 @@ def _is_kit(sequence, notes, pitch_classes):
         any(KIT_NAME.search(info.name) for info in sequence.instrument_infos)
         or _is_groove(notes["pitch"])
     )
+
+
+def _named_kits(sequence, notes, pitch_classes):
+    """Which notes are of instruments that are named as kits, and play as such."""
+    mask = np.zeros(len(notes), bool)
+    for info in sequence.instrument_infos:
+        mine = notes["instrument"] == info.instrument
+        drums, _ = drum_classes.assign(notes["pitch"][mine], pitch_classes)
+        is_kit = np.isin(notes["program"][mine], KIT_PROGRAMS).all()
+        if KIT_NAME.search(info.name) and is_kit and (drums >= 0).all():
+            mask |= mine
+    return mask
 
 
 def _is_groove(pitches):

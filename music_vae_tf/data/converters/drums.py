@@ -120,7 +120,7 @@ class DrumsConverter(Converter):
 
     # NoteSequence -> examples
 
-    def extract(self, sequence, rng=None) -> Extraction:
+    def _extract(self, sequence, rng) -> Extraction:
         score = read(sequence)
         to_grid = on_grid if self.presplit_on_time_changes else on_one_grid
         try:

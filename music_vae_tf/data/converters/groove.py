@@ -189,7 +189,7 @@ class GrooveConverter(Converter):
 
     # NoteSequence -> examples
 
-    def extract(self, sequence, rng=None) -> Extraction:
+    def _extract(self, sequence, rng) -> Extraction:
         try:
             score, remarks = drum_parts.marked(
                 sequence, read(sequence), self.drums, self.pitch_classes
@@ -241,12 +241,12 @@ class GrooveConverter(Converter):
         if not windows:
             return []
         per_step = self._drums if self.split_instruments else 1
-        targets = self.targets.pack(self._rows(played))
+        targets = self.targets.pack(self.rows(played))
         inputs, controls = None, None
         if not self.inputs_are_targets:
-            inputs = self.inputs.pack(self._rows(self._edit(played, rng)))
+            inputs = self.inputs.pack(self.rows(self.edit(played, rng)))
         if self.controls:
-            controls = self.controls.pack(self._control_rows(played))
+            controls = self.controls.pack(self.control_rows(played))
 
         def example(window):
             rows = slice(window.start * per_step, window.stop * per_step)
@@ -259,7 +259,7 @@ class GrooveConverter(Converter):
 
         return [example(window) for window in windows]
 
-    def _edit(self, played: Groove, rng) -> Groove:
+    def edit(self, played: Groove, rng) -> Groove:
         """What the encoder hears of it."""
         heard = played
         if self.max_note_dropout_probability is not None:
@@ -275,7 +275,7 @@ class GrooveConverter(Converter):
             heard = at_fixed_velocity(heard)
         return without_drums(heard, self.add_instruments)
 
-    def _control_rows(self, played: Groove) -> np.ndarray:
+    def control_rows(self, played: Groove) -> np.ndarray:
         """Dense controls `[T, D_c]`."""
         steps = len(played.hits)
         hits = played.hits.reshape(-1, 1 if self.split_instruments else self._drums)
@@ -286,7 +286,7 @@ class GrooveConverter(Converter):
 
     # Rows and back. A velocity has V columns, an offset O: one, or one per bin.
 
-    def _rows(self, groove: Groove) -> np.ndarray:
+    def rows(self, groove: Groove) -> np.ndarray:
         """Dense rows `[T, D_out]` of a groove."""
         hits, velocities, offsets = (feature[:, :, None] for feature in groove)
         if self._is_binned:
@@ -312,7 +312,7 @@ class GrooveConverter(Converter):
             np.repeat(np.asarray(cells, bool)[:, :, None], width, axis=-1)
             for cells, width in zip(is_free, widths)
         ]
-        return np.where(self._arranged(Groove(*free)), np.nan, self._rows(played))
+        return np.where(self._arranged(Groove(*free)), np.nan, self.rows(played))
 
     def groove_of(self, rows: np.ndarray) -> Groove:
         """Dense rows `[T, D_out]` as a groove with the velocities and offsets that

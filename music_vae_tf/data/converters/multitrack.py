@@ -170,7 +170,7 @@ class MultitrackConverter(Converter):
 
     # NoteSequence -> examples, all hops of a piece at once
 
-    def extract(self, sequence, rng=None) -> Extraction:
+    def _extract(self, sequence, rng) -> Extraction:
         pieces, left_out = in_stretches(
             read(sequence), self.steps_per_quarter, self.quarters_per_bar
         )
@@ -364,8 +364,8 @@ class MultitrackConverter(Converter):
             here = events[slice(*np.searchsorted(hop, [number, number + 1]))]
             try:
                 harmony = harmony_of(number)
-                told = self.conditioning.told(harmony, tokens.steps[here])
-                chords[here] = self.conditioning.controls(harmony, told)[:, 0]
+                conditions = self.conditioning.conditions(harmony, tokens.steps[here])
+                chords[here] = self.conditioning.controls(harmony, conditions)[:, 0]
             except NotConvertible as refusal:
                 holds = objections.setdefault(refusal.reason, np.zeros_like(is_fine))
                 holds[number] = True
@@ -382,7 +382,7 @@ class MultitrackConverter(Converter):
     def controls_of_chords(self, symbols, num_steps):
         """One chord for the whole bar: which token will come when, nobody knows yet.
 
-        As in training, the first token of a segment, its program, is told none.
+        As in training, the first token of a segment, its program, has none.
         """
         if len(symbols) > 1:
             raise NotConvertible(

@@ -28,6 +28,7 @@ from note_seq.constants import STANDARD_PPQ
 from note_seq.protobuf.music_pb2 import NoteSequence
 
 from music_vae_tf.batch import Example, TwoBit
+from music_vae_tf.data import limits
 from music_vae_tf.data.converters.base import Converter, Extraction, sample_items
 from music_vae_tf.data.converters.score import DEFAULT_QPM, add_notes, read
 from music_vae_tf.errors import UserFacingError
@@ -167,7 +168,7 @@ class PianoRollConverter(Converter):
     def window_steps(self) -> int:
         return self.roll_steps + self.continuation_steps
 
-    def extract(self, sequence, rng=None) -> Extraction:
+    def _extract(self, sequence, rng) -> Extraction:
         """Windows of a piece from its first note on; the length of each is that of the
         music in it, and what is behind that is silence, not music."""
         windows, left_out = self.windows(sequence)
@@ -200,8 +201,13 @@ class PianoRollConverter(Converter):
         return windows, left_out
 
     def roll(self, sequence) -> tuple[ClassRoll, Counter[str]]:
-        """The roll of a whole piece from 0 on, and what of it was left out."""
+        """The roll of a whole piece from 0 on, and what of it was left out.
+
+        Raises:
+            limits.BeyondLimits: the piece is too long, or has impossible values.
+        """
         notes = read(sequence).notes
+        limits.check_range(notes["program"], 0, 127, "notes of program")
         classes = np.where(notes["is_drum"], NONE, CLASS_OF_PROGRAM[notes["program"]])
         others = (classes == NONE) & ~notes["is_drum"]
         is_kept = (classes != NONE) & (notes["velocity"] > 0)

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from music_vae_tf.data import limits
 from music_vae_tf.data.converters import wire
 
 COMMON_TIME = (4, 4)  # the metre before the first that is written
@@ -36,6 +37,8 @@ _note_fields = attrgetter(
 )
 # The numbers that these have in the protocol buffer.
 NOTE_FIELD_NUMBERS = dict(zip((1, 2, 3, 4, 7, 8, 9), NOTE.names))
+MAX_MIDI = 127  # pitches and velocities
+MAX_INSTRUMENT = 2**31 - 1
 MANY_NOTES = 100  # from here on they are read quicker by `wire`
 
 
@@ -57,12 +60,26 @@ class Score(NamedTuple):
 
     def earliest_event_seconds(self) -> float:
         """When the first control change or text annotation is; 0 if there is none."""
-        events = itertools.chain(*self.events)
-        return min(map(attrgetter("time"), events), default=0.0)
+        times = [event.time for event in itertools.chain(*self.events)]
+        limits.check_times(times, "controls and texts")
+        return min(times, default=0.0)
 
 
 def read(sequence) -> Score:
-    """A NoteSequence as arrays."""
+    """A NoteSequence as arrays.
+
+    Raises:
+        limits.BeyondLimits: it is too long, too large, or has impossible values.
+    """
+    limits.check_count(len(sequence.notes), limits.MAX_NOTES, "notes")
+    changes = len(sequence.time_signatures) + len(sequence.tempos)
+    limits.check_count(changes, limits.MAX_CHANGES, "changes of tempo and metre")
+    score = _read(sequence)
+    _check(score)
+    return score
+
+
+def _read(sequence) -> Score:
     return Score(
         notes=_notes(sequence),
         metres=[
@@ -80,6 +97,22 @@ def _notes(sequence):
         with contextlib.suppress(wire.NotInRows):
             return wire.read_columns(sequence, NOTE_FIELD_NUMBERS, NOTE)
     return np.fromiter(map(_note_fields, sequence.notes), NOTE, len(sequence.notes))
+
+
+def _check(score: Score) -> None:
+    notes = score.notes
+    starts, ends = notes["start_seconds"], notes["end_seconds"]
+    limits.check_times(starts, "notes")
+    limits.check_times(ends, "notes")
+    limits.check_times([score.total_seconds], "the piece")
+    changes = [change.seconds for change in score.metres + score.tempos]
+    limits.check_times(changes, "tempos and metres")
+    limits.check_times([a.time for a in score.events[1]], "texts")
+    for field in ("pitch", "velocity"):
+        limits.check_range(notes[field], 0, MAX_MIDI, f"notes of {field}")
+    limits.check_range(notes["instrument"], 0, MAX_INSTRUMENT, "notes of instrument")
+    end = max(score.total_seconds, starts.max(initial=0), ends.max(initial=0))
+    limits.check_tempos([(t.seconds, t.value) for t in score.tempos], end)
 
 
 def add_notes(sequence, *, pitch, velocity, start_time, end_time, **same):

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from music_vae_tf.data import limits
 from music_vae_tf.data.converters.grid import Pieces, Stretch
 
 SUSTAIN_CONTROL = 64
@@ -37,6 +38,7 @@ def read_pedals(sequence) -> list[Pedal]:
         for change in sequence.control_changes
         if change.control_number == SUSTAIN_CONTROL
     ]
+    limits.check_times([pedal.seconds for pedal in pedals], "pedals")
     return sorted(pedals, key=lambda pedal: pedal.seconds)
 
 

@@ -1,0 +1,114 @@
+"""Checkpoints unpacked from tar archives, after all sizes are checked."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tarfile
+from pathlib import PurePosixPath
+
+from music_vae_tf.checkpoint import tar_stream
+from music_vae_tf.checkpoint.finding import CheckpointError, missing_files
+
+MAX_MEMBERS = 1_000
+MAX_BYTES = 20 * 10**9  # of one checkpoint; the largest published has 2 GB
+SPARE_BYTES = 10**8  # that stay free on the disk
+COPIED_BYTES = 1 << 18  # at once
+
+
+def unpacked(archive: str, directory: str) -> str:
+    """Unpacks the checkpoint in a tar archive, and nothing else; returns its prefix.
+
+    Raises:
+        CheckpointError: there is none, the archive is damaged or unsafe, or what is in
+            it is too large for the disk or for a checkpoint.
+    """
+    try:
+        with tar_stream.opened(archive) as tar:
+            members = _members(archive, tar)
+            prefix = _first_prefix(archive, members)
+            parts = [m for m in members if _is_part(m, prefix)]
+            _check_sizes(archive, parts, directory)
+            for member in parts:
+                _write(tar, member, directory)
+    except tar_stream.TooLarge as error:
+        raise CheckpointError(f"{archive} is not unpacked: {error}.") from error
+    except tar_stream.DAMAGED as error:
+        if isinstance(error, CheckpointError):
+            raise
+        raise CheckpointError(
+            f"the archive {archive} is damaged or was cut short. Get it again."
+        ) from None
+    prefix_there = os.path.join(directory, os.path.basename(prefix))
+    if missing_files(prefix_there):
+        raise CheckpointError(
+            f"{archive} holds only half a checkpoint: {prefix}.index without its data."
+        )
+    return prefix_there
+
+
+def _members(archive, tar) -> list[tarfile.TarInfo]:
+    """All members; their headers are read, and nothing of what they hold."""
+    members = []
+    for member in tar:
+        _refuse_unsafe(archive, member)
+        members.append(member)
+        if len(members) > MAX_MEMBERS:
+            raise CheckpointError(
+                f"{archive} is not unpacked: it has more than {MAX_MEMBERS:,} members."
+            )
+    return members
+
+
+def _refuse_unsafe(archive, member):
+    path = PurePosixPath(member.name)
+    if path.is_absolute() or ".." in path.parts:
+        fault = "points outside the folder it is unpacked in"
+    elif member.issparse():
+        fault = f"is sparse: it would take {member.size:,} bytes"
+    elif not (member.isfile() or member.isdir()):
+        fault = "is a link or a device"
+    else:
+        return
+    raise CheckpointError(
+        f"{archive} is not unpacked: its member {member.name!r} {fault}. It should "
+        "have plain files only."
+    )
+
+
+def _first_prefix(archive, members):
+    """As in Magenta, the first member ending in .index is the checkpoint."""
+    for member in members:
+        if member.name.endswith(".index"):
+            return member.name.removesuffix(".index")
+    names = ", ".join(member.name for member in members[:10]) or "nothing"
+    raise CheckpointError(
+        f"there is no checkpoint in {archive}: none of its members ends in .index. It "
+        f"holds {names}."
+    )
+
+
+def _is_part(member, prefix):
+    return member.isfile() and member.name.startswith(prefix + ".")
+
+
+def _check_sizes(archive, parts, directory):
+    size = sum(member.size for member in parts)
+    if size > MAX_BYTES:
+        raise CheckpointError(
+            f"{archive} is not unpacked: its checkpoint would take {size:,} bytes, "
+            f"{MAX_BYTES:,} are the limit."
+        )
+    free = shutil.disk_usage(directory).free
+    if size + SPARE_BYTES > free:
+        raise CheckpointError(
+            f"{archive} is not unpacked: its checkpoint takes {size:,} bytes, and "
+            f"{free:,} are free in {directory}. Set TMPDIR to a larger folder."
+        )
+
+
+def _write(tar, member, directory):
+    packed = tar.extractfile(member)
+    assert packed is not None  # it is a file
+    with open(os.path.join(directory, os.path.basename(member.name)), "wb") as file:
+        shutil.copyfileobj(packed, file, COPIED_BYTES)

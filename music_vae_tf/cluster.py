@@ -1,0 +1,153 @@
+"""The workers that TF_CONFIG names, checked before TensorFlow waits for them."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from music_vae_tf.errors import UserFacingError
+
+log = logging.getLogger(__name__)
+EXAMPLE = (
+    '{"cluster": {"worker": ["host1:port", "host2:port"]}, '
+    '"task": {"type": "worker", "index": 0}}'
+)
+ADDRESS = re.compile(r"(?:[\w.-]+|\[[0-9a-fA-F:.]+\]):(\d{1,5})")
+TRAINS = ("chief", "worker")  # kinds of tasks that take steps
+FIRST_WARNING_S, NEXT_WARNING_S = 30, 120
+PROBE_S = 2
+
+
+class StrategyError(UserFacingError, ValueError):
+    """Devices that cannot train together as asked."""
+
+
+def workers() -> list[str]:
+    """The addresses of all workers, the chief first; none without TF_CONFIG.
+
+    Raises:
+        StrategyError: TF_CONFIG makes no sense.
+    """
+    text = os.environ.get("TF_CONFIG")
+    if not text:
+        return []
+    return _addresses(_parsed(text).get("cluster", {}))
+
+
+def peers() -> list[str]:
+    """The addresses of all workers but this one.
+
+    Raises:
+        StrategyError: TF_CONFIG does not say which one this is.
+    """
+    config = _parsed(os.environ["TF_CONFIG"])
+    _check_task(config)
+    task = config["task"]
+    own = config["cluster"][task["type"]][int(task["index"])]
+    return [address for address in workers() if address != own]
+
+
+def _parsed(text: str) -> dict[str, Any]:
+    try:
+        config = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise _misfit(f"it is not JSON: {error}") from error
+    if not isinstance(config, dict):
+        raise _misfit(f"it is a {type(config).__name__}")
+    return config
+
+
+def _addresses(cluster: Any) -> list[str]:
+    if not isinstance(cluster, dict):
+        raise _misfit("`cluster` should give lists of addresses by kinds of tasks")
+    addresses = []
+    for kind in TRAINS:
+        listed = cluster.get(kind, [])
+        if not isinstance(listed, list):
+            raise _misfit(f"cluster > {kind} should be a list of addresses")
+        addresses += listed
+    for address in addresses:
+        match = ADDRESS.fullmatch(address) if isinstance(address, str) else None
+        if match is None or not 0 < int(match[1]) < 65536:
+            raise _misfit(f"{address!r} is not an address, such as host1:2222")
+    if len(set(addresses)) < len(addresses):
+        raise _misfit("an address comes twice")
+    if len(cluster.get("chief", [])) > 1:
+        raise _misfit("there is more than one chief")
+    return addresses
+
+
+def _check_task(config: dict[str, Any]) -> None:
+    task, cluster = config.get("task"), config["cluster"]
+    if not isinstance(task, dict) or task.get("type") not in cluster:
+        kinds = " or ".join(cluster)
+        raise _misfit(f"task > type should be {kinds}, the kind of this process")
+    count, index = len(cluster[task["type"]]), task.get("index")
+    is_index = isinstance(index, (int, str)) and re.fullmatch(r"\d{1,9}", str(index))
+    if not is_index or not int(index) < count:
+        raise _misfit(
+            f"task > index is {index!r}; there are {count} of {task['type']}, counted "
+            "from 0"
+        )
+
+
+def _misfit(why: str) -> StrategyError:
+    return StrategyError(f"TF_CONFIG cannot be understood: {why}. Expected: {EXAMPLE}")
+
+
+@contextlib.contextmanager
+def waiting_for_peers(addresses: list[str]) -> Iterator[None]:
+    """While it lasts, workers that do not answer are named in warnings.
+
+    By a process of its own: TensorFlow waits without letting other threads run.
+    """
+    watch = None
+    if addresses and log.isEnabledFor(logging.WARNING):
+        command = [sys.executable, "-m", __name__, str(os.getpid()), *addresses]
+        watch = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+    try:
+        yield
+    finally:
+        if watch is not None:
+            watch.kill()
+            watch.wait()
+
+
+def _watch(process: int, addresses: list[str]) -> None:
+    """Warns on stderr until the process that waits has ended."""
+    began, wait = time.monotonic(), FIRST_WARNING_S
+    while True:
+        time.sleep(wait)
+        absent = [address for address in addresses if not _answers(address)]
+        if os.getppid() != process:
+            return
+        if absent:
+            print(
+                f"warning: still waiting for {' and '.join(absent)}: no answer after "
+                f"{time.monotonic() - began:.0f} s. Is it started, and is its address "
+                "in TF_CONFIG right?",
+                file=sys.stderr,
+            )
+        wait = NEXT_WARNING_S
+
+
+def _answers(address: str) -> bool:
+    host, _, port = address.rpartition(":")
+    try:
+        with socket.create_connection((host.strip("[]"), int(port)), PROBE_S):
+            return True
+    except OSError:
+        return False
+
+
+if __name__ == "__main__":
+    _watch(int(sys.argv[1]), sys.argv[2:])

@@ -1,0 +1,195 @@
+"""Music as files: MIDI, sound and picture, under Magenta's names."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+from absl import logging
+
+from music_vae_tf.commands.command import Command, UserError, writable_directory
+from music_vae_tf.commands.drum_map_flag import add_drum_map, drum_map
+from music_vae_tf.wording import counted
+
+FORMATS = ("mid", "wav", "png")
+
+
+class Piece(NamedTuple):
+    """Something to write.
+
+    Attributes:
+        sequence: a NoteSequence; None where `midi` is read for it.
+        midi: a `mido.MidiFile` to write as it is; None where `sequence` is written.
+        loop_seconds: how long it is as a loop; 0 for music that is no loop.
+    """
+
+    sequence: object = None
+    midi: object = None
+    loop_seconds: float = 0.0
+
+
+def loop(sequence) -> Piece:
+    """A NoteSequence that repeats after its `total_time`, if it has one."""
+    return Piece(sequence=sequence, loop_seconds=sequence.total_time)
+
+
+def add_format_flags(command: Command) -> None:
+    """--format, --loop, --soundfont, --program and --drum_map."""
+    add_drum_map(command)
+    command.string(
+        "format",
+        "mid",
+        "Files to write, with commas between: mid, wav (sound), png (piano roll).",
+    )
+    command.boolean(
+        "loop",
+        False,
+        "In WAV files of loops, what sounds after the end is added to the beginning.",
+    )
+    command.string(
+        "soundfont", None, "SoundFont (.sf2) to play with; by default one is found."
+    )
+    command.integer(
+        "program",
+        None,
+        "MIDI program of outputs other than drums, 0 (piano) to 127.",
+        at_least=0,
+        at_most=127,
+    )
+
+
+class Outputs:
+    """Writes pieces into a directory, in all formats that are asked for."""
+
+    def __init__(self, flags):
+        """
+        Raises:
+            UserError: there is no such format, or no such SoundFont.
+        """
+        self._formats = _formats(flags.format)
+        self._folds, self._soundfont = flags.loop, _soundfont(flags, self._formats)
+        self._directory, self._program = flags.output_dir, flags.program
+        self.drum_map = drum_map(flags)
+        self._stamp = time.strftime("%Y-%m-%d_%H%M%S")
+
+    def check(self) -> Path:
+        """The directory, made if there is none; sees if files can be written.
+
+        Raises:
+            UserError: they cannot.
+        """
+        return writable_directory("output_dir", self._directory)
+
+    def write(self, name: str, pieces: list[Piece]) -> None:
+        """`name_2026-01-31_120000-000-of-005.mid`, and so on.
+
+        Raises:
+            UserError: sound is missing; everything else is written.
+        """
+        directory, count = self.check(), len(pieces)
+        stem = f"{name}_{self._stamp}-{{}}-of-{count:03d}"
+        soundless = None
+        for number, piece in enumerate(pieces):
+            path = directory / stem.format(f"{number:03d}")
+            soundless = self._write(piece, path) or soundless
+        is_midi = self._formats == ["mid"]
+        what = counted(count, "MIDI file" if is_midi else "piece")
+        endings = "mid" if is_midi else f"{{{','.join(self._formats)}}}"
+        logging.info("Wrote %s: %s.%s", what, directory / stem.format("*"), endings)
+        if soundless:
+            raise UserError(f"everything is written except the sound: {soundless}")
+
+    def _write(self, piece, path):
+        """Writes all formats; gives why there is no sound, if there is none."""
+        from music_vae_tf.rendering import audio, piano_roll
+
+        if piece.sequence is not None and self._program is not None:
+            piece = piece._replace(sequence=_played_by(piece.sequence, self._program))
+        if "mid" in self._formats:
+            _write_midi(piece, f"{path}.mid", self.drum_map)
+        if self._formats == ["mid"]:
+            return None
+        sequence = _sequence(piece, self.drum_map)
+        if "png" in self._formats:
+            piano_roll.write(sequence, f"{path}.png")
+        try:
+            if "wav" in self._formats:
+                self._write_sound(sequence, piece.loop_seconds, f"{path}.wav")
+        except audio.NoSound as error:
+            return str(error)
+        return None
+
+    def _write_sound(self, sequence, loop_seconds, path):
+        from music_vae_tf.data.whole_file import whole_file
+        from music_vae_tf.rendering import audio, loops
+
+        if loop_seconds:
+            data = loops.wav(sequence, loop_seconds, self._soundfont, self._folds)
+        else:
+            data = audio.wav(sequence, self._soundfont)
+        with whole_file(path) as file:
+            file.write(data)
+
+
+def _formats(text) -> list[str]:
+    formats = [name.strip().lower() for name in text.split(",") if name.strip()]
+    unknown = [name for name in formats if name not in FORMATS]
+    if unknown or not formats:
+        raise UserError(
+            f"--format={text}: {', '.join(unknown) or 'nothing'} is none of "
+            f"{', '.join(FORMATS)}"
+        )
+    return [name for name in FORMATS if name in formats]
+
+
+def _soundfont(flags, formats):
+    if flags.soundfont is None:
+        return None
+    if "wav" not in formats:
+        raise UserError("--soundfont is for sound: give --format=mid,wav")
+    path = os.path.expanduser(flags.soundfont)
+    try:
+        with open(path, "rb") as file:
+            head = file.read(12)
+    except OSError as error:
+        raise UserError(f"--soundfont={path}: {error.strerror}") from error
+    if head[:4] != b"RIFF" or head[8:] != b"sfbk":
+        raise UserError(f"--soundfont={path}: not a SoundFont (.sf2)")
+    return path
+
+
+def _played_by(sequence, program):
+    """A copy in which everything but drums is played by a program."""
+    result = type(sequence)()
+    result.CopyFrom(sequence)
+    for events in (result.notes, result.pitch_bends, result.control_changes):
+        for event in events:
+            event.program = event.program if event.is_drum else program
+    return result
+
+
+def _write_midi(piece, path, drum_map):
+    from music_vae_tf.data import midi_song
+    from music_vae_tf.data.drum_maps import translated
+    from music_vae_tf.data.midi_writer import write_midi
+
+    if piece.midi is None:
+        write_midi(translated(piece.sequence, drum_map.write), path)
+    else:
+        midi_song.save(piece.midi, path)
+
+
+def _sequence(piece, drum_map):
+    """The NoteSequence of a piece, as it sounds on a kit of General MIDI."""
+    if piece.sequence is not None:
+        return piece.sequence
+    import io
+
+    from music_vae_tf.data import midi
+    from music_vae_tf.data.drum_maps import translated
+
+    buffer = io.BytesIO()
+    piece.midi.save(file=buffer)
+    return translated(midi.parse_as_daw(buffer.getvalue()), drum_map.read)

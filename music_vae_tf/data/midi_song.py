@@ -1,0 +1,207 @@
+"""A MIDI file that is edited in place: notes move, all other events stay as they are.
+
+A NoteSequence keeps only a part of what a DAW writes: no lyrics, no system exclusive
+messages, no order of events. Whoever changes a few notes of a user's file needs all of
+it. Times are ticks, that is fractions of a beat, so a tempo map bends nothing.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections import defaultdict, deque
+from pathlib import Path
+from typing import NamedTuple
+
+import mido
+
+from music_vae_tf.data import midi_lenient
+from music_vae_tf.data.midi import MAX_TICKS, UnreadableMusic
+from music_vae_tf.data.midi_editing import Edits, edited_track
+from music_vae_tf.data.midi_events import CHUNK
+from music_vae_tf.data.whole_file import whole_file
+
+DRUM_CHANNEL = 9  # counted from 0; musicians call it 10
+COARSEST_TICKS_PER_QUARTER = 96  # a coarser file is made finer, or timing is lost
+PATTERNS = 2  # a type of MIDI file
+COMMON_TIME = (4, 4)
+
+
+class SongNote(NamedTuple):
+    """A note of a MIDI file; times in ticks."""
+
+    track: int
+    channel: int
+    program: int
+    pitch: int
+    velocity: int
+    start: int
+    end: int
+    on: int  # which event of its track begins it
+    off: int  # which event ends it; -1 where none does
+
+
+class Metre(NamedTuple):
+    """A time signature, and where it sets in."""
+
+    tick: int
+    value: tuple[int, int]
+
+
+class MidiSong:
+    """All events of a MIDI file, and which of them are notes.
+
+    Attributes:
+        ticks_per_quarter: of the output as well.
+        tracks: of each track its events, `(tick, message)`.
+        notes: all notes, track by track, by the events that begin them.
+        metres: time signatures of all tracks by their tick, the first at 0.
+        names: of the tracks; '' where a track has none.
+    """
+
+    def __init__(self, midi: mido.MidiFile):
+        """
+        Raises:
+            UnreadableMusic: its time is no beats, or its tracks are not simultaneous.
+        """
+        _check(midi)
+        finer = -(-COARSEST_TICKS_PER_QUARTER // midi.ticks_per_beat)
+        self.kind, self.charset = midi.type, midi.charset
+        self.ticks_per_quarter = midi.ticks_per_beat * finer
+        self.is_finer = finer > 1
+        self.tracks = [_in_ticks(track, finer) for track in midi.tracks]
+        self.notes = [
+            note
+            for number, track in enumerate(self.tracks)
+            for note in _notes(number, track)
+        ]
+        self.metres = _metres(self.tracks)
+        self.names = [track.name.strip() for track in midi.tracks]
+
+    @classmethod
+    def read(cls, music) -> MidiSong:
+        """The song of a path, the bytes of a file, or a `mido.MidiFile`.
+
+        Raises:
+            UnreadableMusic: it is not MIDI, broken, or in frames instead of beats.
+            OSError: it cannot be opened.
+        """
+        if isinstance(music, mido.MidiFile):
+            return cls(music)
+        if isinstance(music, bytes):
+            return cls(_parsed(music))
+        path = os.path.expanduser(os.fspath(music))
+        if os.path.exists(path) and not os.path.isfile(path):  # a pipe would block
+            raise UnreadableMusic(f"{path}: not an ordinary file")
+        try:
+            return cls(_parsed(Path(path).read_bytes()))
+        except UnreadableMusic as error:
+            raise UnreadableMusic(f"{path}: {error}") from error
+
+    @property
+    def end(self) -> int:
+        """The tick at which the last note ends."""
+        return max((note.end for note in self.notes), default=0)
+
+    def edited(self, edits: Edits) -> mido.MidiFile:
+        """A MIDI file with these changes; all other events as in the original."""
+        midi = mido.MidiFile(
+            type=self.kind, ticks_per_beat=self.ticks_per_quarter, charset=self.charset
+        )
+        notes = defaultdict(list)
+        for number, note in enumerate(self.notes):
+            notes[note.track].append((number, note))
+        for number, track in enumerate(self.tracks):
+            midi.tracks.append(edited_track(number, track, notes[number], edits))
+        return midi
+
+
+def save(midi: mido.MidiFile, path) -> None:
+    """Writes a MIDI file; `path` takes it when it is whole."""
+    with whole_file(path) as file:
+        midi.save(file=file)
+
+
+def _parsed(data):
+    data = midi_lenient.unwrapped(data)
+    if not data.startswith(b"MThd"):
+        start = f"it starts with {data[:4]!r}" if data else "it is empty"
+        raise UnreadableMusic(f"not a MIDI file: {start}")
+    try:
+        return mido.MidiFile(file=io.BytesIO(_without_foreign_chunks(data)), clip=True)
+    except Exception as error:  # mido raises nearly anything
+        raise UnreadableMusic(
+            f"broken MIDI, which cannot be edited in place ({error}): open it in a "
+            "DAW and export it again"
+        ) from error
+
+
+def _without_foreign_chunks(data):
+    """The header and the tracks, where all chunks have the length that they name.
+
+    mido stops at a chunk of a DAW's own.
+    """
+    chunks, place = [], 0
+    while place + CHUNK.size <= len(data):
+        name, size = CHUNK.unpack_from(data, place)
+        chunks.append((name, data[place : place + CHUNK.size + size]))
+        place += CHUNK.size + size
+    if place != len(data):
+        return data
+    return b"".join(chunk for name, chunk in chunks if name in (b"MThd", b"MTrk"))
+
+
+def _check(midi):
+    if midi.ticks_per_beat <= 0:
+        raise UnreadableMusic(
+            "its time is SMPTE frames, not beats: export it with ticks per quarter note"
+        )
+    if midi.type == PATTERNS:
+        raise UnreadableMusic(
+            "a MIDI file of type 2, whose tracks are patterns: export it as type 0 or 1"
+        )
+    ticks = max((sum(m.time for m in track) for track in midi.tracks), default=0)
+    if ticks > MAX_TICKS:
+        raise UnreadableMusic(f"absurd length: {ticks} ticks, {MAX_TICKS} at most")
+
+
+def _in_ticks(track, finer):
+    events, tick = [], 0
+    for message in track:
+        tick += message.time * finer
+        events.append((tick, message))
+    return events
+
+
+def _metres(tracks) -> list[Metre]:
+    """Of two at one tick the later one holds, as in a DAW."""
+    found = {0: COMMON_TIME}
+    for track in tracks:
+        for tick, message in track:
+            if message.type == "time_signature":
+                found[tick] = message.numerator, message.denominator
+    return [Metre(tick, found[tick]) for tick in sorted(found)]
+
+
+def _notes(number, track) -> list[SongNote]:
+    """A release ends the oldest note of its channel and pitch."""
+    programs, sounding, notes = [0] * 16, defaultdict(deque), []
+    for index, (tick, message) in enumerate(track):
+        if message.type == "program_change":
+            programs[message.channel] = message.program
+        elif message.type == "note_on" and message.velocity:
+            key = message.channel, message.note
+            sounding[key].append(len(notes))
+            program = programs[message.channel]
+            notes.append(
+                SongNote(
+                    *(number, message.channel, program, message.note, message.velocity),
+                    *(tick, tick, index, -1),
+                )
+            )
+        elif message.type in ("note_on", "note_off"):
+            oldest = sounding[message.channel, message.note]
+            place = oldest.popleft() if oldest else None
+            if place is not None:
+                notes[place] = notes[place]._replace(end=tick, off=index)
+    return notes

@@ -1,0 +1,171 @@
+"""The drums of a song on the grid of a groove converter, in beats.
+
+A stretch is as much of a song as keeps to bars that the converter knows. Its notes are
+cells `[steps, drums]`, as in `converters.groove`; here a cell remembers its notes.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from music_vae_tf.data.converters import drum_classes
+from music_vae_tf.data.converters.groove import MAX_VELOCITY, GrooveConverter
+from music_vae_tf.data.converters.groove_edits import Groove
+from music_vae_tf.data.converters.quantize import fills_bar
+from music_vae_tf.data.drum_maps import GENERAL_MIDI, DrumMap
+from music_vae_tf.data.midi_song import MidiSong
+
+# A grace note may be nearer to the step before its stroke: at most so many steps before
+# the stroke, at least so far from a step of its own, and softer.
+LONGEST_FLAM, LEAST_OFF_GRID = 0.65, 0.3
+
+
+class Span(NamedTuple):
+    """Ticks from a bar line on whose bars are all alike."""
+
+    start: int
+    end: int
+    metre: tuple[int, int]
+    bar: float  # ticks
+
+    @property
+    def num_bars(self) -> int:
+        """The last one may be cut short by a new time signature."""
+        return int(np.ceil((self.end - self.start) / self.bar - 1e-9))
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """The drums of some bars.
+
+    Attributes:
+        start: tick of its first step.
+        step: ticks of a step.
+        played: what is hit, of each cell its loudest note.
+        cells: `{(step, drum): numbers of its notes in the song, the loudest first}`.
+    """
+
+    start: int
+    step: float
+    played: Groove
+    cells: dict[tuple[int, int], list[int]]
+
+    def tick(self, step: float) -> float:
+        """Where a step begins, which may be a fraction."""
+        return self.start + step * self.step
+
+
+class SongGrid(NamedTuple):
+    """The drums of a song that a model can read, and what it cannot."""
+
+    stretches: list[Stretch]
+    left_out: Counter[str]  # bars and notes, in a user's words
+
+
+def grid(
+    song: MidiSong,
+    numbers: np.ndarray,
+    converter: GrooveConverter,
+    drum_map: DrumMap = GENERAL_MIDI,
+) -> SongGrid:
+    """Some notes of a song, by their numbers `[N]`, on the converter's grid.
+
+    drum_map: of the song's notes.
+    """
+    notes = [song.notes[number] for number in numbers]
+    pitches = drum_map.read[np.array([note.pitch for note in notes], int)]
+    drums, left_out = drum_classes.assign(pitches, converter.pitch_classes)
+    if converter.tapify:  # any key will do to tap a rhythm
+        drums, left_out = np.where(drums < 0, drum_classes.SNARE, drums), Counter()
+    starts = np.array([note.start for note in notes], int)
+    velocities = np.array([note.velocity for note in notes], int)
+    half_step = song.ticks_per_quarter / converter.steps_per_quarter / 2
+    end = int(starts.max(initial=-1) + half_step) + 1
+    stretches, is_inside = [], np.zeros(len(notes), bool)
+    for span in spans(song, end):
+        if not _fits(span.metre, converter):
+            left_out["bars in {}/{}".format(*span.metre)] += span.num_bars
+            continue
+        stretch, inside = _stretch(
+            span, song, converter, numbers, starts, velocities, drums
+        )
+        is_inside |= inside
+        if stretch.cells:
+            stretches.append(stretch)
+    outside = np.count_nonzero(~is_inside & (drums >= 0))
+    left_out["notes in these bars"] += outside
+    return SongGrid(stretches, +left_out)
+
+
+def spans(song: MidiSong, end: int) -> list[Span]:
+    """The song up to a tick, in spans of one metre; the last one has whole bars."""
+    found = []
+    for metre, following in zip(song.metres, [*song.metres[1:], None]):
+        stop = end if following is None else min(following.tick, end)
+        numerator, denominator = metre.value
+        bar = song.ticks_per_quarter * 4 * numerator / denominator
+        if metre.tick >= stop or not bar:
+            continue
+        if following is None or following.tick >= end:
+            bars = np.ceil((stop - metre.tick) / bar)
+            stop = int(np.ceil(metre.tick + bars * bar))
+        span = Span(metre.tick, stop, metre.value, bar)
+        if found and _goes_on(found[-1], span):
+            found[-1] = found[-1]._replace(end=span.end)
+        else:
+            found.append(span)
+    return found
+
+
+def _goes_on(before: Span, span: Span):
+    """Whether a time signature changes nothing: the same, at a bar line."""
+    bars = (span.start - before.start) / before.bar
+    return before.metre == span.metre and bars == round(bars)
+
+
+def _fits(metre, converter):
+    return fills_bar(metre, converter.steps_per_quarter, converter.quarters_per_bar)
+
+
+def _stretch(span, song, converter, numbers, starts, velocities, drums):
+    """A stretch, and which of the notes `[N]` are in it."""
+    step = song.ticks_per_quarter / converter.steps_per_quarter
+    per_bar = converter.steps_per_quarter * converter.quarters_per_bar
+    position = (starts - span.start) / step
+    steps = np.floor(position + 0.5).astype(int)  # as note_seq rounds
+    num_steps = int(np.ceil((span.end - span.start) / step - 1e-9))
+    inside = (steps >= 0) & (steps < num_steps)
+    used = inside & (drums >= 0)
+    steps = _with_grace_notes(steps, position, velocities, drums, used)
+    shape = [-(-num_steps // per_bar) * per_bar, len(converter.pitch_classes)]
+    played, cells = Groove(*np.zeros([3, *shape])), defaultdict(list)
+    # The loudest first, and of equals the earliest.
+    for i in np.lexsort([starts, -velocities]):
+        if not used[i]:
+            continue
+        cell = int(steps[i]), int(drums[i])
+        if cell not in cells:
+            played.hits[cell] = 1
+            played.velocities[cell] = velocities[i] / MAX_VELOCITY
+            early = np.clip((cell[0] - position[i]) * 2, -1, 1)
+            played.offsets[cell] = early
+        cells[cell].append(int(numbers[i]))
+    return Stretch(span.start, step, played, dict(cells)), inside
+
+
+def _with_grace_notes(steps, position, velocities, drums, used):
+    """The steps, where a grace note has that of the stroke that it leads to."""
+    steps = steps.copy()
+    for drum in np.unique(drums[used]):
+        (mine,) = np.nonzero(used & (drums == drum))
+        mine = mine[np.argsort(position[mine], kind="stable")]
+        for grace, stroke in zip(mine, mine[1:]):
+            is_near = position[stroke] - position[grace] < LONGEST_FLAM
+            is_off_grid = abs(position[grace] - steps[grace]) > LEAST_OFF_GRID
+            if is_near and is_off_grid and velocities[grace] < velocities[stroke]:
+                steps[grace] = steps[stroke]
+    return steps

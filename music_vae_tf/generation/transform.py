@@ -1,0 +1,279 @@
+"""A song's drums through a GrooVAE model; everything else of the file stays as it is.
+
+    model = TrainedModel("groovae_2bar_humanize", 8, "run")
+    (performance,) = model.transform("song.mid", amount=0.8)
+    performance.save("humanized.mid")
+    print(performance.report)
+
+The song may be of any length and any tempo map: what moves, moves by fractions of a
+beat. Bars that the model does not know, and notes without a class, stay, and are
+counted.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+import mido
+import numpy as np
+
+from music_vae_tf.data import midi_song
+from music_vae_tf.data.converters import drum_parts
+from music_vae_tf.data.converters.base import NotConvertible
+from music_vae_tf.data.converters.score import NOTE
+from music_vae_tf.data.drum_maps import GENERAL_MIDI, DrumMap
+from music_vae_tf.data.midi_editing import Edits
+from music_vae_tf.data.midi_song import DRUM_CHANNEL, MidiSong
+from music_vae_tf.data.song_grid import SongGrid, grid
+from music_vae_tf.errors import UserFacingError
+from music_vae_tf.generation.transform_edits import Blend, add_edits, new_notes
+from music_vae_tf.generation.transform_tasks import Task, freedom, task_of
+from music_vae_tf.generation.transform_windows import WindowModel, perform
+
+VELOCITY, TIMING = APPLICABLE = "velocity", "timing"
+LARGEST_AMOUNT = 10.0
+
+
+class NothingToTransform(UserFacingError, ValueError):
+    """A song without drums that the model can read; says why."""
+
+
+class BadTransform(UserFacingError, ValueError):
+    """Options of `transform` that make no sense."""
+
+
+@dataclass
+class Report:
+    """What was taken of a song, and what became of it.
+
+    Attributes:
+        task: what the config does, in a user's words.
+        tracks: `track name, channel` of the drums: number of notes.
+        remarks: on the choice of drums, and on the file.
+        taken: notes that the model read.
+        left_out: bars and notes that stay as they are, with the reason.
+        moved, louder_or_softer, added, removed: numbers of notes.
+    """
+
+    task: str
+    tracks: Counter[str]
+    remarks: list[str]
+    taken: int
+    left_out: Counter[str] = field(default_factory=Counter)
+    moved: int = 0
+    louder_or_softer: int = 0
+    added: int = 0
+    removed: int = 0
+
+    def lines(self) -> list[str]:
+        """The report in sentences."""
+        places = ", ".join(
+            f"{count} on {place}" for place, count in self.tracks.items()
+        )
+        lines = [f"Drums: {places}", *self.remarks]
+        if self.left_out:
+            listed = ", ".join(f"{n} {what}" for what, n in self.left_out.items())
+            lines.append(f"Unchanged: {listed}")
+        lines.append(
+            f"Of {self.taken} notes {self.moved} moved, {self.louder_or_softer} "
+            f"changed their velocity, {self.removed} were removed; {self.added} were "
+            "added"
+        )
+        return lines
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines())
+
+
+@dataclass(frozen=True)
+class Transformed:
+    """A song after `transform`."""
+
+    midi: mido.MidiFile
+    report: Report
+
+    def save(self, path) -> None:
+        """Writes the MIDI file."""
+        midi_song.save(self.midi, path)
+
+
+def transform(
+    trained: Any,
+    music: Any,
+    *,
+    amount: float = 1.0,
+    apply: Iterable[str] = APPLICABLE,
+    preserve_onsets: bool | None = None,
+    temperature: float = 0.5,
+    num_outputs: int = 1,
+    drums: str | None = None,
+    drum_map: DrumMap = GENERAL_MIDI,
+    progress: Callable[[int], AbstractContextManager] | None = None,
+) -> list[Transformed]:
+    """Versions of a song, transformed as the model's config was trained to.
+
+    Args:
+        trained: a `TrainedModel` of a GrooVAE config.
+        music: path or bytes of a MIDI file, or a `mido.MidiFile`.
+        amount: 0 changes no note, 1 is the model's playing, more exaggerates it.
+        apply: what is taken of the playing of given notes: 'velocity', 'timing'.
+        preserve_onsets: no hit is lost, or leaves its step; humanizing adds none. The
+            default is the task's: yes, except where a kit takes the place of taps.
+        temperature: of hits, and of the draw of the latent vectors; near 0 a version is
+            the most probable one.
+        num_outputs: versions; each has a draw of its own.
+        drums: which notes are drums, as in `drum_parts`; by default as in the config.
+        drum_map: which note is which drum, for reading and for new notes; see
+            `data.drum_maps.load`.
+        progress: is called with the number of windows to do, and gives a context whose
+            `advance(windows)` is called as they are done.
+
+    Raises:
+        UnfitConfig: the model transforms no songs, or not with this option.
+        NothingToTransform: no drums in bars that the model can read.
+        UnreadableMusic: the file is not MIDI, or broken.
+        BadTransform: an option makes no sense.
+    """
+    blend = _blend(amount, apply, temperature)
+    task = task_of(trained.config, trained.converter, preserve_onsets)
+    song = MidiSong.read(music)
+    choice = drums or task.converter.drums
+    numbers, remarks = chosen_drums(
+        song, choice, task.converter.pitch_classes, drum_map
+    )
+    gridded = grid(song, numbers, task.converter, drum_map)
+    if not gridded.stretches:
+        reasons = ", ".join(f"{n} {what}" for what, n in gridded.left_out.items())
+        raise NothingToTransform(f"no drums that the model can read: {reasons}")
+    if song.is_finer:
+        remarks.append(f"The output has {song.ticks_per_quarter} ticks a quarter")
+    model = _window_model(trained, task)
+    tracks = _places(song, numbers)
+    results = []
+    for version in _versions(model, gridded, num_outputs, temperature, progress):
+        new = new_notes(song, numbers, task, gridded.stretches, drum_map)
+        edits = _edits(song, gridded, version, task, blend, new)
+        report = _report(song, gridded, edits, task, tracks, remarks)
+        results.append(Transformed(song.edited(edits), report))
+    return results
+
+
+def _blend(amount, apply, temperature) -> Blend:
+    apply = tuple(apply)
+    if not 0 <= amount <= LARGEST_AMOUNT:
+        raise BadTransform(f"amount={amount}: expected 0 to {LARGEST_AMOUNT:g}")
+    if not apply or not set(apply) <= set(APPLICABLE):
+        raise BadTransform(
+            f"apply={','.join(apply)}: expected velocity, timing or velocity,timing"
+        )
+    if not temperature > 0:
+        raise BadTransform(f"temperature={temperature}: expected a number above 0")
+    return Blend(amount, VELOCITY in apply, TIMING in apply)
+
+
+def chosen_drums(
+    song: MidiSong, choice: str, pitch_classes, drum_map: DrumMap = GENERAL_MIDI
+) -> tuple[np.ndarray, list[str]]:
+    """Numbers of the notes of a song that are drums, and what to say of the choice.
+
+    Raises:
+        NothingToTransform: there are none.
+        drum_parts.BadDrums: there is no such choice.
+    """
+    drum_parts.check(choice)
+    parts = sorted({(n.track, n.channel, n.program) for n in song.notes})
+    instrument = {part: number for number, part in enumerate(parts)}
+    notes = np.zeros(len(song.notes), NOTE)
+    for row, note in zip(notes, song.notes):
+        row["pitch"], row["program"] = drum_map.read[note.pitch], note.program
+        row["instrument"] = instrument[note.track, note.channel, note.program]
+        row["is_drum"] = note.channel == DRUM_CHANNEL
+    infos = [
+        SimpleNamespace(instrument=number, name=song.names[track])
+        for (track, _, _), number in instrument.items()
+    ]
+    try:
+        mask, remarks = drum_parts.choose(
+            SimpleNamespace(instrument_infos=infos), notes, choice, pitch_classes
+        )
+    except NotConvertible as refusal:
+        names = ", ".join(sorted({name for name in song.names if name})) or "none"
+        raise NothingToTransform(
+            f"{refusal}. Tracks are named: {names}. --drums=all takes every note, "
+            "--drums=track:NAME those of a track"
+        ) from refusal
+    return np.flatnonzero(mask), list(remarks)
+
+
+def _window_model(trained, task: Task) -> WindowModel:
+    """The same for all songs that a model is given: it is compiled once."""
+    kept = trained.__dict__.setdefault("_window_models", {})
+    if task not in kept:
+        kept[task] = WindowModel(trained, task)
+    return kept[task]
+
+
+def _versions(model, gridded: SongGrid, num_outputs, temperature, progress):
+    """What the model plays in each stretch, version after version."""
+    stretches = gridded.stretches
+    inputs = [model.cut(stretch.played) for stretch in stretches]
+    free = [freedom(model.task, stretch.played) for stretch in stretches]
+    # Each window is encoded once; decoded for hits, if any are free, and for playing.
+    counts = [len(one.starts) for one in inputs]
+    passes = [1 + bool(one.hits.any()) for one in free]
+    decoded = sum(count * times for count, times in zip(counts, passes))
+    total = sum(counts) + decoded * num_outputs
+    with progress(total) if progress else nullcontext(_Silent) as shown:
+        windows = [model.read(one, shown.advance) for one in inputs]
+        for _ in range(num_outputs):
+            noise = temperature * model.trained.draw(1)[0]
+            yield [
+                perform(model, stretch.played, w, f, noise, temperature, shown.advance)
+                for stretch, w, f in zip(stretches, windows, free)
+            ]
+
+
+class _Silent:
+    """Progress that nobody sees."""
+
+    @staticmethod
+    def advance(windows):
+        """Does nothing."""
+
+
+def _edits(song, gridded, version, task, blend, new) -> Edits:
+    edits = Edits()
+    for stretch, result in zip(gridded.stretches, version):
+        playing = freedom(task, stretch.played).playing
+        add_edits(edits, song, stretch, result, playing, blend, new)
+    return edits
+
+
+def _places(song, numbers) -> Counter[str]:
+    places = Counter()
+    for number in numbers:
+        note = song.notes[number]
+        name = song.names[note.track] or f"number {note.track + 1}"
+        places[f"track {name}, channel {note.channel + 1}"] += 1
+    return places
+
+
+def _report(song, gridded, edits, task, tracks, remarks) -> Report:
+    placed = [(song.notes[n], placing) for n, placing in edits.placed.items()]
+    cells = [cells for s in gridded.stretches for cells in s.cells.values()]
+    return Report(
+        task=task.description,
+        tracks=tracks,
+        remarks=list(remarks),
+        taken=sum(map(len, cells)),
+        left_out=gridded.left_out,
+        moved=sum(note.start != placing.start for note, placing in placed),
+        louder_or_softer=sum(n.velocity != p.velocity for n, p in placed),
+        added=len(edits.added),
+        removed=len(edits.removed),
+    )

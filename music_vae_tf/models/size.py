@@ -1,0 +1,77 @@
+"""How many weights a model would have, counted before any memory is taken for them."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from music_vae_tf.errors import UserFacingError
+
+BYTES = 4  # of a weight
+TRAINING_COPIES = 4  # a gradient and two moments beside each weight
+MEMORY_LIMITS = (  # of a container, as Linux has them
+    "/sys/fs/cgroup/memory.max",
+    "/sys/fs/cgroup/memory/memory.limit_in_bytes",
+)
+
+
+class TooLargeModel(UserFacingError, ValueError):
+    """A model whose weights do not fit into the memory of this machine."""
+
+
+def count_weights(make: Callable[[], Any]) -> int:
+    """How many numbers the variables of a Keras model have, which `make` makes.
+
+    No memory is taken for them: in a stateless scope, variables are shapes alone. No
+    random number is drawn that a model which is made later would have had.
+    """
+    state = random.getstate()  # of Keras's seeds
+    with keras.StatelessScope(initialize_variables=False):
+        model = make()
+    random.setstate(state)
+    _forget_uninitialized()
+    return sum(math.prod(variable.shape) for variable in model.variables)
+
+
+def _forget_uninitialized() -> None:
+    """Keras keeps variables of a stateless scope, to initialise them later."""
+    with contextlib.suppress(ImportError, AttributeError):
+        from keras.src.backend.common import global_state
+
+        global_state.set_global_attribute("uninitialized_variables", [])
+
+
+def check_fits(num_weights: int, copies: int, name: str) -> None:
+    """
+    Args:
+        copies: of each weight, such as TRAINING_COPIES.
+        name: of the config.
+
+    Raises:
+        TooLargeModel: so many copies of the weights do not fit into memory.
+    """
+    needed, there = BYTES * copies * num_weights, memory_bytes()
+    if needed > there:
+        raise TooLargeModel(
+            f"config {name} has {num_weights:,} weights with these sizes, which take "
+            f"{needed / 1e9:,.1f} GB of memory ({BYTES * copies} bytes for each); this "
+            f"machine has {there / 1e9:,.1f} GB. Take smaller sizes of z and of layers"
+        )
+
+
+def memory_bytes() -> float:
+    """The memory that this process may have at most; infinity where nothing says it."""
+    found = [math.inf]
+    with contextlib.suppress(AttributeError, OSError, ValueError):  # not on Windows
+        found.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    for path in MEMORY_LIMITS:
+        with contextlib.suppress(OSError, ValueError):  # ValueError: it says "max"
+            found.append(int(Path(path).read_text()))
+    return min(found)

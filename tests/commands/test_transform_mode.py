@@ -1,0 +1,140 @@
+"""music_vae_generate --mode=transform: files of any length, or a reason why not."""
+
+import mido
+import pytest
+from song_files import band, beat, events, metre, song, strokes, track, without_drums
+
+from music_vae_tf import build, training
+from music_vae_tf import config as configs
+from music_vae_tf.commands import music_vae_generate as command
+from music_vae_tf.run_directory import RunDirectory
+
+
+@pytest.fixture(scope="module")
+def run_dir(tmp_path_factory):
+    """A run directory with a very small model that humanizes, as it is initialised."""
+    folder = tmp_path_factory.mktemp("run")
+    sizes = "enc_rnn_size=[2],dec_rnn_size=[2],z_size=2"
+    config = configs.override(configs.load("groovae_2bar_humanize"), sizes)
+    model = training.compiled_model(config, build.converter(config), seed=0)
+    directory = RunDirectory.at(str(folder))
+    training.Saver(directory.train_dir, 1, 1).save(model)
+    directory.write_record(config, seed=0)
+    return folder
+
+
+@pytest.fixture
+def transform(run_dir, tmp_path):
+    """Calls the command; gives its exit status."""
+
+    def run(**flags):
+        values = {
+            "run_dir": run_dir,
+            "output_dir": tmp_path / "out",
+            "mode": "transform",
+            **flags,
+        }
+        return command.run(
+            [f"--{flag}={value}" for flag, value in values.items() if value is not None]
+        )
+
+    return run
+
+
+@pytest.fixture
+def band_file(tmp_path):
+    path = tmp_path / "song.mid"
+    band().save(path)
+    return path
+
+
+def written(tmp_path, ending="mid"):
+    return sorted((tmp_path / "out").glob(f"*.{ending}"))
+
+
+def test_a_song_is_transformed_and_the_rest_of_it_stays(
+    transform, band_file, tmp_path, capsys
+):
+    assert transform(input_midi=band_file, seed=1) == 0
+    (path,) = written(tmp_path)
+    assert path.name.startswith("groovae_2bar_humanize_transform_song_")
+    midi = mido.MidiFile(path)
+    assert without_drums(midi) == without_drums(band())
+    assert len(strokes(midi)) == len(strokes(band()))
+    said = capsys.readouterr().err
+    assert "Drums: 78 on track Drums, channel 10" in said
+    assert "of 78 notes" in said.lower()
+
+
+def test_the_switches_reach_the_model(transform, band_file, tmp_path):
+    assert transform(input_midi=band_file, amount=0, num_outputs=2) == 0
+    one, two = map(mido.MidiFile, written(tmp_path))
+    assert events(one) == events(two) == events(band())
+
+
+def test_sound_and_picture_are_written_too(transform, tmp_path):
+    song(track(beat(1))).save(tmp_path / "bar.mid")
+    assert transform(input_midi=tmp_path / "bar.mid", format="wav,png") == 0
+    assert not written(tmp_path)
+    assert written(tmp_path, "wav")[0].read_bytes()[:4] == b"RIFF"
+    assert written(tmp_path, "png")[0].read_bytes()[1:4] == b"PNG"
+
+
+def test_a_bad_file_costs_only_itself(transform, band_file, tmp_path, capsys):
+    junk = tmp_path / "junk.mid"
+    junk.write_bytes(b"GIF89a")
+    assert transform(input_midi=f"{junk},{band_file}") == 1
+    said = capsys.readouterr().err
+    assert "junk.mid: not a MIDI file" in said and "1 of 2 files" in said
+    assert len(written(tmp_path)) == 1
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        ({"input_midi": None}, "needs --input_midi=FILE.mid"),
+        ({"input_midi": "absent.mid"}, "there is no file absent.mid"),
+        ({"input_midi": ","}, "names no file"),
+        ({"amount": -1, "status": 2}, "--amount=-1"),
+        ({"apply": "pitch"}, "apply=pitch: expected"),
+        ({"temperature": "nan", "status": 2}, "finite"),
+        ({"format": "mp3"}, "--format=mp3: mp3 is none of mid, wav, png"),
+        ({"soundfont": "a.sf2"}, "give --format=mid,wav"),
+        ({"format": "wav", "soundfont": __file__}, "not a SoundFont"),
+        ({"same_z": "true"}, "--same_z does not belong to --mode=transform"),
+        ({"drums": "track:Kit"}, "no notes on a track named Kit. Tracks are named"),
+        ({"program": 3}, "keeps the programs of the file"),
+        ({"tempo": 90}, "keeps the tempo of the file"),
+        ({"loop": "true"}, "writes whole songs"),
+        ({"drums": "kit"}, "drums=kit: expected auto"),
+        ({"mode": "sample", "amount": "1"}, "--amount belongs to --mode=transform"),
+        ({"mode": "sample"}, "--input_midi does not belong to --mode=sample"),
+    ],
+)
+def test_a_mistake_is_explained(transform, band_file, tmp_path, capsys, flags, words):
+    flags = {"input_midi": band_file, "status": 1, **flags}
+    status = flags.pop("status")
+    assert transform(**flags) == status
+    said = capsys.readouterr().err
+    assert words in said and "Traceback" not in said
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_song_without_drums_or_in_three_four_is_refused(transform, tmp_path, capsys):
+    song(track([metre(0, 3)]), track(beat(2))).save(tmp_path / "waltz.mid")
+    assert transform(input_midi=tmp_path / "waltz.mid") == 1
+    assert "3 bars in 3/4" in capsys.readouterr().err
+    song(track(beat(2, channel=2), "Keys")).save(tmp_path / "keys.mid")
+    assert transform(input_midi=tmp_path / "keys.mid", drums="channel10") == 1
+    assert "no drums on channel 10. Tracks are named: Keys" in capsys.readouterr().err
+
+
+def test_an_output_dir_that_is_a_file_is_named(transform, band_file, tmp_path, capsys):
+    assert transform(input_midi=band_file, output_dir=band_file) == 1
+    assert "song.mid cannot be written to" in capsys.readouterr().err
+
+
+def test_configs_that_do_not_fit_are_refused(transform, band_file, capsys):
+    flags = {"run_dir": None, "checkpoint_file": "any", "config": "cat-mel_2bar_small"}
+    assert transform(input_midi=band_file, **flags) == 1
+    assert "transforms no songs" in capsys.readouterr().err

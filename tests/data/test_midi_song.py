@@ -1,0 +1,146 @@
+"""A MIDI file edited in place: what is not asked for stays as it was."""
+
+import io
+
+import mido
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from song_files import (
+    BAR,
+    band,
+    beat,
+    events,
+    is_note,
+    metre,
+    note,
+    song,
+    strokes,
+    track,
+    without_drums,
+)
+
+from music_vae_tf.data.midi import UnreadableMusic
+from music_vae_tf.data.midi_editing import Edits, NewNote, Placing
+from music_vae_tf.data.midi_song import MidiSong, save
+
+
+def data(midi):
+    buffer = io.BytesIO()
+    midi.save(file=buffer)
+    return buffer.getvalue()
+
+
+def test_without_edits_every_event_stays_where_it_is(tmp_path):
+    midi = band()
+    save(MidiSong.read(data(midi)).edited(Edits()), tmp_path / "same.mid")
+    assert events(mido.MidiFile(tmp_path / "same.mid")) == events(midi)
+
+
+def test_notes_are_paired_with_the_releases_that_end_them():
+    midi = song(track(note(0, 60, 90, 0, 100) + note(50, 60, 80, 0, 200)))
+    first, second = MidiSong(midi).notes
+    assert (first.start, first.end) == (0, 100)
+    assert (second.start, second.end) == (50, 250)
+
+
+@given(st.lists(st.integers(-200, 200), min_size=12, max_size=12), st.integers(1, 127))
+def test_moved_notes_keep_their_order_their_number_and_all_other_events(
+    moves, velocity
+):
+    midi = band(bars=1)
+    read = MidiSong(midi)
+    placed = {
+        number: Placing(note.start + move, velocity)
+        for move, (number, note) in zip(
+            moves, [(i, n) for i, n in enumerate(read.notes) if n.channel == 9]
+        )
+    }
+    after = read.edited(Edits(placed=placed))
+    assert without_drums(after) == without_drums(midi)
+    pitches = lambda one: sorted(pitch for _, pitch, _ in strokes(one))
+    assert pitches(after) == pitches(midi)
+    for one in MidiSong(after).notes:
+        assert one.end > one.start >= 0
+    by_pitch = [(n.pitch, n.start) for n in MidiSong(after).notes if n.channel == 9]
+    for (pitch, start), (following, next_start) in zip(by_pitch, by_pitch[1:]):
+        assert pitch != following or next_start > start
+
+
+@pytest.mark.parametrize(("number", "move"), [(0, 80), (1, -80)])
+def test_a_note_does_not_pass_a_change_of_its_kit(number, move):
+    change = (BAR, mido.Message("program_change", channel=9, program=24))
+    midi = song(track([*note(BAR - 40, 38), change, *note(BAR + 40, 38)]))
+    read = MidiSong(midi)
+    placed = {number: Placing(read.notes[number].start + move, 90)}
+    after = MidiSong(read.edited(Edits(placed=placed)))
+    assert [one.program for one in after.notes] == [0, 24]
+    assert after.notes[number].start == BAR
+
+
+def test_a_track_that_ends_with_its_last_note_does_not_grow():
+    midi = song(track(note(0, 36) + note(1800, 36, length=120), end=BAR))
+    for tick in (1850, BAR + 30):
+        after = MidiSong(midi).edited(Edits(placed={1: Placing(tick, 90)}))
+        *_, on, off, end = events(after)[0]
+        assert on[0] == min(tick, BAR - 1) and off[0] == end[0] == BAR
+
+
+def test_added_and_removed_notes():
+    midi = band(bars=1)
+    read = MidiSong(midi)
+    hats = {i for i, n in enumerate(read.notes) if (n.channel, n.pitch) == (9, 42)}
+    added = NewNote(track=3, channel=9, pitch=36, velocity=50, start=420, end=900)
+    after = read.edited(Edits(removed=hats, added=[added]))
+    assert without_drums(after) == without_drums(midi)
+    expected = [s for s in strokes(midi) if s[1] != 42] + [(420, 36, 50)]
+    assert strokes(after) == sorted(expected)
+    # A kick follows at 720: the one before it ends there.
+    (end,) = [one.end for one in MidiSong(after).notes if one.start == 420]
+    assert end == 720
+
+
+def test_a_coarse_file_becomes_finer_with_the_same_beats():
+    midi = song(track(note(24, 36, length=6)), quarter=24)
+    read = MidiSong(midi)
+    assert read.is_finer and read.ticks_per_quarter == 96
+    (one,) = MidiSong(read.edited(Edits())).notes
+    assert (one.start, one.end) == (96, 120)
+
+
+def test_metres_of_all_tracks_count():
+    midi = song(track([metre(BAR, 3)]), track([metre(0, 7, 8), metre(BAR, 5)]))
+    assert MidiSong(midi).metres == [(0, (7, 8)), (BAR, (5, 4))]
+
+
+def chunk(name, content):
+    return name + len(content).to_bytes(4, "big") + content
+
+
+def test_a_chunk_of_a_daws_own_is_passed_over():
+    whole = data(band(bars=1))
+    with_chunk = whole[:14] + chunk(b"XFIH", b"12345") + whole[14:]
+    assert MidiSong.read(with_chunk).notes == MidiSong.read(whole).notes
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "not a MIDI file: it is empty"),
+        (b"GIF89a", "not a MIDI file"),
+        (data(band(bars=1))[:100], "broken MIDI"),
+        (data(song(track(beat(1)), kind=2)), "type 2"),
+        (data(band(bars=1)).replace(b"\x01\xe0", b"\xe7\x28", 1), "SMPTE frames"),
+    ],
+)
+def test_what_cannot_be_edited_is_refused_with_the_reason(content, words, tmp_path):
+    path = tmp_path / "one.mid"
+    path.write_bytes(content)
+    with pytest.raises(UnreadableMusic, match=f"one.mid: .*{words}"):
+        MidiSong.read(path)
+
+
+def test_only_notes_are_notes():
+    midi = band(bars=1)
+    count = sum(is_note(m) and m.type == "note_on" for t in events(midi) for _, m in t)
+    assert len(MidiSong(midi).notes) == count

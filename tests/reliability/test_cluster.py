@@ -1,0 +1,80 @@
+"""A TF_CONFIG that makes no sense, and workers that never come, are named in words."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from music_vae_tf import cluster
+from music_vae_tf.cluster import StrategyError
+
+TWO = {"worker": ["a:1", "b:2"]}
+
+
+@pytest.fixture
+def told(monkeypatch):
+    return lambda config: monkeypatch.setenv(
+        "TF_CONFIG", config if isinstance(config, str) else json.dumps(config)
+    )
+
+
+@pytest.mark.parametrize(
+    ("config", "fault"),
+    [
+        ("{", "not JSON"),
+        ("[" * 100_000, "not JSON"),
+        ("[]", "it is a list"),
+        ({"cluster": 5}, "lists of addresses"),
+        ({"cluster": {"worker": "a:1"}}, "should be a list"),
+        ({"cluster": {"worker": [5]}}, "5 is not an address"),
+        ({"cluster": {"worker": ["a"]}}, "'a' is not an address"),
+        ({"cluster": {"worker": ["a:0"]}}, "'a:0' is not an address"),
+        ({"cluster": {"worker": ["a:99999"]}}, "is not an address"),
+        ({"cluster": {"worker": ["a:1", "a:1"]}}, "comes twice"),
+        ({"cluster": {"chief": ["a:1", "b:1"]}}, "more than one chief"),
+        ({"cluster": TWO}, "task > type should be worker"),
+        ({"cluster": TWO, "task": {"type": "boss"}}, "task > type should be worker"),
+        ({"cluster": TWO, "task": {"type": "worker"}}, "index is None"),
+        ({"cluster": TWO, "task": {"type": "worker", "index": 2}}, "there are 2"),
+        ({"cluster": TWO, "task": {"type": "worker", "index": -1}}, "index is -1"),
+        ({"cluster": TWO, "task": {"type": "worker", "index": 0.5}}, "index is 0.5"),
+    ],
+)
+def test_what_makes_no_sense_is_an_error_in_words(told, config, fault):
+    told(config)
+    with pytest.raises(StrategyError, match=fault) as error:
+        cluster.workers()
+        cluster.peers()
+    assert "TF_CONFIG cannot be understood" in str(error.value)
+
+
+def test_the_others_are_all_but_this_one(told):
+    told({"cluster": {"chief": ["c:3"], **TWO}, "task": {"type": "worker", "index": 1}})
+    assert cluster.workers() == ["c:3", "a:1", "b:2"]
+    assert cluster.peers() == ["c:3", "a:1"]
+
+
+def test_a_worker_that_never_comes_is_named(tmp_path):
+    with socket.socket() as listening, socket.socket() as silent:
+        for each in (listening, silent):
+            each.bind(("localhost", 0))
+        listening.listen()
+        present, absent = (s.getsockname()[1] for s in (listening, silent))
+        code = (
+            "import sys; from music_vae_tf import cluster; "
+            "cluster.FIRST_WARNING_S = 0.1; "
+            "cluster._watch(int(sys.argv[1]), sys.argv[2:])"
+        )
+        addresses = [f"localhost:{present}", f"localhost:{absent}"]
+        command = [sys.executable, "-c", code, str(os.getpid()), *addresses]
+        watch = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        line = watch.stderr.readline()
+        watch.kill()
+        watch.wait()
+        watch.stderr.close()
+    assert f"still waiting for localhost:{absent}: no answer" in line
+    assert str(present) not in line
+    assert cluster.FIRST_WARNING_S < 60
