@@ -51,7 +51,7 @@ class _Tensors:
 
 
 @contextlib.contextmanager
-def opened(path: Any) -> Iterator[_Tensors]:
+def opened(path: Any) -> Iterator[_Tensors | compact.CompactTensors]:
     """The tensors of a checkpoint in any form that `find` understands."""
     found = find(path)
     if found.endswith(compact.SUFFIX):
