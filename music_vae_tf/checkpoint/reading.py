@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from music_vae_tf.checkpoint import archive
+from music_vae_tf.checkpoint import archive, compact
 from music_vae_tf.checkpoint.finding import CheckpointError, find, is_whole
 from music_vae_tf.checkpoint.sorted_table import BadTable
 from music_vae_tf.checkpoint.tensor_bundle import TensorBundle
@@ -51,9 +51,12 @@ class _Tensors:
 
 
 @contextlib.contextmanager
-def opened(path: Any) -> Iterator[_Tensors]:
+def opened(path: Any) -> Iterator[_Tensors | compact.CompactTensors]:
     """The tensors of a checkpoint in any form that `find` understands."""
     found = find(path)
+    if found.endswith(compact.SUFFIX):
+        yield compact.CompactTensors(found)
+        return
     if is_whole(found):
         yield _Tensors(found, found)
         return
