@@ -124,7 +124,7 @@ def _require_libraries(formats):
     Missing sound is reported at the end, since all else can be written without.
     """
     from music_vae_tf.data.clefs import require_libraries
-    from music_vae_tf.rendering import score
+    from music_vae_tf.rendering.libraries import require
 
     require_libraries()
     libraries = {
@@ -134,7 +134,7 @@ def _require_libraries(formats):
         "pdf": ["music21", "verovio", "svglib"],
     }
     for name in formats:
-        score.require(*libraries.get(name, []))
+        require(*libraries.get(name, []))
 
 
 def _generate(flags, form, key) -> list:
@@ -193,7 +193,7 @@ def _write(flags, formats, pieces, output_dir) -> str | None:
 
 def _write_midi_and_sheet(piece, path, title, formats):
     from music_vae_tf.data.midi_writer import write_midi
-    from music_vae_tf.rendering import score
+    from music_vae_tf.rendering import engraving, score
 
     if "mid" in formats:
         write_midi(piece, f"{path}.mid")
@@ -204,15 +204,15 @@ def _write_midi_and_sheet(piece, path, title, formats):
         _write_bytes(f"{path}.musicxml", xml)
     if not {"svg", "png", "pdf"} & set(formats):
         return
-    pages = score.svg_pages(xml)
+    pages = engraving.svg_pages(xml)
     for number, page in enumerate(pages, 1):
         suffix = "" if number == 1 else f"-page{number}"
         if "svg" in formats:
             _write_bytes(f"{path}{suffix}.svg", page.encode("utf-8"))
         if "png" in formats:
-            _write_bytes(f"{path}{suffix}.png", score.png(page))
+            _write_bytes(f"{path}{suffix}.png", engraving.png(page))
     if "pdf" in formats:
-        _write_bytes(f"{path}.pdf", score.pdf(pages))
+        _write_bytes(f"{path}.pdf", engraving.pdf(pages))
 
 
 def _write_sound(piece, path, soundfont):
