@@ -44,6 +44,9 @@ from music_vae_tf.quiet import import_tensorflow
 # In BPM. Below about 3.6 a MIDI file cannot hold the length of a quarter.
 SLOWEST, FASTEST = 4, 1000
 
+# What --mode=transform does where no model is named, with the pretrained model.
+USUAL_TRANSFORMATION = "groovae_2bar_humanize"
+
 command = Command("music_vae_generate", __doc__)
 add_model_flags(command)
 command.string(
@@ -121,11 +124,17 @@ command.lists_configs()
 
 
 def main(flags):
+    if flags.mode == "transform" and not _names_a_model(flags):
+        flags["config"].value = USUAL_TRANSFORMATION
     verbs.check(flags)
     if verbs.is_wanted(flags):
         verbs.run(flags)
     else:
         _write_new_music(flags)
+
+
+def _names_a_model(flags) -> bool:
+    return bool(flags.config or flags.run_dir or flags.checkpoint_file)
 
 
 def _write_new_music(flags):
