@@ -12,6 +12,7 @@ MAY_IMPORT = {
     "batch": set(),
     "folders": set(),
     "wording": set(),
+    "raw_ops": {"quiet"},
     "errors": set(),
     "old_names": set(),
     "quiet": set(),
@@ -50,7 +51,7 @@ MAY_IMPORT = {
         "run_directory",
     },
 }
-FOR_ALL = {"__version__", "errors", "old_names", "wording"}
+FOR_ALL = {"__version__", "errors", "old_names", "wording", "raw_ops"}
 ANYTHING = {"commands", "magenta_api"}
 NO_TENSORFLOW = {"batch", "config", "data/converters", "rendering", "run_directory"}
 
@@ -85,7 +86,7 @@ def packages_imported_by(file: Path) -> set[str]:
     return (
         packages
         - set(module_path(file)[:1])
-        - {"__version__", "errors", "old_names", "wording"}
+        - {"__version__", "errors", "old_names", "wording", "raw_ops"}
     )
 
 
