@@ -162,3 +162,11 @@ def test_rendering_needs_no_tensorflow_at_all():
 def test_the_table_names_existing_packages_only():
     existing = {module_path(file)[0] for file in source_files() if module_path(file)}
     assert set(MAY_IMPORT) <= existing
+
+
+def test_there_is_one_logger():
+    """Whoever uses the library sets the level of one name."""
+    for file in source_files():
+        text = file.read_text(encoding="utf-8")
+        assert "from absl import logging" not in text, file
+        assert "getLogger(__name__)" not in text, file

@@ -8,12 +8,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import sys
 import time
-
-from absl import logging
 
 from music_vae_tf.commands.command import (
     LARGEST_SEED,
@@ -23,6 +22,8 @@ from music_vae_tf.commands.command import (
 )
 from music_vae_tf.commands.progress import progress
 from music_vae_tf.quiet import import_tensorflow
+
+log = logging.getLogger("music_vae_tf")
 
 FORMATS = ("mid", "musicxml", "svg", "png", "pdf", "wav")
 SHEETS = ("musicxml", "svg", "png", "pdf")
@@ -187,7 +188,7 @@ def _write(flags, formats, pieces, output_dir) -> str | None:
                 except NoSound as error:
                     soundless = str(error)
             bar.advance()
-    logging.info("Wrote %d pieces: %s.*", len(pieces), output_dir / name.format("*"))
+    log.info("Wrote %d pieces: %s.*", len(pieces), output_dir / name.format("*"))
     return soundless
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
+import logging
 import os
 import statistics
 import subprocess
@@ -20,12 +21,12 @@ import tempfile
 import time
 from pathlib import Path
 
-from absl import logging
-
 from music_vae_tf.commands import benchmark_magenta, benchmark_ours
 from music_vae_tf.commands.benchmark_rows import ROWS, Row, line, table
 from music_vae_tf.commands.benchmark_worker import Worker, end_of, environment
 from music_vae_tf.commands.command import Command, UserError
+
+log = logging.getLogger("music_vae_tf")
 
 NUM_GROOVES = 1000
 
@@ -49,9 +50,9 @@ def main(flags):
     with tempfile.TemporaryDirectory() as folder:
         bench = _Bench(flags, Path(folder))
         for row in rows:
-            logging.info("Measuring: %s", row.name)
+            log.info("Measuring: %s", row.name)
             results.append(bench.measure(row))
-            logging.info("%s", line(results[-1]))
+            log.info("%s", line(results[-1]))
             if flags.output_json:  # what is done stays, whatever comes
                 Path(flags.output_json).write_text(json.dumps(results, indent=2) + "\n")
     print(table(results))

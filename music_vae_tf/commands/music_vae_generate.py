@@ -23,12 +23,11 @@ Over chords, with a config that is conditioned on them:
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import re
 import sys
-
-from absl import logging
 
 from music_vae_tf.commands import verbs
 from music_vae_tf.commands.command import (
@@ -40,6 +39,8 @@ from music_vae_tf.commands.drum_map_flag import read_music
 from music_vae_tf.commands.outputs import Outputs, add_format_flags, loop
 from music_vae_tf.commands.trained import add_model_flags, config_and_checkpoint
 from music_vae_tf.quiet import import_tensorflow
+
+log = logging.getLogger("music_vae_tf")
 
 # In BPM. Below about 3.6 a MIDI file cannot hold the length of a quarter.
 SLOWEST, FASTEST = 4, 1000
@@ -178,7 +179,7 @@ def _generate(flags, config, checkpoint, write) -> list:
     )
     attribute = flags.attribute_vector
     shift = _shift(flags, config) if attribute else 0
-    logging.info("Loading %s", checkpoint)
+    log.info("Loading %s", checkpoint)
     model = TrainedModel(
         config,
         min(flags.max_batch_size, flags.num_outputs),
@@ -217,7 +218,7 @@ def _tempos(asked, inputs, number) -> list[float]:
         return [asked or DEFAULT_QPM] * number
     first, last = map(qpm_of, inputs)
     if first != last and number > 1:
-        logging.info(
+        log.info(
             "The tempo changes from %.4g to %.4g BPM, like that of the inputs; "
             "--tempo sets one for all",
             *(first, last),
@@ -312,7 +313,7 @@ def _save(z, path):
     path = os.path.expanduser(path)
     with whole_file(path) as file:
         np.save(file, z)
-    logging.info("Saved %d latent vectors: %s", len(z), path)
+    log.info("Saved %d latent vectors: %s", len(z), path)
 
 
 def _inputs(flags, config, converter, write) -> list:
@@ -357,14 +358,14 @@ def _say_what_is_left_out(converter, sequence, path, steps):
     left_out = converter.extract(sequence).left_out
     if left_out:
         listed = ", ".join(f"{reason}: {count}" for reason, count in left_out.items())
-        logging.warning("%s: left out of the example: %s", path, listed)
+        log.warning("%s: left out of the example: %s", path, listed)
         return
     bar = converter.steps_per_bar
     if not bar:
         return
     bars = math.ceil(quarters_of(sequence) * converter.steps_per_quarter / bar - 0.5)
     if bars > steps / bar:
-        logging.warning(
+        log.warning(
             "%s has %d bars; its windows of %d bars are equal, and one of them is used",
             *(path, bars, steps / bar),
         )

@@ -26,7 +26,7 @@ from music_vae_tf.commands.command import (
 from music_vae_tf.commands.progress import progress
 from music_vae_tf.commands.roll_runs import add_model_flags, trained_roll_vae
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("music_vae_tf")
 
 command = Command("piano_roll_vae_generate", __doc__)
 add_model_flags(command)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from absl import logging
+import logging
 
 from music_vae_tf.commands.command import Command, UserError
 from music_vae_tf.commands.drums_flag import add_drums, with_drums
+
+log = logging.getLogger("music_vae_tf")
 
 
 def add_model_flags(command: Command) -> None:
@@ -63,7 +65,7 @@ def _pretrained(asked):
         )
     path = pretrained.weights_path(asked.name)
     pretrained.check(asked)
-    logging.info("%s", pretrained.introduction(asked.name))
+    log.info("%s", pretrained.introduction(asked.name))
     return pretrained.config(asked.name), path
 
 
@@ -92,7 +94,7 @@ def config_of_run(run_dir: str, asked=None, kinds=("music_vae",)):
         asked = _same_config(record.config, asked, directory)
     chosen = directory.to_generate_from()
     if chosen != str(directory.path):
-        logging.info(
+        log.info(
             "The checkpoint of the lowest validation loss is used, %s. "
             "--checkpoint_file, with --config, takes another",
             chosen,
@@ -120,5 +122,5 @@ def restored(config, converter, path):
     model = build.uninitialized_model(config, converter)
     found = checkpoint.find(path)
     checkpoint.restore(model.named_variables, found)
-    logging.info("Evaluating %s", found)
+    log.info("Evaluating %s", found)
     return model, checkpoint.step_of(found)
