@@ -79,6 +79,7 @@ setup(
         "music_vae_tf.configs": ["*.yaml"],
         "music_vae_tf.data": ["grooves.yaml"],
         "music_vae_tf.data.drum_maps": ["*.yaml"],
+        "music_vae_tf.pretrained": ["*.safetensors", "*.md"],
     },
     install_requires=[
         "tensorflow>=2.18",
@@ -106,6 +107,8 @@ setup(
         "tensorboard>=2.18",
         # Piano-roll pictures.
         "matplotlib>=3.8",
+        # Weights of the pretrained models.
+        "safetensors>=0.4.3",
         # Sound: a synthesiser without system libraries.
         "midirenderer>=0.1.3",
         # Sound at other sample rates; note_seq brings it as well.

@@ -51,7 +51,7 @@ class RunMetadata:
 
     def changes(self, asked: Config, seed: int) -> list[str]:
         """What changes if the training is resumed so, a line for each."""
-        lines = _differences(self.config, asked, bound=False)
+        lines = differences(self.config, asked, bound=False)
         for what, then, now in (
             ("seed", self.seed, seed),
             ("music_vae_tf", self.version, __version__),
@@ -168,13 +168,13 @@ class RunDirectory:
         record = self.record()
         if record is None:
             return
-        differences = _differences(record.config, asked, bound=True)
-        if record.config.name == asked.name and not differences:
+        different = differences(record.config, asked, bound=True)
+        if record.config.name == asked.name and not different:
             return
         raise RunDirectoryError(
             f"{self.path} belongs to a training of config {record.config.name}; "
             f"{asked.name} was given"
-            + "".join(f"\n  {line}" for line in differences)
+            + "".join(f"\n  {line}" for line in different)
             + "\nUse another --run_dir, or the config of this one."
         )
 
@@ -223,7 +223,7 @@ def _read_record(text: str) -> RunMetadata:
     return RunMetadata(config.parse(text, name), int(seed), version)
 
 
-def _differences(trained: Config, asked: Config, bound: bool) -> list[str]:
+def differences(trained: Config, asked: Config, bound: bool) -> list[str]:
     """Lines such as `model > z_size: 256 before, 512 now`.
 
     bound: differences that define another model; otherwise those that may change.

@@ -36,7 +36,9 @@ MAY_IMPORT = {
         *("run_directory", "run_lock", "quiet", "folders", "kinds"),
         "generation",  # a training's result loads the trained model
     },
+    "pretrained": {"config", "checkpoint", "run_directory"},
     "generation": {
+        "pretrained",
         *("build", "config", "data", "batch", "checkpoint", "quiet"),
         "analysis",  # windows and tasks that models are measured on
         "models",  # keys of random numbers

@@ -37,6 +37,8 @@ def find(path: str | os.PathLike) -> str:
             f"no checkpoint {path}: looked for {prefix}.index. "
             + _what_lies_in(os.path.dirname(path) or ".")
         )
+    if path.endswith(".safetensors"):
+        return path
     if not is_tar(path):
         raise CheckpointError(
             f"{path} is neither a checkpoint nor a tar archive of one. Give a run_dir, "

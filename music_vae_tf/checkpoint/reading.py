@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from music_vae_tf.checkpoint import archive
+from music_vae_tf.checkpoint import archive, compact
 from music_vae_tf.checkpoint.finding import CheckpointError, find, is_whole
 from music_vae_tf.checkpoint.sorted_table import BadTable
 from music_vae_tf.checkpoint.tensor_bundle import TensorBundle
@@ -54,6 +54,9 @@ class _Tensors:
 def opened(path: Any) -> Iterator[_Tensors]:
     """The tensors of a checkpoint in any form that `find` understands."""
     found = find(path)
+    if found.endswith(compact.SUFFIX):
+        yield compact.CompactTensors(found)
+        return
     if is_whole(found):
         yield _Tensors(found, found)
         return

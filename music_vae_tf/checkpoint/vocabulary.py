@@ -8,6 +8,7 @@ import logging
 import os
 from typing import Any
 
+from music_vae_tf.checkpoint import compact
 from music_vae_tf.checkpoint.finding import CheckpointError, find
 
 FILE = "vocabulary.json"
@@ -25,7 +26,7 @@ def keep_vocabulary(directory: str | os.PathLike, vocabulary: Any) -> None:
     """
     path = os.path.join(directory, FILE)
     if os.path.exists(path):
-        _compare(path, vocabulary)
+        _compare(path, _text_of(path), vocabulary)
         return
     unfinished = f"{path}.unfinished"
     with open(unfinished, "w", encoding="utf-8") as file:
@@ -42,9 +43,12 @@ def check_vocabulary(path: str | os.PathLike, vocabulary: Any) -> None:
     Raises:
         CheckpointError: there is no checkpoint, or it was trained with another one.
     """
-    beside = os.path.join(os.path.dirname(find(path)), FILE)
-    if os.path.exists(beside):
-        _compare(beside, vocabulary)
+    found = find(path)
+    beside = os.path.join(os.path.dirname(found), FILE)
+    if found.endswith(compact.SUFFIX) and FILE in compact.metadata(found).files:
+        _compare(found, compact.metadata(found).files[FILE], vocabulary)
+    elif os.path.exists(beside):
+        _compare(beside, _text_of(beside), vocabulary)
     else:
         log.warning(
             "%s is not there: nothing tells that the checkpoint's %d tokens are %s's",
@@ -52,10 +56,14 @@ def check_vocabulary(path: str | os.PathLike, vocabulary: Any) -> None:
         )
 
 
-def _compare(path, vocabulary):
+def _text_of(path) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def _compare(path, text, vocabulary):
     try:
-        with open(path, encoding="utf-8") as file:
-            there = json.load(file)
+        there = json.loads(text)
         name, made_by, tokens = (there[k] for k in ("name", "made_by", "tokens"))
     except (ValueError, KeyError, TypeError) as error:
         raise CheckpointError(

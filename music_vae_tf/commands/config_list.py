@@ -32,10 +32,12 @@ PAGE_HEAD = """# All configs
 A config is a file in `configs/`. It describes the data, the model and the training, and
 it is complete: no config builds on another. Copy one, change it, and give its path to
 `--config`. *Size* is the number of weights; a checkpoint takes 12 bytes for each.
+*Pretrained*: `music_vae_generate --config=NAME` plays a model of the package.
 `music_vae_train --list_configs=groovae` prints these tables on the terminal, filtered.
 """
 COLUMNS = (
-    "| config | what it is for | length | in | out | size |\n|---|---|---|---|---|--:|"
+    "| config | what it is for | length | in | out | size | pretrained |\n"
+    "|---|---|---|---|---|--:|---|"
 )
 
 
@@ -108,8 +110,16 @@ class Music:
 def _entry(config) -> str:
     """`  groovae_4bar` and a line of what it does."""
     music = _MUSIC[config.converter.kind](config)
-    line = textwrap.fill(f"{music}; {_size(config)}", 84, break_on_hyphens=False)
+    trained = "; pretrained" if _is_pretrained(config) else ""
+    text = f"{music}; {_size(config)}{trained}"
+    line = textwrap.fill(text, 84, break_on_hyphens=False)
     return f"  {config.name}\n{textwrap.indent(line, ' ' * 6)}"
+
+
+def _is_pretrained(config) -> bool:
+    from music_vae_tf import pretrained
+
+    return config.name in pretrained.names()
 
 
 def _head(config) -> str:
@@ -162,7 +172,8 @@ def _table_row(config) -> str:
     weights = _weights(config)
     size = "by vocabulary" if weights is None else f"{weights / 1e6:,.1f} M"
     cells = (f"`{config.name}`", purpose(config), music.length, music.source)
-    return f"| {' | '.join((*cells, music.target, size))} |"
+    trained = "yes" if _is_pretrained(config) else ""
+    return f"| {' | '.join((*cells, music.target, size, trained))} |"
 
 
 def _of_groove(config) -> Music:

@@ -5,6 +5,9 @@
 --format=magentajs makes a folder that Magenta.js loads by its URL:
 `new music_vae.MusicVAE(url)`. --quantize makes its weights smaller.
 
+--format=safetensors makes one file of compact weights, with 16 or 8 bits per weight and
+without the optimizer's state. --checkpoint_file takes such a file everywhere.
+
 --format=checkpoint goes the other way. It makes a run directory of a folder that was
 made for Magenta.js, so that all commands here can use a model that exists only there:
 
@@ -24,7 +27,7 @@ from music_vae_tf.commands.command import Command, UserError
 from music_vae_tf.commands.trained import add_model_flags, config_and_checkpoint
 from music_vae_tf.quiet import import_tensorflow
 
-FORMATS = ("magentajs", "checkpoint")
+FORMATS = ("magentajs", "safetensors", "checkpoint")
 
 command = Command("music_vae_export", __doc__)
 command.enum("format", None, FORMATS, "What to write.")
@@ -40,6 +43,9 @@ command.enum(
     ("none", "float16", "uint16", "uint8"),
     "How weights for Magenta.js are stored: in 4, 2, 2 or 1 bytes.",
 )
+command.integer(
+    "bits", 16, "Per weight, for --format=safetensors: 16 or 8.", at_least=8, at_most=16
+)
 command.string(
     "from_magentajs", None, "Folder with config.json, for --format=checkpoint."
 )
@@ -54,6 +60,8 @@ def main(flags):
     with _filled_whole(output_dir, flags.overwrite) as folder:
         if flags.format == "magentajs":
             report = _to_magentajs(flags, folder)
+        elif flags.format == "safetensors":
+            report = _to_compact(flags, folder)
         else:
             report = _from_magentajs(flags, folder)
     print(report.format(folder=output_dir))
@@ -62,6 +70,8 @@ def main(flags):
 def _check_pairs(flags):
     if (flags.format == "checkpoint") != (flags.from_magentajs is not None):
         raise UserError("--format=checkpoint and --from_magentajs go together")
+    if flags.bits not in (8, 16):
+        raise UserError(f"--bits={flags.bits}: expected 8 or 16")
 
 
 def _to_magentajs(flags, folder):
@@ -78,6 +88,17 @@ def _to_magentajs(flags, folder):
             "must remove their notes before it encodes."
         )
     return f"{config.name} for Magenta.js in {{folder}}: {size / 1e6:.1f} MB{heard}"
+
+
+def _to_compact(flags, folder):
+    from music_vae_tf import config as configs
+    from music_vae_tf.export import compact
+
+    config, checkpoint_path = config_and_checkpoint(flags, kinds=())
+    config = configs.override(config, flags.hparams)
+    path = compact.export(config, checkpoint_path, folder, flags.bits)
+    size = path.stat().st_size / 1e6
+    return f"{config.name} as {{folder}}/{path.name}: {size:.1f} MB"
 
 
 def _from_magentajs(flags, folder):

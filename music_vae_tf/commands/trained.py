@@ -22,26 +22,28 @@ def add_model_flags(command: Command) -> None:
         "config",
         None,
         "Name of the config, or a YAML file; by default what the run_dir was trained "
-        "with.",
+        "with. With neither run_dir nor checkpoint_file: its pretrained model.",
     )
     add_drums(command)
 
 
-def config_and_checkpoint(flags):
+def config_and_checkpoint(flags, kinds=("music_vae",)):
     """The config that was trained, and the path of a checkpoint of it.
+
+    kinds: of models that are accepted; empty for all.
 
     Raises:
         UserError: none is named, or two; or they do not go together.
     """
     from music_vae_tf import config as configs
 
-    if (flags.run_dir is None) == (flags.checkpoint_file is None):
-        raise UserError(
-            "give either --run_dir, the directory of a training, or --checkpoint_file"
-        )
-    asked = configs.load(flags.config, "music_vae") if flags.config else None
-    if flags.run_dir is not None:
-        config, checkpoint = config_of_run(flags.run_dir, asked)
+    if flags.run_dir is not None and flags.checkpoint_file is not None:
+        raise UserError("give --run_dir or --checkpoint_file, not both")
+    asked = configs.load(flags.config, *kinds) if flags.config else None
+    if flags.run_dir is None and flags.checkpoint_file is None:
+        config, checkpoint = _pretrained(asked)
+    elif flags.run_dir is not None:
+        config, checkpoint = config_of_run(flags.run_dir, asked, kinds)
     elif asked is None:
         raise UserError("--checkpoint_file needs --config, which it is one of")
     else:
@@ -49,7 +51,23 @@ def config_and_checkpoint(flags):
     return with_drums(config, flags.drums), checkpoint
 
 
-def config_of_run(run_dir: str, asked=None):
+def _pretrained(asked):
+    """The config and the weights of the pretrained model of the config asked for."""
+    from music_vae_tf import pretrained
+
+    if asked is None:
+        raise UserError(
+            "name a model: --config plays its pretrained model "
+            f"({', '.join(pretrained.names())}), --run_dir a training of yours, "
+            "--checkpoint_file with --config any other checkpoint"
+        )
+    path = pretrained.weights_path(asked.name)
+    pretrained.check(asked)
+    logging.info("%s", pretrained.introduction(asked.name))
+    return pretrained.config(asked.name), path
+
+
+def config_of_run(run_dir: str, asked=None, kinds=("music_vae",)):
     """The config that was trained in a run directory, and the directory's path.
 
     asked: the config that is expected there, if one is.
@@ -64,10 +82,10 @@ def config_of_run(run_dir: str, asked=None):
         raise UserError(
             f"{directory.path} does not say what was trained there: give --config"
         )
-    if record is not None and record.config.kind != "music_vae":
+    if record is not None and kinds and record.config.kind not in kinds:
         raise UserError(
             f"{directory.path} holds a training of a model of kind "
-            f"{record.config.kind}; one of kind music_vae is expected"
+            f"{record.config.kind}; one of kind {' or '.join(kinds)} is expected"
         )
     if record is not None:
         # The sizes of that training, which --hparams may have changed.

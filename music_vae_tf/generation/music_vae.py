@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from music_vae_tf import build, checkpoint
+from music_vae_tf import build, checkpoint, pretrained
 from music_vae_tf import config as configs
 from music_vae_tf.batch import Batch
 from music_vae_tf.data.converters.drum_parts import TAKEN_AS_DRUMS
@@ -23,6 +23,7 @@ from music_vae_tf.run_directory import RunDirectory
 
 # Below this sine of the angle between two vectors, the line between them is as good as
 # the arc, and the arc's formula divides by nearly nothing.
+DEFAULT_BATCH_SIZE = 8
 SMALLEST_SINE = 1e-6
 
 
@@ -103,7 +104,7 @@ class TrainedModel:
     def __init__(
         self,
         config: configs.Config | str,
-        batch_size: int,
+        batch_size: int = DEFAULT_BATCH_SIZE,
         checkpoint_dir_or_path: str | os.PathLike | None = None,
         var_name_substitutions: Iterable[tuple[str, str]] | None = None,
         *,
@@ -117,6 +118,8 @@ class TrainedModel:
                 the config as it was trained, where the checkpoint is a run_dir.
             batch_size: how many sequences go through the model at a time.
             checkpoint_dir_or_path: run_dir, train directory, prefix, file or tar.
+                Without it, a name or path as `config` takes the pretrained model of
+                that config; a `Config` object gives an untrained model.
             var_name_substitutions: pairs of a regular expression and its replacement,
                 from this model's variable names (Magenta's) to the checkpoint's.
             seed: makes every draw repeatable, in the order of the calls.
@@ -127,6 +130,7 @@ class TrainedModel:
 
         Raises:
             checkpoint.CheckpointError: missing, damaged, or of another config.
+            pretrained.PretrainedError: the config has no pretrained model.
             EagerExecutionIsOff: after `tf.disable_v2_behavior()`.
         """
         if not tf.executing_eagerly():
@@ -137,7 +141,10 @@ class TrainedModel:
             )
         if isinstance(config, str):
             config = configs.load(config, "music_vae")
-            if checkpoint_dir_or_path is not None:
+            if checkpoint_dir_or_path is None:
+                checkpoint_dir_or_path = pretrained.weights_path(config.name)
+                pretrained.check(config)
+            else:
                 config = _as_trained(config, checkpoint_dir_or_path)
         self.config = config
         self.batch_size = batch_size

@@ -1,0 +1,173 @@
+"""Compact weights: a safetensors file of 16 or 8 bits per weight, for inference.
+
+Tensors have Magenta's names. A matrix of 8 bits has a second tensor, `NAME:scale`, with
+a float32 scale for each column: `weight = scale * integer`, from -127 to 127. Vectors
+keep their 32 bits. The metadata hold the config as YAML, the step, files that belong to
+the model (labels, a vocabulary) and a checksum of all tensors.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from music_vae_tf.checkpoint.finding import CheckpointError
+
+SUFFIX = ".safetensors"
+FORMAT = "music_vae_tf compact 1"  # the key of the metadata
+SCALE = ":scale"
+LARGEST = 127
+# Vectors are small, and a rounded bias moves every output.
+SMALLEST_RANK = 2
+BITS = (16, 8)
+
+
+@dataclasses.dataclass(frozen=True)
+class Metadata:
+    """What a file of compact weights says about itself.
+
+    Attributes:
+        config: the config that was trained, as YAML.
+        step: training step of the checkpoint.
+        files: {name: text} of what belongs to the model beside its weights.
+    """
+
+    config: str
+    step: int
+    files: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+
+def write(path, weights: Mapping[str, np.ndarray], metadata: Metadata, bits: int = 16):
+    """Writes weights as a compact file, completely or not at all.
+
+    Args:
+        path: file to write; its name ends in `.safetensors`.
+        weights: {Magenta's name: float array}.
+        bits: 16 or 8 per weight of a matrix.
+
+    Raises:
+        ValueError: a weight is not finite, or too large for 16 bits.
+    """
+    from safetensors.numpy import save
+
+    tensors = {}
+    for name, array in sorted(weights.items()):
+        tensors.update(_packed(name, np.asarray(array, np.float32), bits))
+    content = {"sha256": _digest(tensors), **dataclasses.asdict(metadata)}
+    # One entry alone: safetensors writes several in any order.
+    header = {FORMAT: json.dumps(content, sort_keys=True)}
+    partial = Path(f"{path}.partial")
+    partial.write_bytes(save(tensors, header))
+    os.replace(partial, path)
+
+
+def _packed(name, array, bits):
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name} has weights that are not finite numbers")
+    if bits == 8 and array.ndim >= SMALLEST_RANK:
+        scale = np.abs(array).max(axis=tuple(range(array.ndim - 1))) / LARGEST
+        scale = np.where(scale > 0, scale, 1).astype(np.float32)
+        return {name: np.rint(array / scale).astype(np.int8), f"{name}{SCALE}": scale}
+    if array.ndim < SMALLEST_RANK:
+        return {name: array}
+    if np.abs(array).max(initial=0) > np.finfo(np.float16).max:
+        raise ValueError(f"{name} has weights too large for 16 bits")
+    return {name: array.astype(np.float16)}
+
+
+def _digest(tensors) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        array = np.ascontiguousarray(tensors[name])
+        digest.update(f"{name} {array.dtype} {array.shape}\n".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
+class CompactTensors:
+    """The tensors of a compact file, read as float32.
+
+    Attributes:
+        shapes: {Magenta's name: shape}.
+        metadata: what the file says about itself.
+
+    Raises:
+        CheckpointError: the file is not compact weights of this project, or it is
+            damaged.
+    """
+
+    def __init__(self, path):
+        self._path = path
+        self._stored, header = _load(path)
+        self.metadata, digest = _metadata(path, header)
+        if _digest(self._stored) != digest:
+            raise CheckpointError(
+                f"{path} is damaged: the checksum of its weights does not fit. Get it "
+                "again."
+            )
+        self.shapes = {
+            name: array.shape
+            for name, array in self._stored.items()
+            if not name.endswith(SCALE)
+        }
+
+    def read(self, names: Iterable[str]) -> dict[str, np.ndarray]:
+        """{name: float32 array} of the tensors that are named."""
+        return {name: self._unpacked(name) for name in names}
+
+    def _unpacked(self, name):
+        array = self._stored[name].astype(np.float32)
+        scale = self._stored.get(f"{name}{SCALE}")
+        return array if scale is None else array * scale
+
+
+def metadata(path) -> Metadata:
+    """What a compact file says about itself, without its weights.
+
+    Raises:
+        CheckpointError: the file is not compact weights of this project.
+    """
+    with _opened(path) as file:
+        return _metadata(path, file.metadata() or {})[0]
+
+
+def _load(path):
+    """The tensors of a safetensors file, and its metadata."""
+    with _opened(path) as file:
+        names = list(file.keys())
+        return {name: file.get_tensor(name) for name in names}, file.metadata() or {}
+
+
+@contextlib.contextmanager
+def _opened(path):
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as file:
+            yield file
+    except (SafetensorError, OSError, TypeError, KeyError) as error:
+        raise CheckpointError(
+            f"{path} is not a readable safetensors file: {error}. Get it again."
+        ) from error
+
+
+def _metadata(path, header) -> tuple[Metadata, str]:
+    """The metadata, and the checksum that the weights should have."""
+    if FORMAT not in header:
+        raise CheckpointError(
+            f"{path} does not hold compact weights of music_vae_tf: its metadata have "
+            f"no entry {FORMAT!r}. music_vae_export --format=safetensors writes it"
+        )
+    try:
+        content = json.loads(header[FORMAT])
+        config, step, files = (content[key] for key in ("config", "step", "files"))
+        return Metadata(str(config), int(step), dict(files)), content["sha256"]
+    except (KeyError, ValueError, TypeError) as error:
+        raise CheckpointError(f"{path}: bad metadata: {error}") from error

@@ -1,0 +1,54 @@
+"""Trained models of all kinds as one file of compact weights."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from music_vae_tf import checkpoint
+from music_vae_tf import config as configs
+from music_vae_tf.checkpoint import compact
+from music_vae_tf.checkpoint.names import TRAINING_STATE
+from music_vae_tf.checkpoint.vocabulary import FILE as VOCABULARY
+from music_vae_tf.export.errors import ExportError
+
+COMPANIONS = (VOCABULARY, "labels.json")  # files that lie beside a checkpoint
+
+
+def export(config: configs.Config, checkpoint_path, folder: Path, bits: int) -> Path:
+    """Writes `NAME.safetensors`: weights, config, and the files that belong to them.
+
+    Args:
+        config: what was trained.
+        checkpoint_path: in any form that `checkpoint.find` understands.
+        folder: where the file is written.
+        bits: per weight of a matrix, 16 or 8.
+
+    Returns:
+        The path of the file.
+
+    Raises:
+        ExportError: a weight does not fit into the bits.
+        checkpoint.CheckpointError: there is no checkpoint, or it is damaged.
+    """
+    found = checkpoint.find(checkpoint_path)
+    tensors = checkpoint.read(found)
+    weights = {k: v for k, v in tensors.items() if not TRAINING_STATE.fullmatch(k)}
+    metadata = compact.Metadata(
+        configs.dump(config), checkpoint.step_of(found), _companions(found)
+    )
+    path = folder / f"{config.name}{compact.SUFFIX}"
+    try:
+        compact.write(path, weights, metadata, bits)
+    except ValueError as error:
+        raise ExportError(f"{found}: {error}") from error
+    return path
+
+
+def _companions(found: str) -> dict[str, str]:
+    folder = Path(os.path.dirname(found))
+    return {
+        name: (folder / name).read_text(encoding="utf-8")
+        for name in COMPANIONS
+        if (folder / name).is_file()
+    }

@@ -1,0 +1,83 @@
+"""Trained models that are part of the package: weights, configs and model cards.
+
+NAME.safetensors     compact weights (see `checkpoint.compact`) and the trained config
+NAME.md              the model card: data, licence, training, measurements, limits
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from music_vae_tf import config as configs
+from music_vae_tf import run_directory
+from music_vae_tf.checkpoint import compact
+
+FOLDER = Path(__file__).resolve().parent
+PRETRAINED = "pretrained"  # in place of a path
+
+
+class PretrainedError(ValueError):
+    """There is no pretrained model of a config, or it has another structure."""
+
+    for_the_user = True
+
+
+def names() -> list[str]:
+    """The configs that have a pretrained model."""
+    return sorted(path.stem for path in FOLDER.glob(f"*{compact.SUFFIX}"))
+
+
+def weights_path(name: str) -> str:
+    """The file of weights, which all functions take that take a checkpoint.
+
+    Raises:
+        PretrainedError: the config has no pretrained model.
+    """
+    if name not in names():
+        raise PretrainedError(
+            f"config {name} has no pretrained model. These have one: "
+            f"{', '.join(names()) or 'none'}. Train one, and give its --run_dir"
+        )
+    return str(FOLDER / f"{name}{compact.SUFFIX}")
+
+
+def config(name: str) -> configs.Config:
+    """The config as it was trained.
+
+    Raises:
+        PretrainedError: the config has no pretrained model.
+    """
+    return configs.parse(compact.metadata(weights_path(name)).config, name)
+
+
+def file(name: str, file_name: str) -> str:
+    """The text of a file that belongs to a model: its labels, or its vocabulary."""
+    return compact.metadata(weights_path(name)).files[file_name]
+
+
+def card(name: str) -> str:
+    """The model card, in Markdown."""
+    return Path(weights_path(name)).with_suffix(".md").read_text(encoding="utf-8")
+
+
+def check(asked: configs.Config) -> None:
+    """Sees that a config has the structure of its pretrained model.
+
+    Raises:
+        PretrainedError: names each difference of converter and model.
+    """
+    different = run_directory.differences(config(asked.name), asked, bound=True)
+    if different:
+        lines = "".join(f"\n  {line}" for line in different)
+        raise PretrainedError(
+            f"the pretrained model of {asked.name} has other hyperparameters than "
+            f"asked for:{lines}\nLeave them as they are, or train a model with them."
+        )
+
+
+def introduction(name: str) -> str:
+    """A line that says which model it is, for the log of a command."""
+    step = compact.metadata(weights_path(name)).step
+    summary = re.search(r"^[^#\n].*", card(name), re.MULTILINE)
+    return f"Pretrained model {name}, step {step:,}: {summary[0] if summary else ''}"

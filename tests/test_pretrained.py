@@ -1,0 +1,76 @@
+"""Pretrained models: they load, are described, and are not mixed up with others."""
+
+import dataclasses
+import re
+
+import pytest
+
+from music_vae_tf import checkpoint, config, pretrained
+from music_vae_tf.commands import music_vae_generate
+
+NAMES = pretrained.names()
+OF_MUSIC_VAE = [name for name in NAMES if pretrained.config(name).kind == "music_vae"]
+CARD_SECTIONS = ("Data", "Training", "Measurements", "Limits")
+
+
+def test_there_are_pretrained_models_and_they_are_small():
+    size = sum(file.stat().st_size for file in pretrained.FOLDER.iterdir())
+    assert OF_MUSIC_VAE
+    assert size < 45e6
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_weights_are_whole_and_have_a_config(name):
+    assert checkpoint.read(pretrained.weights_path(name))
+    assert pretrained.config(name).name == name
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_card_says_what_the_model_is_and_whose_data_it_has_seen(name):
+    card = pretrained.card(name)
+    headings = re.findall(r"^## (.+)$", card, re.MULTILINE)
+    assert set(CARD_SECTIONS) <= set(headings)
+    assert card.startswith(f"# {name}\n")
+    assert "icence" in card and "seed" in card and name in pretrained.introduction(name)
+
+
+@pytest.mark.parametrize("name", OF_MUSIC_VAE)
+def test_a_pretrained_model_plays(name):
+    from music_vae_tf.generation import TrainedModel
+
+    model = TrainedModel(name, 1, seed=0)
+    outputs = model.sample(1, model.config.model.max_seq_len, temperature=0.5)
+    assert outputs[0].notes
+
+
+def test_the_command_plays_a_pretrained_model(tmp_path, caplog):
+    arguments = ["--mode=sample", "--num_outputs=1", f"--output_dir={tmp_path}"]
+    name = OF_MUSIC_VAE[0]
+    assert music_vae_generate.run([f"--config={name}", "--seed=1", *arguments]) == 0
+    assert list(tmp_path.glob("*.mid"))
+
+
+def test_a_config_without_a_pretrained_model_is_refused(tmp_path, capsys):
+    arguments = ["--config=flat-mel_16bar", f"--output_dir={tmp_path}"]
+    assert music_vae_generate.run(["--mode=sample", *arguments]) == 1
+    error = capsys.readouterr().err
+    assert "flat-mel_16bar has no pretrained model" in error and NAMES[0] in error
+
+
+def test_changed_hyperparameters_are_refused():
+    asked = config.override(config.load(OF_MUSIC_VAE[0]), "z_size=7")
+    with pytest.raises(pretrained.PretrainedError, match="z_size: 256 before, 7 now"):
+        pretrained.check(asked)
+
+
+def test_a_name_without_a_checkpoint_is_refused_where_there_is_no_model():
+    from music_vae_tf.generation import TrainedModel
+
+    with pytest.raises(pretrained.PretrainedError, match="no pretrained model"):
+        TrainedModel("flat-mel_16bar")
+
+
+def test_a_config_of_the_users_own_is_not_that_of_the_model(tmp_path):
+    mine = dataclasses.replace(config.load(OF_MUSIC_VAE[0]), name="mine")
+    with pytest.raises(pretrained.PretrainedError, match="mine has no pretrained"):
+        pretrained.check(mine)
