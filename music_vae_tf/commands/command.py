@@ -179,7 +179,7 @@ class Command:
     def _call(self, main, arguments):
         try:
             flags = self._read(arguments)
-            if "list_configs" in flags and flags.list_configs not in (None, "false"):
+            if _lists_configs(flags):
                 from music_vae_tf.commands import config_list
 
                 return _show(config_list.table(flags.list_configs))
@@ -215,7 +215,8 @@ class Command:
             Misuse: an unknown flag, a value out of place, or a required flag missing.
         """
         flags = self._read(arguments)
-        self._check_required(flags)
+        if not _lists_configs(flags):
+            self._check_required(flags)
         return flags
 
     def _read(self, arguments):
@@ -296,6 +297,10 @@ def _show(text: str) -> int:
 def _asks_for_help(arguments):
     asked = {"--help", "-help", "-h", "--helpfull", "--helpshort"}
     return not asked.isdisjoint(arguments)
+
+
+def _lists_configs(flags) -> bool:
+    return "list_configs" in flags and flags.list_configs not in (None, "false")
 
 
 def _spellings(flag):
