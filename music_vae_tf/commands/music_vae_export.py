@@ -8,6 +8,10 @@
 --format=safetensors makes one file of compact weights, with 16 or 8 bits per weight and
 without the optimizer's state. --checkpoint_file takes such a file everywhere.
 
+--format=savedmodel makes a folder that TensorFlow loads without this package, and
+--format=onnx makes files for ONNX Runtime. Both hold the encoder, the whole decoder,
+and one step of the decoder, whose state the host program keeps.
+
 --format=checkpoint goes the other way. It makes a run directory of a folder that was
 made for Magenta.js, so that all commands here can use a model that exists only there:
 
@@ -24,10 +28,14 @@ import tempfile
 from pathlib import Path
 
 from music_vae_tf.commands.command import Command, UserError
-from music_vae_tf.commands.trained import add_model_flags, config_and_checkpoint
+from music_vae_tf.commands.trained import (
+    add_model_flags,
+    config_and_checkpoint,
+    restored,
+)
 from music_vae_tf.quiet import import_tensorflow
 
-FORMATS = ("magentajs", "safetensors", "checkpoint")
+FORMATS = ("magentajs", "safetensors", "savedmodel", "onnx", "checkpoint")
 
 command = Command("music_vae_export", __doc__)
 command.enum("format", None, FORMATS, "What to write.")
@@ -58,12 +66,7 @@ def main(flags):
     import_tensorflow()
     output_dir = Path(os.path.expanduser(flags.output_dir))
     with _filled_whole(output_dir, flags.overwrite) as folder:
-        if flags.format == "magentajs":
-            report = _to_magentajs(flags, folder)
-        elif flags.format == "safetensors":
-            report = _to_compact(flags, folder)
-        else:
-            report = _from_magentajs(flags, folder)
+        report = WRITERS[flags.format](flags, folder)
     print(report.format(folder=output_dir))
 
 
@@ -116,6 +119,22 @@ def _from_magentajs(flags, folder):
     )
 
 
+def _to_endpoints(flags, folder):
+    """--format=savedmodel and --format=onnx."""
+    from music_vae_tf import build
+    from music_vae_tf import config as configs
+    from music_vae_tf.export import onnx, saved_model
+
+    config, checkpoint_path = config_and_checkpoint(flags, kinds=())
+    config = configs.override(config, flags.hparams)
+    model, _ = restored(config, build.converter(config), checkpoint_path)
+    write = (saved_model if flags.format == "savedmodel" else onnx).export
+    names = write(config, model, folder)
+    obstacle = model.decoder.step_obstacle if config.kind == "music_vae" else ""
+    reason = f"\nNo start and step: {obstacle}." if obstacle else ""
+    return f"{config.name} in {{folder}}: {', '.join(names)}{reason}"
+
+
 @contextlib.contextmanager
 def _filled_whole(folder: Path, overwrite: bool):
     """Yields a folder beside `folder` that takes its name once it is filled.
@@ -140,6 +159,14 @@ def _filled_whole(folder: Path, overwrite: bool):
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
 
+
+WRITERS = {
+    "magentajs": _to_magentajs,
+    "safetensors": _to_compact,
+    "savedmodel": _to_endpoints,
+    "onnx": _to_endpoints,
+    "checkpoint": _from_magentajs,
+}
 
 run = command.entry(main)
 

@@ -120,5 +120,5 @@ def restored(config, converter, path):
     model = build.uninitialized_model(config, converter)
     found = checkpoint.find(path)
     checkpoint.restore(model.named_variables, found)
-    logging.info("Evaluating %s", found)
+    logging.info("Restored %s", found)
     return model, checkpoint.step_of(found)
