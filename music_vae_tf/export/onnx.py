@@ -15,6 +15,7 @@ import tensorflow as tf
 from music_vae_tf import config as configs
 from music_vae_tf.export.errors import ExportError
 from music_vae_tf.export.saved_model import CONFIG
+from music_vae_tf.models.endpoints import Endpoints
 from music_vae_tf.models.music_vae import MusicVAE
 from music_vae_tf.models.prng_portable import PortableKey
 from music_vae_tf.models.recurrence import for_inference
@@ -49,7 +50,7 @@ def portable_endpoints(model: Trainable) -> dict[str, tuple]:
     """The endpoints of a model with portable random numbers, without doubles."""
     if not isinstance(model, MusicVAE):
         return model.endpoints()
-    endpoints = model.endpoints(PortableKey)
+    endpoints = Endpoints(model, PortableKey).all()
     endpoints.pop("serve")  # it is `decode`, by Keras's name
     return endpoints
 

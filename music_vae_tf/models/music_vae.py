@@ -95,12 +95,9 @@ class MusicVAE(Composed, Trainable):
         mu, _ = self.posterior(batch)
         return self._reconstruct(batch, mu, PRNGKey(0)).params
 
-    def endpoints(self, key: type[PRNGKey] = PRNGKey) -> dict[str, tuple]:
-        """`decode` and `serve`, `encode`, `start` and `step`: see `Endpoints`.
-
-        key: the generator of random numbers that the endpoints use.
-        """
-        return Endpoints(self, key).all()
+    def endpoints(self) -> dict[str, tuple]:
+        """`decode` and `serve`, `encode`, `start` and `step`: see `Endpoints`."""
+        return Endpoints(self).all()
 
     def loss_terms(
         self,
