@@ -153,8 +153,8 @@ def _to_hugging_face(flags, folder):
     card = _card(checkpoint_path)
     hugging_face.export(config, checkpoint_path, folder, flags.bits, card)
     return (
-        f"{config.name} for the Hugging Face Hub in {{folder}}. Complete README.md, and "
-        "push it: hf upload user/repository {folder}"
+        f"{config.name} for the Hugging Face Hub in {{folder}}. Complete README.md, "
+        "and push it: hf upload user/repository {folder}"
     )
 
 
