@@ -56,6 +56,11 @@ TOKENS = ["miditok>=3.1", "symusic>=0.5"]
 UMAP = ["umap-learn>=0.5.9"]
 # Classifiers of the two-sample test: music_vae_evaluate --task.
 EVALUATE = ["scikit-learn>=1.4", "threadpoolctl>=3.1"]
+# Models for ONNX Runtime: music_vae_export --format=onnx. Newer versions of onnxruntime
+# have no wheels for Python 3.10; pip finds 1.23 for it.
+ONNX = ["tf2onnx>=1.17", "onnx>=1.19", "onnxruntime>=1.20"]
+# Models of the Hugging Face Hub: --checkpoint_file=hf://user/repo.
+HUB = ["huggingface_hub>=0.30"]
 # The documentation as a site: bin/docs.
 DOCS = ["mkdocs>=1.6,<2", "mkdocs-material>=9.5", "mkdocstrings[python]>=0.27"]
 
@@ -126,6 +131,8 @@ setup(
         "tokens": TOKENS,
         "umap": UMAP,
         "evaluate": EVALUATE,
+        "onnx": ONNX,
+        "hub": HUB,
         "docs": DOCS,
         "test": [
             *TFDS,
@@ -134,6 +141,8 @@ setup(
             *TOKENS,
             *UMAP,
             *EVALUATE,
+            *ONNX,
+            *HUB,
             *DOCS,
             "nbclient>=0.10",
             "ipykernel>=6",

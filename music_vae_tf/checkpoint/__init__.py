@@ -8,7 +8,7 @@ transposed or split; `names.py` has the one list of names.
 
 from music_vae_tf.checkpoint.finding import CheckpointError, find, latest, step_of
 from music_vae_tf.checkpoint.names import magenta_names, our_names
-from music_vae_tf.checkpoint.reading import read
+from music_vae_tf.checkpoint.reading import config_in, read
 from music_vae_tf.checkpoint.restoring import RestoreReport, restore, warm_start
 from music_vae_tf.checkpoint.vocabulary import check_vocabulary, keep_vocabulary
 from music_vae_tf.checkpoint.writing import remove_leftovers, save, write
@@ -17,6 +17,7 @@ __all__ = [
     "CheckpointError",
     "RestoreReport",
     "check_vocabulary",
+    "config_in",
     "find",
     "keep_vocabulary",
     "latest",

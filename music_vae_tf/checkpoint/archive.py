@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import tarfile
@@ -9,6 +10,10 @@ from pathlib import PurePosixPath
 
 from music_vae_tf.checkpoint import tar_stream
 from music_vae_tf.checkpoint.finding import CheckpointError, missing_files
+
+# Members of a bundle beside the checkpoint: see `export.bundle`.
+CONFIG, CARD, SUMS = "config.yaml", "README.md", "SHA256SUMS"
+MAX_TEXT_BYTES = 10**6
 
 MAX_MEMBERS = 1_000
 MAX_BYTES = 20 * 10**9  # of one checkpoint; the largest published has 2 GB
@@ -31,6 +36,7 @@ def unpacked(archive: str, directory: str) -> str:
             _check_sizes(archive, parts, directory)
             for member in parts:
                 _write(tar, member, directory)
+            _check_sums(archive, _text(tar, members, SUMS), directory)
     except tar_stream.TooLarge as error:
         raise CheckpointError(f"{archive} is not unpacked: {error}.") from error
     except tar_stream.DAMAGED as error:
@@ -45,6 +51,49 @@ def unpacked(archive: str, directory: str) -> str:
             f"{archive} holds only half a checkpoint: {prefix}.index without its data."
         )
     return prefix_there
+
+
+def config_in(archive: str) -> str | None:
+    """The config, as YAML, that a bundle was trained with; None in other archives.
+
+    Raises:
+        CheckpointError: the archive is damaged or unsafe.
+    """
+    try:
+        with tar_stream.opened(archive) as tar:
+            return _text(tar, _members(archive, tar), CONFIG)
+    except (tar_stream.TooLarge, *tar_stream.DAMAGED) as error:
+        if isinstance(error, CheckpointError):
+            raise
+        raise CheckpointError(f"the archive {archive} is damaged: {error}") from None
+
+
+def _text(tar, members, name):
+    """The text of a small member, or None."""
+    for member in members:
+        if member.name == name and member.isfile() and member.size <= MAX_TEXT_BYTES:
+            return tar.extractfile(member).read().decode("utf-8")
+    return None
+
+
+def _check_sums(archive, sums, directory):
+    """Compares what was unpacked with the SHA-256 sums of a bundle."""
+    for line in (sums or "").splitlines():
+        expected, _, name = line.partition("  ")
+        path = os.path.join(directory, os.path.basename(name))
+        if os.path.isfile(path) and _sha256(path) != expected:
+            raise CheckpointError(
+                f"{archive} is damaged: the checksum of {name} does not fit. Get it "
+                "again."
+            )
+
+
+def _sha256(path):
+    with open(path, "rb") as file:
+        digest = hashlib.sha256()
+        while block := file.read(COPIED_BYTES):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def _members(archive, tar) -> list[tarfile.TarInfo]:

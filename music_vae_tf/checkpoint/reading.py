@@ -62,3 +62,15 @@ def opened(path: Any) -> Iterator[_Tensors | compact.CompactTensors]:
         return
     with tempfile.TemporaryDirectory() as directory:
         yield _Tensors(archive.unpacked(found, directory), found)
+
+
+def config_in(path: Any) -> str | None:
+    """The config, as YAML, that a .safetensors file or a bundle holds; else None.
+
+    Raises:
+        CheckpointError: there is no checkpoint at the path, or it is damaged.
+    """
+    found = find(path)
+    if found.endswith(compact.SUFFIX):
+        return compact.metadata(found).config
+    return None if is_whole(found) else archive.config_in(found)

@@ -8,6 +8,13 @@
 --format=safetensors makes one file of compact weights, with 16 or 8 bits per weight and
 without the optimizer's state. --checkpoint_file takes such a file everywhere.
 
+--format=savedmodel makes a folder that TensorFlow loads without this package, and
+--format=onnx makes files for ONNX Runtime. Both hold the encoder, the whole decoder,
+and one step of the decoder, whose state the host program keeps.
+
+--format=bundle makes one .tar of checkpoint and config, which Magenta loads as well.
+--format=huggingface makes a folder to push to the Hugging Face Hub.
+
 --format=checkpoint goes the other way. It makes a run directory of a folder that was
 made for Magenta.js, so that all commands here can use a model that exists only there:
 
@@ -24,10 +31,17 @@ import tempfile
 from pathlib import Path
 
 from music_vae_tf.commands.command import Command, UserError
-from music_vae_tf.commands.trained import add_model_flags, config_and_checkpoint
+from music_vae_tf.commands.trained import (
+    add_model_flags,
+    config_and_checkpoint,
+    restored,
+)
 from music_vae_tf.quiet import import_tensorflow
 
-FORMATS = ("magentajs", "safetensors", "checkpoint")
+FORMATS = (
+    *("magentajs", "safetensors", "savedmodel", "onnx", "bundle", "huggingface"),
+    "checkpoint",
+)
 
 command = Command("music_vae_export", __doc__)
 command.enum("format", None, FORMATS, "What to write.")
@@ -58,12 +72,7 @@ def main(flags):
     import_tensorflow()
     output_dir = Path(os.path.expanduser(flags.output_dir))
     with _filled_whole(output_dir, flags.overwrite) as folder:
-        if flags.format == "magentajs":
-            report = _to_magentajs(flags, folder)
-        elif flags.format == "safetensors":
-            report = _to_compact(flags, folder)
-        else:
-            report = _from_magentajs(flags, folder)
+        report = WRITERS[flags.format](flags, folder)
     print(report.format(folder=output_dir))
 
 
@@ -116,6 +125,60 @@ def _from_magentajs(flags, folder):
     )
 
 
+def _to_endpoints(flags, folder):
+    """--format=savedmodel and --format=onnx."""
+    from music_vae_tf.export import onnx, saved_model
+
+    config, model, _, _ = _restored(flags)
+    write = (saved_model if flags.format == "savedmodel" else onnx).export
+    names = write(config, model, folder)
+    obstacle = model.decoder.step_obstacle if config.kind == "music_vae" else ""
+    reason = f"\nNo start and step: {obstacle}." if obstacle else ""
+    return f"{config.name} in {{folder}}: {', '.join(names)}{reason}"
+
+
+def _to_bundle(flags, folder):
+    from music_vae_tf.export import bundle
+
+    config, model, step, checkpoint_path = _restored(flags)
+    path = folder / f"{config.name}.tar"
+    bundle.export(config, model, max(step, 0), _card(checkpoint_path), path)
+    return f"{config.name} as {{folder}}/{path.name}"
+
+
+def _to_hugging_face(flags, folder):
+    from music_vae_tf.export import hugging_face
+
+    config, _, _, checkpoint_path = _restored(flags)
+    card = _card(checkpoint_path)
+    hugging_face.export(config, checkpoint_path, folder, flags.bits, card)
+    return (
+        f"{config.name} for the Hugging Face Hub in {{folder}}. Complete README.md, "
+        "and push it: hf upload user/repository {folder}"
+    )
+
+
+def _restored(flags):
+    """The config, the model, its step and the path of its checkpoint."""
+    from music_vae_tf import build
+    from music_vae_tf import config as configs
+
+    config, checkpoint_path = config_and_checkpoint(flags, kinds=())
+    config = configs.override(config, flags.hparams)
+    model, step = restored(config, build.converter(config), checkpoint_path)
+    return config, model, step, checkpoint_path
+
+
+def _card(checkpoint_path):
+    """The model card of a pretrained model, or README.md beside a checkpoint."""
+    path = Path(os.path.expanduser(checkpoint_path))
+    places = (path / "README.md", path.parent / "README.md", path.with_suffix(".md"))
+    for place in reversed(places):
+        if place.is_file():
+            return place.read_text(encoding="utf-8")
+    return None
+
+
 @contextlib.contextmanager
 def _filled_whole(folder: Path, overwrite: bool):
     """Yields a folder beside `folder` that takes its name once it is filled.
@@ -140,6 +203,16 @@ def _filled_whole(folder: Path, overwrite: bool):
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
 
+
+WRITERS = {
+    "magentajs": _to_magentajs,
+    "safetensors": _to_compact,
+    "savedmodel": _to_endpoints,
+    "onnx": _to_endpoints,
+    "bundle": _to_bundle,
+    "huggingface": _to_hugging_face,
+    "checkpoint": _from_magentajs,
+}
 
 run = command.entry(main)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import re
+from pathlib import Path
 
 from music_vae_tf.commands.command import Command, UserError
 from music_vae_tf.commands.drums_flag import add_drums, with_drums
@@ -18,7 +20,8 @@ def add_model_flags(command: Command) -> None:
     command.string(
         "checkpoint_file",
         None,
-        "A checkpoint instead of a run_dir: prefix, .index file, or .tar of Magenta's.",
+        "A checkpoint instead of a run_dir: prefix, .index, .tar or .safetensors file, "
+        "or hf://user/repository.",
     )
     command.string(
         "config",
@@ -46,11 +49,38 @@ def config_and_checkpoint(flags, kinds=("music_vae",)):
         config, checkpoint = _pretrained(asked)
     elif flags.run_dir is not None:
         config, checkpoint = config_of_run(flags.run_dir, asked, kinds)
-    elif asked is None:
-        raise UserError("--checkpoint_file needs --config, which it is one of")
     else:
-        config, checkpoint = asked, flags.checkpoint_file
+        config, checkpoint = _of_file(flags.checkpoint_file, asked, kinds)
     return with_drums(config, flags.drums), checkpoint
+
+
+def _of_file(path, asked, kinds):
+    """The config and the path of a checkpoint; the file may hold its own config."""
+    from music_vae_tf import config as configs
+    from music_vae_tf.checkpoint import config_in, hub
+
+    path = hub.download(path) if path.startswith(hub.SCHEME) else path
+    stored = config_in(path)
+    if stored is None and asked is None:
+        raise UserError(
+            "--checkpoint_file needs --config, which it is one of: only a .tar or "
+            ".safetensors of music_vae_export holds its own config"
+        )
+    if stored is None:
+        return asked, path
+    title = re.match(r"# Config (\S+)\n", stored)
+    config = configs.parse(stored, title[1] if title else Path(path).stem)
+    if kinds and config.kind not in kinds:
+        raise UserError(
+            f"{path} holds a model of kind {config.kind}; one of kind "
+            f"{' or '.join(kinds)} is expected"
+        )
+    if asked is not None and asked.name != config.name:
+        raise UserError(
+            f"{path} holds a model of config {config.name}, and --config={asked.name} "
+            "was asked for: leave out --config"
+        )
+    return config, path
 
 
 def _pretrained(asked):
@@ -122,5 +152,5 @@ def restored(config, converter, path):
     model = build.uninitialized_model(config, converter)
     found = checkpoint.find(path)
     checkpoint.restore(model.named_variables, found)
-    log.info("Evaluating %s", found)
+    log.info("Restored %s", found)
     return model, checkpoint.step_of(found)

@@ -35,7 +35,7 @@ def export(config: configs.Config, checkpoint_path, folder: Path, bits: int) -> 
     tensors = checkpoint.read(found)
     weights = {k: v for k, v in tensors.items() if not TRAINING_STATE.fullmatch(k)}
     metadata = compact.Metadata(
-        configs.dump(config), checkpoint.step_of(found), _companions(found)
+        titled(config), checkpoint.step_of(found), _companions(found)
     )
     path = folder / f"{config.name}{compact.SUFFIX}"
     try:
@@ -43,6 +43,11 @@ def export(config: configs.Config, checkpoint_path, folder: Path, bits: int) -> 
     except ValueError as error:
         raise ExportError(f"{found}: {error}") from error
     return path
+
+
+def titled(config: configs.Config) -> str:
+    """A config as YAML, with its name in the first line."""
+    return f"# Config {config.name}\n{configs.dump(config)}"
 
 
 def _companions(found: str) -> dict[str, str]:

@@ -16,6 +16,7 @@ from music_vae_tf.models import prng
 from music_vae_tf.models.conductor import conductors
 from music_vae_tf.models.decoder import Decoder, Reconstruction, Samples
 from music_vae_tf.models.hierarchical import HierarchicalDecoder
+from music_vae_tf.models.lstm import flat_states
 
 
 @keras.saving.register_keras_serializable("music_vae_tf")
@@ -102,7 +103,7 @@ class AutoregressiveHierarchicalDecoder(HierarchicalDecoder):
             )
             contexts.append(context)
         if not self.reencode:
-            return done, _flat(states)
+            return done, flat_states(states)
         lengths = tf.fill([batch_size], len(contexts))
         encoding_level = encoder.levels[len(self.levels) - level]
         return done, encoding_level.embed(tf.stack(contexts, axis=1), lengths)
@@ -123,7 +124,7 @@ class AutoregressiveHierarchicalDecoder(HierarchicalDecoder):
             of_core = options.fold_in(index).replace(first=first, encoder=None)
             result = self.core.reconstruct(target, length, embedding, control, of_core)
             if not self.reencode:
-                return result, _flat(result.states)
+                return result, flat_states(result.states)
             rows = _rows_to_reencode(result, target, length)  # [B, L, D]
             return result, options.encoder.levels[0].embed(rows, length)
 
@@ -145,18 +146,13 @@ class AutoregressiveHierarchicalDecoder(HierarchicalDecoder):
                 lowest = options.encoder.levels[0]
                 context = lowest.embed(samples.rows, samples.lengths)
             else:
-                context = _flat(samples.states)
+                context = flat_states(samples.states)
             return (samples, rows), context
 
         done, _ = self._conduct(z, decode_segment, options.rng, options.encoder)
         lengths = tf.stack([samples.lengths for samples, _ in done], axis=1)  # [B, S]
         rows = tf.concat([rows for _, rows in done], axis=1)  # [B, T, D]
         return Samples(rows, lengths, done[-1][0].states)
-
-
-def _flat(states):
-    """States of all layers side by side: c0, h0, c1, h1, ... -> [B, state size]."""
-    return tf.concat([part for state in states for part in state], axis=-1)
 
 
 def _rows_to_reencode(result, targets, lengths):

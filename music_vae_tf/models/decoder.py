@@ -39,6 +39,17 @@ class Samples(NamedTuple):
     states: list[State]  # after the last step
 
 
+class StepInputs(NamedTuple):
+    """What one step of sampling reads."""
+
+    previous: tf.Tensor  # [B, D], the row before; zeros before the first
+    z: tf.Tensor  # [B, Z]
+    state: tf.Tensor  # [B, state_size]
+    control: tf.Tensor | None  # [B, D_c]
+    temperature: Any
+    rng: PRNGKey
+
+
 @dataclasses.dataclass(frozen=True)
 class ReconstructOptions:
     """How targets are decoded; by default with pure teacher forcing.
@@ -181,6 +192,19 @@ class Decoder(keras.Layer, abc.ABC):
     @abc.abstractmethod
     def mode(self, params: tf.Tensor) -> tf.Tensor:
         """The most probable row of each step: [..., P] -> [..., D]."""
+
+    # Single steps, for a host program that keeps the state.
+
+    step_obstacle: str = ""  # why there are none; empty where there are
+    num_draws: int  # uniform random numbers that a step draws for a row
+
+    def start(self, z: tf.Tensor) -> tf.Tensor:
+        """The state before the first step: z [B, Z] -> [B, state_size]."""
+        raise NotImplementedError(self.step_obstacle)
+
+    def step(self, inputs: StepInputs) -> tuple[tf.Tensor, tf.Tensor]:
+        """One step: a sampled row [B, D], and the state after it [B, state_size]."""
+        raise NotImplementedError(self.step_obstacle)
 
     @property
     def output_shape(self) -> tuple:

@@ -17,6 +17,7 @@ from music_vae_tf.models.decoder import (
     ReconstructOptions,
     SampleOptions,
     Samples,
+    StepInputs,
 )
 from music_vae_tf.models.encoders import time_major
 from music_vae_tf.models.metrics import WeightedMean, merge_metrics
@@ -25,6 +26,8 @@ from music_vae_tf.models.metrics import WeightedMean, merge_metrics
 @keras.saving.register_keras_serializable("music_vae_tf")
 class ControlPreprocessingDecoder(Composed, Decoder):
     """A decoder whose controls pass through a bidirectional LSTM first."""
+
+    step_obstacle = "its decoder reads all controls before its first step"
 
     def __init__(
         self,
@@ -103,6 +106,16 @@ class SplitDecoder(Composed, Decoder):
         self.params_size = sum(part.params_size for part in parts)
         self.state_size = sum(part.state_size for part in parts)
 
+    @property
+    def step_obstacle(self) -> str:
+        """The first part's that has one."""
+        return next(filter(None, (part.step_obstacle for part in self.parts)), "")
+
+    @property
+    def num_draws(self) -> int:
+        """Of all parts together."""
+        return sum(part.num_draws for part in self.parts)
+
     def build(
         self, z_size: int, control_size: int, reencoding_size: int | None = None
     ) -> None:
@@ -179,3 +192,20 @@ class SplitDecoder(Composed, Decoder):
             results[0].lengths,
             [state for r in results for state in r.states],
         )
+
+    def start(self, z: tf.Tensor) -> tf.Tensor:
+        return tf.concat([part.start(z) for part in self.parts], axis=-1)
+
+    def step(self, inputs: StepInputs) -> tuple[tf.Tensor, tf.Tensor]:
+        rows = self._split_rows(inputs.previous)
+        states = tf.split(inputs.state, [p.state_size for p in self.parts], axis=-1)
+        taken = [
+            part.step(
+                inputs._replace(
+                    previous=row, state=state, rng=inputs.rng.fold_in(part.name)
+                )
+            )
+            for part, row, state in zip(self.parts, rows, states)
+        ]
+        sampled, after = zip(*taken)
+        return tf.concat(sampled, axis=-1), tf.concat(after, axis=-1)

@@ -34,6 +34,8 @@ from music_vae_tf.models.metrics import WeightedMean, merge_metrics
 class HierarchicalDecoder(Composed, Decoder):
     """What both hierarchical decoders share; each is final."""
 
+    step_obstacle = "its decoder is hierarchical, and decodes whole segments"
+
     def __init__(
         self,
         core: Decoder,

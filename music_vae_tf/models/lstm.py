@@ -256,7 +256,6 @@ class LSTMStack(keras.Layer):
 
     def states_from(self, embedding: tf.Tensor) -> list[State]:
         """Initial states from an embedding [B, Z]; the order is c0, h0, c1, h1, ..."""
-        sizes = [size for units in self.sizes for size in (units, units)]
         if embedding.shape[-1]:
             flat = self.initial_state(embedding)  # [B, 2 * sum of sizes]
         else:
@@ -265,8 +264,13 @@ class LSTMStack(keras.Layer):
             dense = self.initial_state
             flat = tf.tanh(tf.reduce_sum(dense.kernel, axis=0) + dense.bias)[None]
             flat = tf.repeat(flat, tf.shape(embedding)[0], axis=0)
-        flat = tf.split(flat, sizes, axis=-1)  # [B, U] each
-        return [State(c, h) for c, h in zip(flat[::2], flat[1::2])]
+        return self.split(flat)
+
+    def split(self, flat: tf.Tensor) -> list[State]:
+        """States side by side, [B, 2 * sum of sizes] -> the state of each layer."""
+        sizes = [size for units in self.sizes for size in (units, units)]
+        parts = tf.split(flat, sizes, axis=-1)  # [B, U] each
+        return [State(c, h) for c, h in zip(parts[::2], parts[1::2])]
 
     def zero_state(self, batch_size: Any) -> list[State]:
         """Zeros for each layer, [B, U] each."""
@@ -337,3 +341,8 @@ class LSTMStack(keras.Layer):
             output, taken = layer.step(output, state)  # [B, U]
             steps.append(taken)
         return output, steps
+
+
+def flat_states(states: Sequence[State]) -> tf.Tensor:
+    """States of all layers side by side: c0, h0, c1, h1, ... -> [B, state size]."""
+    return tf.concat([part for state in states for part in state], axis=-1)

@@ -21,9 +21,10 @@ from music_vae_tf.models.decoder import (
     ReconstructOptions,
     SampleOptions,
     Samples,
+    StepInputs,
 )
 from music_vae_tf.models.encoders import time_major
-from music_vae_tf.models.lstm import LSTMStack
+from music_vae_tf.models.lstm import LSTMStack, flat_states
 from music_vae_tf.models.metrics import WeightedMean
 from music_vae_tf.models.outputs import Output
 from music_vae_tf.models.shards import in_shards, num_shards
@@ -50,6 +51,7 @@ class LstmDecoder(Composed, Decoder):
 
         self.depth = output.depth
         self.params_size = output.params_size
+        self.num_draws = output.num_draws
         self.state_size = 2 * sum(sizes)
 
     def build(
@@ -172,6 +174,18 @@ class LstmDecoder(Composed, Decoder):
             ),
         )
         return Samples(time_major(rows.stack()), lengths, states)
+
+    def start(self, z: tf.Tensor) -> tf.Tensor:
+        return flat_states(self.stack.states_from(z))
+
+    def step(self, inputs: StepInputs) -> tuple[tf.Tensor, tf.Tensor]:
+        parts = [inputs.previous, inputs.z]
+        parts += [] if inputs.control is None else [inputs.control]
+        states = self.stack.split(inputs.state)
+        output, steps = self.stack.step(tf.concat(parts, axis=-1), states)  # [B, U]
+        params = self.projection(output)  # [B, P]
+        row = self.output_.sample(params, inputs.temperature, inputs.rng)  # [B, D]
+        return row, flat_states([taken.state for taken in steps])
 
     def _first_layer_stepper(self, z, controls) -> Callable:
         """A function of (previous row, t, state): one step of the first layer.

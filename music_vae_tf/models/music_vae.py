@@ -19,6 +19,7 @@ from music_vae_tf.models.decoder import (
     Samples,
 )
 from music_vae_tf.models.encoders import Encoder
+from music_vae_tf.models.endpoints import Endpoints
 from music_vae_tf.models.metrics import WeightedMean
 from music_vae_tf.models.prng import PRNGKey
 from music_vae_tf.models.trainable import Trainable
@@ -95,37 +96,8 @@ class MusicVAE(Composed, Trainable):
         return self._reconstruct(batch, mu, PRNGKey(0)).params
 
     def endpoints(self) -> dict[str, tuple]:
-        """`decode` and `serve`: z, steps, temperature, seed -> rows [B, T, D_out].
-
-        `encode`: rows [B, T, D_in], lengths -> mu and sigma, where there is an encoder.
-        Controls [T, D_c] come last where the model has them.
-        """
-        scalar = lambda dtype: tf.TensorSpec([], dtype)
-        controls = [tf.TensorSpec([None, self.control_depth], tf.float32)]
-        controls = controls if self.control_depth else []
-        z = tf.TensorSpec([None, self.z_size], tf.float32)
-        draws = [scalar(tf.int32), scalar(tf.float32), tf.TensorSpec([2], tf.int32)]
-        decode = self._decode, [z, *draws, *controls]
-        if not self.z_size:
-            return {"decode": decode, "serve": decode}
-        # A hierarchical encoder needs to know the number of steps.
-        segments = self.encoder.num_segments
-        steps = None if segments is None else self.max_seq_len
-        rows = tf.TensorSpec([None, steps, self.input_depth], tf.float32)
-        shape = [None] if segments is None else [None, segments]
-        lengths = tf.TensorSpec(shape, tf.int32)
-        encode = self._encode, [rows, lengths, *controls]
-        return {"decode": decode, "serve": decode, "encode": encode}
-
-    def _decode(self, z, length, temperature, seed, controls=None):
-        return self.sample(z, length, controls, temperature, PRNGKey(seed)).rows
-
-    def _encode(self, inputs, lengths, controls=None):
-        shape = tf.concat([tf.shape(inputs)[:2], [self.control_depth]], axis=0)
-        controls = tf.zeros([1, 0]) if controls is None else controls
-        batch = Batch(inputs, None, tf.broadcast_to(controls, shape), lengths)
-        mu, sigma = self.posterior(batch, needs_gradient=False)
-        return {"mu": mu, "sigma": sigma}
+        """`decode` and `serve`, `encode`, `start` and `step`: see `Endpoints`."""
+        return Endpoints(self).all()
 
     def loss_terms(
         self,

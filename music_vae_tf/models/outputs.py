@@ -26,6 +26,7 @@ class Output(keras.Layer, abc.ABC):
 
     depth: int  # D
     params_size: int  # P
+    num_draws: int  # uniform random numbers that `sample` draws for a row
 
     def build(self) -> None:
         """Creates weights, for the output that has some."""
@@ -66,7 +67,7 @@ class Categorical(Output):
 
     def __init__(self, depth: int, **kwargs: Any):
         super().__init__(**kwargs)
-        self.depth = self.params_size = depth
+        self.depth = self.params_size = self.num_draws = depth
 
     def loss(self, params: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
         return tf.nn.softmax_cross_entropy_with_logits(targets, params)
@@ -100,7 +101,7 @@ class Concatenated(Output):
     def __init__(self, depths: Sequence[int], **kwargs: Any):
         super().__init__(**kwargs)
         self.depths = tuple(depths)
-        self.depth = self.params_size = sum(depths)
+        self.depth = self.params_size = self.num_draws = sum(depths)
         self.parts = [Categorical(depth) for depth in depths]
 
     def _split(self, *tensors):
@@ -137,7 +138,7 @@ class Bernoulli(Output):
 
     def __init__(self, depth: int, **kwargs: Any):
         super().__init__(**kwargs)
-        self.depth = self.params_size = depth
+        self.depth = self.params_size = self.num_draws = depth
 
     def loss(self, params: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
         entropies = tf.nn.sigmoid_cross_entropy_with_logits(targets, params)
@@ -166,6 +167,7 @@ class GrooveColumns(Output):
     def __init__(self, depth: int, **kwargs: Any):
         super().__init__(**kwargs)
         self.depth = self.params_size = depth
+        self.num_draws = depth // 3  # of the hits
 
     @abc.abstractmethod
     def _column_losses(self, params, targets) -> list[tf.Tensor]:
@@ -295,7 +297,7 @@ class Nade(Output):
 
     def __init__(self, depth: int, num_hidden: int, **kwargs: Any):
         super().__init__(**kwargs)
-        self.depth = depth
+        self.depth = self.num_draws = depth
         self.num_hidden = num_hidden
         self.params_size = num_hidden + depth
 

@@ -38,7 +38,7 @@ class PRNGKey:
         """The stream of a name (a str) or of a number (an int or integer tensor)."""
         if isinstance(stream, str):
             stream = zlib.crc32(stream.encode()) & 0x7FFFFFFF
-        drawn = tf.bitcast(_uint32([], self._seed), tf.int32)
+        drawn = self._int32(self._seed)
         seed = tf.stack([drawn, tf.cast(stream, tf.int32)])
         return type(self)(seed, self._shard, self._num_shards)
 
@@ -50,11 +50,11 @@ class PRNGKey:
 
     def uniform(self, shape: Any, batch_axis: int = 0) -> tf.Tensor:
         """float32 in [0, 1)."""
-        return self._drawn(_uniform, shape, batch_axis)
+        return self._drawn(self._uniform, shape, batch_axis)
 
     def normal(self, shape: Any) -> tf.Tensor:
         """float32 of mean 0 and standard deviation 1, [B, ...]."""
-        return self._drawn(_normal, shape, 0)
+        return self._drawn(self._normal, shape, 0)
 
     def classes(self, logits: tf.Tensor) -> tf.Tensor:
         """A class drawn by the softmax of each row of logits, [B, C] -> int32 [B]."""
@@ -76,8 +76,8 @@ class PRNGKey:
         The probability is met to within 1/65536: each random word of 32 bits yields two
         draws, which halves the work.
         """
-        drawn = self._drawn(_uint16, shape, batch_axis)
-        limit = tf.constant(round(probability * 2**16), tf.uint16)
+        drawn = self._drawn(self._uint16, shape, batch_axis)
+        limit = tf.constant(round(probability * 2**16), drawn.dtype)
         return tf.cast(drawn < limit, tf.float32)
 
     def _drawn(self, draw, shape, batch_axis):
@@ -91,6 +91,28 @@ class PRNGKey:
         whole = draw(shape, self._seed)
         return tf.gather(whole, first + tf.range(size), axis=batch_axis)
 
+    # The generator. `portable_prng` draws the same numbers without TensorFlow's own.
+
+    def _int32(self, seed):
+        """One random int32."""
+        return tf.bitcast(_uint32([], seed), tf.int32)
+
+    def _uint16(self, shape, seed):
+        size = tf.reduce_prod(shape)
+        halves = tf.bitcast(_uint32([(size + 1) // 2], seed), tf.uint16)
+        return tf.reshape(tf.reshape(halves, [-1])[:size], shape)
+
+    def _uniform(self, shape, seed):
+        # TensorFlow's own conversion yields other floats of the same bits under XLA.
+        bits = tf.bitwise.right_shift(_uint32(shape, seed), 8)
+        return tf.cast(bits, tf.float32) * 2.0**-24
+
+    def _normal(self, shape, seed):
+        """Box and Muller 1958."""
+        shape = tf.concat([shape, [2]], axis=0)
+        first, second = tf.unstack(self._uniform(shape, seed), axis=-1)
+        return tf.sqrt(-2.0 * tf.math.log(1.0 - first)) * tf.cos(2 * math.pi * second)
+
 
 def fold_in(key: PRNGKey | None, stream: Any) -> PRNGKey | None:
     """`key.fold_in(stream)`. None, which stands for no randomness, stays None."""
@@ -100,25 +122,6 @@ def fold_in(key: PRNGKey | None, stream: Any) -> PRNGKey | None:
 def shard(key: PRNGKey | None, index: int, num_shards: int) -> PRNGKey | None:
     """`key.shard(index, num_shards)`. None stays None."""
     return None if key is None else key.shard(index, num_shards)
-
-
-def _uniform(shape, seed):
-    # TensorFlow's own conversion yields other floats of the same bits under XLA.
-    bits = tf.bitwise.right_shift(_uint32(shape, seed), 8)
-    return tf.cast(bits, tf.float32) * 2.0**-24
-
-
-def _normal(shape, seed):
-    """Box and Muller 1958."""
-    shape = tf.concat([shape, [2]], axis=0)
-    first, second = tf.unstack(_uniform(shape, seed), axis=-1)
-    return tf.sqrt(-2.0 * tf.math.log(1.0 - first)) * tf.cos(2 * math.pi * second)
-
-
-def _uint16(shape, seed):
-    size = tf.reduce_prod(shape)
-    halves = tf.bitcast(_uint32([(size + 1) // 2], seed), tf.uint16)
-    return tf.reshape(tf.reshape(halves, [-1])[:size], shape)
 
 
 def _uint32(shape, seed):

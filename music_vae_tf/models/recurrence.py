@@ -7,7 +7,9 @@ Shapes: T steps, B examples, D columns of the input, U units. Sequences are time
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import contextvars
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import tensorflow as tf
@@ -20,6 +22,21 @@ from music_vae_tf.models.backpropagation import (
 )
 from music_vae_tf.models.cell import State
 from music_vae_tf.models.gates import Gates
+
+_SAVES_ACTIVATIONS = contextvars.ContextVar("saves_activations", default=True)
+
+
+@contextlib.contextmanager
+def for_inference() -> Iterator[None]:
+    """Functions traced inside save no activations, and use TensorArrays alone.
+
+    They have no gradient, and tf2onnx converts their loops.
+    """
+    token = _SAVES_ACTIVATIONS.set(False)
+    try:
+        yield
+    finally:
+        _SAVES_ACTIVATIONS.reset(token)
 
 
 def lstm_sequence(
@@ -40,6 +57,8 @@ def lstm_sequence(
         dtype: of the matrix products. All else is float32.
         saved: activations of these same steps, if they were taken before.
     """
+    if not _SAVES_ACTIVATIONS.get():
+        return _outputs(Gates(inputs, constant_gates, kernel, dtype), initial)
 
     @tf.custom_gradient
     def run(inputs, constant_gates, c, h, kernel):
@@ -74,6 +93,21 @@ def lstm_sequence(
 
     outputs, c, h = run(inputs, constant_gates, *initial, kernel)
     return outputs, State(c, h)
+
+
+def _outputs(gates, initial):
+    """Outputs [T, B, U] and the final state, without anything for a backward pass."""
+    steps = gates.num_steps
+
+    def step(t, state, outputs):
+        taken = gates.step(gates.operand(t, state.h), state)
+        return t + 1, taken.state, outputs.write(t, taken.state.h)
+
+    outputs = tf.TensorArray(tf.float32, steps, element_shape=initial.h.shape)
+    _, state, outputs = tf.while_loop(
+        lambda t, *_: t < steps, step, (tf.constant(0), initial, outputs)
+    )
+    return outputs.stack(), state
 
 
 def last_output(

@@ -82,7 +82,7 @@ def test_a_checkpoint_by_its_name(trained, groove_records, capsys):
         ({"run_dir": "a,a"}, "--run_dir=a,a: a run directory is given twice"),
         ({"run_dir": "a,b", "config": FLAT}, "leave out --config"),
         ({"run_dir": "/nowhere"}, "--run_dir=/nowhere: there is no such directory"),
-        ({"run_dir": None}, "give either --run_dir"),
+        ({"run_dir": None}, "name a model: --config plays its pretrained model"),
         ({"temperature": 0}, "--temperature=0.0: expected a number above 0"),
         ({"examples_path": "/nowhere"}, "no file matches /nowhere"),
     ],

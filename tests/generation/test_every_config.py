@@ -85,7 +85,7 @@ def test_export_writes_what_tensorflow_loads_without_us(name, tmp_path):
     controls = controls_of(model, length)
     z = np.ones([3, 2], np.float32)
     given = [] if controls is None else [controls]
-    rows = loaded.decode(z, length, 0.5, seed, *given)
+    rows = loaded.decode(z, length, 0.5, seed, *given)["rows"]
     expected = model.sample(z, length, controls, 0.5, PRNGKey(seed)).rows
     np.testing.assert_array_equal(rows, expected)
 
