@@ -83,15 +83,16 @@ setup(
         "music_vae_tf": ["py.typed"],
         "music_vae_tf.configs": ["*.yaml"],
         "music_vae_tf.data": ["grooves.yaml"],
-        "music_vae_tf.data.drum_maps": ["*.yaml"],
         "music_vae_tf.pretrained": ["*.safetensors", "*.md"],
+        "music_vae_tf.data.drum_maps": ["*.yaml"],
     },
     install_requires=[
-        "tensorflow>=2.18",
-        "keras>=3.8",
+        # The tests pass with the newest of these versions, which the upper bounds name.
+        "tensorflow>=2.18,<2.22",
+        "keras>=3.8,<3.16",
         # The posterior is a tfp distribution; tfp needs tf_keras beside Keras 3.
-        "tensorflow-probability>=0.25",
-        "tf_keras>=2.18",
+        "tensorflow-probability>=0.25,<0.26",
+        "tf_keras>=2.18,<2.22",
         # NoteSequences, and MIDI, MusicXML and ABC to and from them.
         "note_seq>=0.0.5",
         # Of note_seq. Older ones import pkg_resources, which setuptools no longer has.
@@ -100,8 +101,8 @@ setup(
         "audioop-lts; python_version >= '3.13'",
         # MIDI files are written with it; pretty_midi reads unusual ones with it.
         "mido>=1.3",
-        "protobuf>=4.21.2",
-        "numpy>=1.26",
+        "protobuf>=4.21.2,<8",
+        "numpy>=1.26,<3",
         # Checksums of TFRecord files, which are read without TensorFlow.
         "google-crc32c>=1.5",
         # Flags, in the commands' spelling.
@@ -122,7 +123,7 @@ setup(
         "rich>=13",
     ],
     extras_require={
-        "gpu": ["tensorflow[and-cuda]>=2.18"],
+        "gpu": ["tensorflow[and-cuda]>=2.18,<2.22"],
         "tfds": TFDS,
         "beam": BEAM,
         "score": SCORE,

@@ -16,7 +16,7 @@ from typing import Any
 
 from music_vae_tf.errors import UserFacingError
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("music_vae_tf")
 EXAMPLE = (
     '{"cluster": {"worker": ["host1:port", "host2:port"]}, '
     '"task": {"type": "worker", "index": 0}}'

@@ -64,7 +64,7 @@ def test_another_config_is_refused(directory):
         directory.check(config.load("groovae_2bar_humanize"))
 
 
-def test_other_numbers_of_training_are_told_but_not_refused(directory, monkeypatch):
+def test_other_numbers_of_training_are_reported_but_not_refused(directory, monkeypatch):
     now = asked("batch_size=4,learning_rate=0.01,free_bits=1,dropout_keep_prob=1")
     directory.check(now)
     monkeypatch.setattr(run_directory, "__version__", "99.0.0")

@@ -176,7 +176,7 @@ def wait_for_steps(process):
     raise AssertionError("it ended before its first step")
 
 
-def test_many_machines_without_tf_config_are_told_what_it_is(trainings, capsys):
+def test_many_machines_without_tf_config_read_what_it_is(trainings, capsys):
     flags = trainings.flags("refused", "--strategy=multiworker")
     assert music_vae_train.run(flags) == 1
     assert "needs TF_CONFIG" in capsys.readouterr().err

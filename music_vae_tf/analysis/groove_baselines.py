@@ -2,7 +2,7 @@
 
 Where the task holds the hits, they play these. Otherwise each drum that is asked for is
 hit as often as training drummers hit it on that sixteenth of the bar, given whether
-anything was heard there; the nearest neighbours vote.
+anything was given there; the nearest neighbours vote.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ AT_A_TIME = 500  # windows whose distances are in memory
 class Table(NamedTuple):
     """What training drummers do on each sixteenth of the bar: `[16, K]` each."""
 
-    hit_rates: np.ndarray  # [2, 16, K]: nothing heard on that step, and something
+    hit_rates: np.ndarray  # [2, 16, K]: nothing given on that step, and something
     velocities: np.ndarray  # means
     offsets: np.ndarray
     mean_velocity: float  # of all hits
@@ -64,13 +64,13 @@ def _divided(part, whole, otherwise):
 
 
 def _hit_rates(training):
-    heard = training.heard.any(axis=2, keepdims=True)
+    given = training.given.any(axis=2, keepdims=True)
     hits = training.drummers.hits
     return np.stack(
         [
             _divided(
-                _by_position(hits & (heard == something)),
-                _by_position(np.broadcast_to(heard == something, hits.shape)),
+                _by_position(hits & (given == something)),
+                _by_position(np.broadcast_to(given == something, hits.shape)),
                 0.0,
             )
             for something in (False, True)
@@ -79,13 +79,13 @@ def _hit_rates(training):
 
 
 def _positions(windows: Windows) -> np.ndarray:
-    return np.arange(windows.heard.shape[1]) % STEPS_PER_BAR
+    return np.arange(windows.given.shape[1]) % STEPS_PER_BAR
 
 
 def _rates(fitted: Table, windows: Windows) -> np.ndarray:
     """How probable each cell's hit is: `[N, T, K]`."""
-    heard = windows.heard.any(axis=2).astype(int)
-    return fitted.hit_rates[heard, _positions(windows)[None]]
+    given = windows.given.any(axis=2).astype(int)
+    return fitted.hit_rates[given, _positions(windows)[None]]
 
 
 def _usual_hits(fitted, windows, holds_hits):
@@ -147,16 +147,16 @@ def _pools(training):
 def nearest_neighbours(
     fitted: Table, windows: Windows, holds_hits: bool, training: Windows, k: int
 ) -> Playing:
-    """The mean of the k training windows whose heard hits differ in the fewest cells.
+    """The mean of the k training windows whose given hits differ in the fewest cells.
 
     A neighbour counts for the cells that it hits; where none does, `mean` plays. Hits
     that are not held are those of at least half of the neighbours.
     """
-    k = min(k, len(training.heard))
-    starts = range(AT_A_TIME, len(windows.heard), AT_A_TIME)
+    k = min(k, len(training.given))
+    starts = range(AT_A_TIME, len(windows.given), AT_A_TIME)
     parts = [
-        _of_neighbours(training.drummers, _nearest(heard, training.heard, k))
-        for heard in np.split(windows.heard, starts)
+        _of_neighbours(training.drummers, _nearest(given, training.given, k))
+        for given in np.split(windows.given, starts)
     ]
     counts, velocities, offsets = (np.concatenate(sums) for sums in zip(*parts))
     at = _positions(windows)
@@ -169,11 +169,11 @@ def nearest_neighbours(
     )
 
 
-def _nearest(heard, of_training, k):
+def _nearest(given, of_training, k):
     """The k training windows that differ from each in the fewest cells: `[N, k]`; of
     equals the first."""
     ours, theirs = (
-        x.reshape(len(x), -1).astype(np.float32) for x in (heard, of_training)
+        x.reshape(len(x), -1).astype(np.float32) for x in (given, of_training)
     )
     differing = ours.sum(axis=1)[:, None] + theirs.sum(axis=1) - 2 * ours @ theirs.T
     return np.argsort(differing, axis=1, kind="stable")[:, :k]

@@ -20,7 +20,7 @@ from music_vae_tf.analysis.groove_metrics import (
 )
 from music_vae_tf.analysis.groove_windows import TASKS, Playing, Windows
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("music_vae_tf")
 
 ALL = "all"
 DRUMMERS = "drummers"

@@ -28,7 +28,7 @@ class Windows(NamedTuple):
     """Windows of a split, as drummers played them."""
 
     drummers: Playing
-    heard: np.ndarray  # bool [N, T, K], the hits that the task gives to the player
+    given: np.ndarray  # bool [N, T, K], the hits that the task gives to the player
     performances: np.ndarray  # int [N], from 0: which performance a window is of
     qpm: np.ndarray  # [N], quarters a minute
     asked: np.ndarray  # bool [K], the drums that the player is asked for

@@ -12,7 +12,7 @@ from music_vae_tf.checkpoint import compact
 from music_vae_tf.checkpoint.finding import CheckpointError, find
 
 FILE = "vocabulary.json"
-log = logging.getLogger(__name__)
+log = logging.getLogger("music_vae_tf")
 
 
 def keep_vocabulary(directory: str | os.PathLike, vocabulary: Any) -> None:

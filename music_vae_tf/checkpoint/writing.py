@@ -64,6 +64,8 @@ def write(prefix: str | os.PathLike, values: Mapping[str, object]) -> None:
     """
     import tensorflow as tf
 
+    from music_vae_tf import raw_ops
+
     prefix = os.fspath(prefix)
     directory, name = os.path.split(prefix)
     names = magenta_names(values)
@@ -73,12 +75,7 @@ def write(prefix: str | os.PathLike, values: Mapping[str, object]) -> None:
     os.makedirs(unfinished)
     temporary = os.path.join(unfinished, name)
     try:
-        tf.raw_ops.SaveV2(
-            prefix=temporary,
-            tensor_names=list(tensors),
-            shape_and_slices=[""] * len(tensors),
-            tensors=list(tensors.values()),
-        )
+        raw_ops.save(temporary, tensors)
         # The index goes first and comes last: without it there is no checkpoint, and
         # an old one never meets new data.
         _remove(prefix)

@@ -8,12 +8,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import sys
 import time
-
-from absl import logging
 
 from music_vae_tf.commands.command import (
     LARGEST_SEED,
@@ -24,8 +23,13 @@ from music_vae_tf.commands.command import (
 from music_vae_tf.commands.progress import progress
 from music_vae_tf.quiet import import_tensorflow
 
+log = logging.getLogger("music_vae_tf")
+
 FORMATS = ("mid", "musicxml", "svg", "png", "pdf", "wav")
 SHEETS = ("musicxml", "svg", "png", "pdf")
+
+SLOWEST, FASTEST = 4, 1000  # BPM; a MIDI file cannot hold much slower ones
+MAX_BARS, MAX_OUTPUTS = 1000, 10_000
 
 command = Command("clef_lstm_generate", __doc__)
 command.string("run_dir", None, "Run directory of clef_lstm_train.", required=True)
@@ -33,11 +37,17 @@ command.string(
     "output_dir", "generated", "Where the files go; all files of a piece share a name."
 )
 command.string("key", "C", "Key of the piece: C, Am, F#m, Bb.")
-command.float("tempo", 90.0, "Tempo in BPM (quarter notes per minute); above 0.")
+command.float(
+    "tempo",
+    90.0,
+    "Tempo in BPM (quarter notes per minute).",
+    at_least=SLOWEST,
+    at_most=FASTEST,
+)
 command.string("time_signature", "4/4", "Time signature: 4/4, 3/4, 6/8.")
 command.renamed("metre", "time_signature")
-command.integer("bars", 8, "Bars of the piece.", at_least=1)
-command.integer("num_outputs", 1, "How many pieces.", at_least=1)
+command.integer("bars", 8, "Bars of the piece.", at_least=1, at_most=MAX_BARS)
+command.integer("num_outputs", 1, "How many pieces.", at_least=1, at_most=MAX_OUTPUTS)
 command.enum(
     "top_k_sampling",
     "weighted",
@@ -115,7 +125,7 @@ def _require_libraries(formats):
     Missing sound is reported at the end, since all else can be written without.
     """
     from music_vae_tf.data.clefs import require_libraries
-    from music_vae_tf.rendering import score
+    from music_vae_tf.rendering.libraries import require
 
     require_libraries()
     libraries = {
@@ -125,7 +135,7 @@ def _require_libraries(formats):
         "pdf": ["music21", "verovio", "svglib"],
     }
     for name in formats:
-        score.require(*libraries.get(name, []))
+        require(*libraries.get(name, []))
 
 
 def _generate(flags, form, key) -> list:
@@ -178,13 +188,13 @@ def _write(flags, formats, pieces, output_dir) -> str | None:
                 except NoSound as error:
                     soundless = str(error)
             bar.advance()
-    logging.info("Wrote %d pieces: %s.*", len(pieces), output_dir / name.format("*"))
+    log.info("Wrote %d pieces: %s.*", len(pieces), output_dir / name.format("*"))
     return soundless
 
 
 def _write_midi_and_sheet(piece, path, title, formats):
     from music_vae_tf.data.midi_writer import write_midi
-    from music_vae_tf.rendering import score
+    from music_vae_tf.rendering import engraving, score
 
     if "mid" in formats:
         write_midi(piece, f"{path}.mid")
@@ -195,15 +205,15 @@ def _write_midi_and_sheet(piece, path, title, formats):
         _write_bytes(f"{path}.musicxml", xml)
     if not {"svg", "png", "pdf"} & set(formats):
         return
-    pages = score.svg_pages(xml)
+    pages = engraving.svg_pages(xml)
     for number, page in enumerate(pages, 1):
         suffix = "" if number == 1 else f"-page{number}"
         if "svg" in formats:
             _write_bytes(f"{path}{suffix}.svg", page.encode("utf-8"))
         if "png" in formats:
-            _write_bytes(f"{path}{suffix}.png", score.png(page))
+            _write_bytes(f"{path}{suffix}.png", engraving.png(page))
     if "pdf" in formats:
-        _write_bytes(f"{path}.pdf", score.pdf(pages))
+        _write_bytes(f"{path}.pdf", engraving.pdf(pages))
 
 
 def _write_sound(piece, path, soundfont):

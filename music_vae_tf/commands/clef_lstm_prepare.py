@@ -29,7 +29,7 @@ from music_vae_tf.commands.convert_dir_to_note_sequences import (
 )
 from music_vae_tf.commands.progress import progress
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("music_vae_tf")
 
 command = Command("clef_lstm_prepare", __doc__)
 command.string("input_dir", None, "Folder of piano music; subfolders are looked into.")

@@ -27,7 +27,7 @@ from music_vae_tf.commands.command import Command, UserError
 from music_vae_tf.commands.progress import progress
 from music_vae_tf.wording import amount, counted
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("music_vae_tf")
 
 command = Command("convert_dir_to_note_sequences", __doc__)
 command.string("input_dir", None, "Folder of music files.", required=True)

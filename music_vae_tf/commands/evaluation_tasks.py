@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
-
-from absl import logging
 
 from music_vae_tf.commands.command import Command, UserError, writable_directory
 from music_vae_tf.commands.progress import progress
+
+log = logging.getLogger("music_vae_tf")
 
 TASK_NAMES = ("humanize", "tap2drum", "infill", "reconstruct")
 NEEDS_TASK = (
@@ -200,7 +201,7 @@ def _say_what_is_left_out(examples):
         if reason.startswith(UNMAPPED)
     }
     if lacking:
-        logging.warning(
+        log.warning(
             "%d notes are of drums that the config has no class for, and not measured: "
             "MIDI pitches %s",
             sum(lacking.values()),
@@ -208,13 +209,13 @@ def _say_what_is_left_out(examples):
         )
     for reason, count in examples.left_out.most_common():
         if not reason.startswith(UNMAPPED):
-            logging.info("left out: %d x %s", count, reason)
+            log.info("left out: %d x %s", count, reason)
 
 
 def _same_windows(one, other):
     import numpy as np
 
-    arrays = [(*w.drummers, w.heard, w.performances, w.asked) for w in (one, other)]
+    arrays = [(*w.drummers, w.given, w.performances, w.asked) for w in (one, other)]
     return all(
         np.shape(x) == np.shape(y) and np.array_equal(x, y) for x, y in zip(*arrays)
     )
@@ -225,7 +226,7 @@ def _played(flags, name, config, converter, checkpoint, examples):
     from music_vae_tf.generation.groove_tasks import play
 
     model, step = restored(config, converter, checkpoint)
-    logging.info("%s: step %s", name, "unknown" if step < 0 else f"{step:,}")
+    log.info("%s: step %s", name, "unknown" if step < 0 else f"{step:,}")
     decodings = ("mode", "sample") if flags.decoding == "both" else (flags.decoding,)
     return {
         f"{name}, {decoding}": play(
@@ -270,4 +271,4 @@ def _write_json(path, rows):
     text = json.dumps([row.as_json() for row in rows], indent=1)
     with whole_file(os.path.expanduser(path)) as file:
         file.write(f"{text}\n".encode())
-    logging.info("Wrote %d rows: %s", len(rows), path)
+    log.info("Wrote %d rows: %s", len(rows), path)

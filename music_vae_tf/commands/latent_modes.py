@@ -3,15 +3,16 @@ continue."""
 
 from __future__ import annotations
 
+import logging
 import re
-
-from absl import logging
 
 from music_vae_tf.commands.command import Command, UserError
 from music_vae_tf.commands.drum_map_flag import read_music
 from music_vae_tf.commands.outputs import Outputs, loop
 from music_vae_tf.commands.trained import config_and_checkpoint
 from music_vae_tf.quiet import import_tensorflow
+
+log = logging.getLogger("music_vae_tf")
 
 RECONSTRUCT, VARY, INTERPOLATE, CONTINUE = MODES = (
     "reconstruct",
@@ -81,7 +82,7 @@ def run(flags, paths: list[str], outputs: Outputs) -> None:
         flags.input_bar or ("last" if continues else "first"),
         flags.fit or ("loop" if continues else "pad"),
     )
-    logging.info("Loading %s", checkpoint)
+    log.info("Loading %s", checkpoint)
     model = TrainedModel(
         config, flags.max_batch_size, checkpoint, seed=flags.seed, grammar=flags.grammar
     )
@@ -126,7 +127,7 @@ def _say_what_is_read(one, model):
     bars = f"bar {last}" if last == one.input.bar else f"bars {one.input.bar} to {last}"
     missing = size - one.input.num_bars
     filled = f", of the {size} of an example" if missing > 0 else ""
-    logging.info("%s: reading %s%s", one.name, bars, filled)
+    log.info("%s: reading %s%s", one.name, bars, filled)
 
 
 def _generate(flags, model, read):

@@ -12,22 +12,23 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
+import logging
 import os
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
 
-from absl import logging
-
 from music_vae_tf.commands import benchmark_magenta, benchmark_ours
+from music_vae_tf.commands.benchmark_rows import ROWS, Row, line, table
+from music_vae_tf.commands.benchmark_worker import Worker, end_of, environment
 from music_vae_tf.commands.command import Command, UserError
 
+log = logging.getLogger("music_vae_tf")
+
 NUM_GROOVES = 1000
-GENERATED = {"number": 1024, "batch_size": 512, "length": 64}
 
 command = Command("music_vae_benchmark", __doc__)
 command.string(
@@ -44,71 +45,17 @@ command.integer("repeats", 3, "Measurements of each side.", at_least=1)
 command.float("seconds", 10, "How long a measurement of a pace is, about.", at_least=0)
 
 
-@dataclass(frozen=True)
-class Row:
-    """One line of the table: some work, and how many times as fast it should be."""
-
-    name: str
-    goal: float
-    workload: str  # of the two benchmark modules, or what `_Bench` does itself
-    options: dict = field(default_factory=dict)
-    shape: tuple[int, int, int] | None = None  # B, T, D of a training
-    mixed: bool = False
-
-
-def _training(config, batch_size, steps, depth, hparams="", examples=False):
-    hparams = f"batch_size={batch_size}" + (f",{hparams}" if hparams else "")
-    options = {
-        "config": config,
-        "hparams": hparams,
-        "shape": (batch_size, steps, depth),
-    }
-    return {"options": {**options, "examples_path": None if not examples else ""}}
-
-
-_SMALL = _training("groovae_4bar", 64, 64, 27, examples=True)
-_LARGE = _training("groovae_4bar", 512, 64, 27, examples=True)
-ROWS = (
-    Row("train", 2.0, "train", **_SMALL),
-    Row("train mixed", 2.8, "train", **_SMALL, mixed=True),
-    Row("memory", 1.4, "memory", **_SMALL),
-    Row("train large", 1.3, "train", **_LARGE),
-    Row("train large mixed", 2.2, "train", **_LARGE, mixed=True),
-    Row(
-        "train scheduled",
-        2.0,
-        "train",
-        **_training("cat-mel_2bar_small", 128, 32, 90),
-    ),
-    Row(
-        "train hierarchical",
-        2.0,
-        "train",
-        **_training(
-            *("hierdec-mel_16bar", 32, 256, 90),
-            "enc_rnn_size=[512,512],dec_rnn_size=[256,256]",
-        ),
-    ),
-    Row("first step", 2.0, "first_step"),
-    Row("convert", 10.0, "convert"),
-    Row("extract", 10.0, "extract"),
-    Row("sample", 5.0, "sample", GENERATED),
-    Row("encode", 1.5, "encode", GENERATED),
-    Row("start", 2.5, "start"),
-)
-
-
 def main(flags):
     rows, results = _chosen(flags.rows), []
     with tempfile.TemporaryDirectory() as folder:
         bench = _Bench(flags, Path(folder))
         for row in rows:
-            logging.info("Measuring: %s", row.name)
+            log.info("Measuring: %s", row.name)
             results.append(bench.measure(row))
-            logging.info("%s", _line(results[-1]))
+            log.info("%s", line(results[-1]))
             if flags.output_json:  # what is done stays, whatever comes
                 Path(flags.output_json).write_text(json.dumps(results, indent=2) + "\n")
-    print(_table(results))
+    print(table(results))
 
 
 def _chosen(names) -> list[Row]:
@@ -248,7 +195,7 @@ class _Bench:
         if side == "magenta":
             module, python = benchmark_magenta, self._magenta / "bin" / "python"
         arguments = [str(python), module.__file__, workload, json.dumps(options)]
-        return _Worker(arguments, self._folder / f"{side}_{workload}.log")
+        return Worker(arguments, self._folder / f"{side}_{workload}.log")
 
     # Whole processes, which take turns.
 
@@ -311,10 +258,10 @@ class _Bench:
         start_s = time.perf_counter()
         with log.open("wb") as file:
             done = subprocess.run(
-                [*program, *options], stdout=file, stderr=file, env=_environment()
+                [*program, *options], stdout=file, stderr=file, env=environment()
             )
         if done.returncode:
-            raise UserError(f"{' '.join([*program, *options])} failed:\n{_end(log)}")
+            raise UserError(f"{' '.join([*program, *options])} failed:\n{end_of(log)}")
         return time.perf_counter() - start_s
 
     # What both sides read.
@@ -367,91 +314,11 @@ class _Bench:
         return folder / "model.ckpt-0"
 
 
-class _Worker:
-    """A process that does so many units of work when it is told a number."""
-
-    def __init__(self, arguments, log):
-        self._arguments, self._log = arguments, log
-        self.peak_memory_bytes = None
-
-    def __enter__(self):
-        self._errors = self._log.open("wb")
-        self._process = subprocess.Popen(
-            self._arguments,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            text=True,
-            env=_environment(),
-        )
-        return self
-
-    def __exit__(self, *exception):
-        self._process.stdin.close()
-        _, _, usage = os.wait4(self._process.pid, 0)
-        self.peak_memory_bytes = usage.ru_maxrss * 1024
-        self._process.returncode = 0
-        self._process.stdout.close()
-        self._errors.close()
-
-    def heard(self):
-        """What it says next."""
-        for line in self._process.stdout:
-            with contextlib.suppress(ValueError):  # libraries, too, print
-                return json.loads(line)
-        raise UserError(f"{' '.join(self._arguments)} failed:\n{_end(self._log)}")
-
-    def seconds(self, number: int) -> float:
-        """How long so many units take."""
-        self._process.stdin.write(f"{number}\n")
-        self._process.stdin.flush()
-        return self.heard()
-
-
 def _beside_peak(ours, magenta, at_peak, unit):
     """The limit of the ratio, and what else the row says; at_peak: the pace that ours
     would have if all time went into matrix products at the machine's pace in them."""
     more = {"unit": unit, "share_of_peak": ours / at_peak}
     return (at_peak / magenta if magenta else None), more
-
-
-def _environment():
-    return {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONWARNINGS": "ignore"}
-
-
-def _end(log):
-    return "\n".join(log.read_text(errors="replace").splitlines()[-15:])
-
-
-# What is shown.
-
-
-def _table(results) -> str:
-    head = f"{'':<20}{'ours':>16}{'Magenta':>16}{'ratio':>8}{'goal':>7}{'limit':>7}"
-    head += f"{'peak':>6}"
-    return "\n".join([head, *map(_line, results)])
-
-
-def _line(result) -> str:
-    share = result.get("share_of_peak")
-    return (
-        f"{result['row']:<20}{_amount(result['ours'], result['unit']):>16}"
-        f"{_amount(result['magenta'], result['unit']):>16}"
-        f"{_number(result['ratio']):>8}{result['goal']:>7}{_number(result['limit']):>7}"
-        f"{'' if share is None else f'{share:.0%}':>6}"
-    )
-
-
-def _amount(value, unit):
-    if value is None:
-        return ""
-    if unit == "bytes":
-        return f"{value / 2**20:,.0f} MiB"
-    return f"{value:.3g} {unit}"
-
-
-def _number(value):
-    return "" if value is None else f"{value:.2f}"
 
 
 run = command.entry(main)

@@ -20,10 +20,9 @@ without a network:
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
-
-from absl import logging
 
 from music_vae_tf.commands import evaluation_tasks
 from music_vae_tf.commands.command import LARGEST_SEED, Command, UserError
@@ -36,6 +35,8 @@ from music_vae_tf.commands.trained import (
     restored,
 )
 from music_vae_tf.quiet import import_tensorflow
+
+log = logging.getLogger("music_vae_tf")
 
 command = Command("music_vae_evaluate", __doc__)
 add_model_flags(command)
@@ -106,7 +107,7 @@ def _figures(flags, source, config, path) -> dict:
         sequences = bar.over(source.read())
         store, report = pipeline.extract_examples(sequences, converter)
     report.require(1)
-    logging.info("%s: %s", source.name, report)
+    log.info("%s: %s", source.name, report)
     # All sequences of a batch share their controls when sampled.
     batch_size = flags.batch_size if converter.controls is None else 1
     batches = pipeline.all_batches(store, batch_size)

@@ -16,12 +16,11 @@ each file: its columns colour the pictures, and make attributes:
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import shlex
 import sys
-
-from absl import logging
 
 from music_vae_tf.commands.command import (
     LARGEST_SEED,
@@ -32,6 +31,8 @@ from music_vae_tf.commands.command import (
 from music_vae_tf.commands.progress import progress
 from music_vae_tf.commands.trained import add_model_flags, config_and_checkpoint
 from music_vae_tf.quiet import import_tensorflow
+
+log = logging.getLogger("music_vae_tf")
 
 FURTHEST = 2.0  # standard deviations of the prior, on a way along a dimension
 
@@ -120,7 +121,7 @@ def _source(path):
 def _model(flags, config, checkpoint):
     from music_vae_tf.generation import TrainedModel
 
-    logging.info("Loading %s", checkpoint)
+    log.info("Loading %s", checkpoint)
     model = TrainedModel(config, flags.max_batch_size, checkpoint, seed=flags.seed)
     if not model.z_size:
         raise UserError(f"config {config.name} has no latent space")
@@ -138,7 +139,7 @@ def _encode(model, source, known):
     with progress(None, "Encoding", unit="NoteSequences") as bar:
         collection = collections.encode(model, bar.over(source.read()), known)
     collection.report.require(1)
-    logging.info("%s: %s", source.name, collection.report)
+    log.info("%s: %s", source.name, collection.report)
     of_file = [row[collections.FILE] for row in collection.rows]
     if known and known.keys().isdisjoint(of_file):
         raise UserError(
@@ -159,13 +160,13 @@ def _write_places(collection, output_dir):
     projector = output_dir / "projector"
     projector.mkdir(exist_ok=True)
     collections.write_projector(collection, projector)
-    logging.info(
+    log.info(
         "%d examples in %d dimensions, %d of them active: %s",
         *(*collection.means.shape, active_units(collection.means)),
         output_dir / "latent.csv",
     )
     watch = shlex.join(["tensorboard", f"--logdir={projector}"])
-    logging.info("Look at them with: %s", watch)
+    log.info("Look at them with: %s", watch)
 
 
 def _labels(column, collection):
@@ -197,13 +198,13 @@ def _draw(flags, collection, labels, output_dir):
         *(axes, of_examples, name),
     )
     if flags.umap:
-        logging.info("Drawing by UMAP, which takes a minute or so")
+        log.info("Drawing by UMAP, which takes a minute or so")
         points = latent_space.neighbourhoods(collection.means, flags.seed)
         scatter.write(
             *(points, output_dir / "umap.png", f"{title} neighbours (UMAP)"),
             *(("", ""), of_examples, name),
         )
-    logging.info("Drew: %s", output_dir / "*.png")
+    log.info("Drew: %s", output_dir / "*.png")
 
 
 def _attributes(text, collection) -> dict:
@@ -221,7 +222,7 @@ def _attributes(text, collection) -> dict:
                 f"{(has & lacks).sum() or 'no'} of the same; expected two groups "
                 "without an example in common"
             )
-        logging.info("%s: %d examples less %d others", name, has.sum(), lacks.sum())
+        log.info("%s: %d examples less %d others", name, has.sum(), lacks.sum())
         vectors[name] = attribute_vector(collection.means, has, lacks)
     return vectors
 
@@ -231,7 +232,7 @@ def _write_attribute(name, config, vector, output_dir):
 
     path = output_dir / f"{re.sub('[^a-zA-Z0-9=]+', '_', name)}.json"
     collections.write_attribute(path, name, config, vector)
-    logging.info("Apply it with music_vae_generate --attribute_vector=%s", path)
+    log.info("Apply it with music_vae_generate --attribute_vector=%s", path)
 
 
 def _go_along(flags, model, collection, folder):
@@ -256,7 +257,7 @@ def _go_along(flags, model, collection, folder):
     ]
     for name, sequence in zip(names, music):
         write_midi(sequence, folder / name)
-    logging.info(
+    log.info(
         "Units %s, those of the highest variance, from %g to %g: %s",
         *(", ".join(map(str, units)), -FURTHEST, FURTHEST, folder / "*.mid"),
     )

@@ -23,12 +23,11 @@ Over chords, with a config that is conditioned on them:
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import re
 import sys
-
-from absl import logging
 
 from music_vae_tf.commands import verbs
 from music_vae_tf.commands.command import (
@@ -41,8 +40,13 @@ from music_vae_tf.commands.outputs import Outputs, add_format_flags, loop
 from music_vae_tf.commands.trained import add_model_flags, config_and_checkpoint
 from music_vae_tf.quiet import import_tensorflow
 
+log = logging.getLogger("music_vae_tf")
+
 # In BPM. Below about 3.6 a MIDI file cannot hold the length of a quarter.
 SLOWEST, FASTEST = 4, 1000
+
+# What --mode=transform does where no model is named, with the pretrained model.
+USUAL_TRANSFORMATION = "groovae_2bar_humanize"
 
 command = Command("music_vae_generate", __doc__)
 add_model_flags(command)
@@ -121,11 +125,17 @@ command.lists_configs()
 
 
 def main(flags):
+    if flags.mode == "transform" and not _names_a_model(flags):
+        flags["config"].value = USUAL_TRANSFORMATION
     verbs.check(flags)
     if verbs.is_wanted(flags):
         verbs.run(flags)
     else:
         _write_new_music(flags)
+
+
+def _names_a_model(flags) -> bool:
+    return bool(flags.config or flags.run_dir or flags.checkpoint_file)
 
 
 def _write_new_music(flags):
@@ -169,7 +179,7 @@ def _generate(flags, config, checkpoint, write) -> list:
     )
     attribute = flags.attribute_vector
     shift = _shift(flags, config) if attribute else 0
-    logging.info("Loading %s", checkpoint)
+    log.info("Loading %s", checkpoint)
     model = TrainedModel(
         config,
         min(flags.max_batch_size, flags.num_outputs),
@@ -208,7 +218,7 @@ def _tempos(asked, inputs, number) -> list[float]:
         return [asked or DEFAULT_QPM] * number
     first, last = map(qpm_of, inputs)
     if first != last and number > 1:
-        logging.info(
+        log.info(
             "The tempo changes from %.4g to %.4g BPM, like that of the inputs; "
             "--tempo sets one for all",
             *(first, last),
@@ -277,22 +287,14 @@ def _controls(flags, config, converter, length):
 
 def _latent_vectors(flags, model, inputs):
     """Of the outputs: [N, Z]."""
-    import numpy as np
 
     if inputs:
         return model.between(*inputs, flags.num_outputs, assert_same_length=False)
     if not flags.z_file:
         return model.draw(flags.num_outputs, flags.same_z)
-    path = os.path.expanduser(flags.z_file)
-    try:
-        z = np.atleast_2d(np.load(path, allow_pickle=False))
-    except ValueError as error:
-        raise UserError(f"{path}: no NumPy file of numbers: {error}") from error
-    if z.ndim != 2 or z.shape[1] != model.z_size or not np.isfinite(z).all():
-        raise UserError(
-            f"{path}: expected finite numbers [N, {model.z_size}]; got {list(z.shape)}"
-        )
-    return z.astype(np.float32)
+    from music_vae_tf.generation.latent_files import read_z
+
+    return read_z(os.path.expanduser(flags.z_file), model.z_size)
 
 
 def _shift(flags, config):
@@ -311,7 +313,7 @@ def _save(z, path):
     path = os.path.expanduser(path)
     with whole_file(path) as file:
         np.save(file, z)
-    logging.info("Saved %d latent vectors: %s", len(z), path)
+    log.info("Saved %d latent vectors: %s", len(z), path)
 
 
 def _inputs(flags, config, converter, write) -> list:
@@ -356,14 +358,14 @@ def _say_what_is_left_out(converter, sequence, path, steps):
     left_out = converter.extract(sequence).left_out
     if left_out:
         listed = ", ".join(f"{reason}: {count}" for reason, count in left_out.items())
-        logging.warning("%s: left out of the example: %s", path, listed)
+        log.warning("%s: left out of the example: %s", path, listed)
         return
     bar = converter.steps_per_bar
     if not bar:
         return
     bars = math.ceil(quarters_of(sequence) * converter.steps_per_quarter / bar - 0.5)
     if bars > steps / bar:
-        logging.warning(
+        log.warning(
             "%s has %d bars; its windows of %d bars are equal, and one of them is used",
             *(path, bars, steps / bar),
         )

@@ -16,7 +16,7 @@ from pathlib import Path
 from music_vae_tf.commands import convert_dir_to_note_sequences as conversion
 from music_vae_tf.commands.command import Command, UserError, writable_directory
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("music_vae_tf")
 
 command = Command("music_vae_prepare_groove", __doc__)
 command.string(

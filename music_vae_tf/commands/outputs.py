@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from pathlib import Path
 from typing import NamedTuple
 
-from absl import logging
-
 from music_vae_tf.commands.command import Command, UserError, writable_directory
 from music_vae_tf.commands.drum_map_flag import add_drum_map, drum_map
 from music_vae_tf.wording import counted
+
+log = logging.getLogger("music_vae_tf")
 
 FORMATS = ("mid", "wav", "png")
 
@@ -97,7 +98,7 @@ class Outputs:
         is_midi = self._formats == ["mid"]
         what = counted(count, "MIDI file" if is_midi else "piece")
         endings = "mid" if is_midi else f"{{{','.join(self._formats)}}}"
-        logging.info("Wrote %s: %s.%s", what, directory / stem.format("*"), endings)
+        log.info("Wrote %s: %s.%s", what, directory / stem.format("*"), endings)
         if soundless:
             raise UserError(f"everything is written except the sound: {soundless}")
 

@@ -26,7 +26,7 @@ from music_vae_tf.commands.command import (
 from music_vae_tf.commands.progress import progress
 from music_vae_tf.commands.roll_runs import add_model_flags, trained_roll_vae
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("music_vae_tf")
 
 command = Command("piano_roll_vae_generate", __doc__)
 add_model_flags(command)
@@ -37,7 +37,7 @@ command.string(
     required=True,
 )
 command.string("output_dir", None, "Where MIDI files and pictures go.", required=True)
-command.integer("num_outputs", 5, "How many.", at_least=1)
+command.integer("num_outputs", 5, "How many.", at_least=1, at_most=10_000)
 command.string(
     "input_midi",
     None,

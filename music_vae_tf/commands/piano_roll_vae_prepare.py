@@ -36,7 +36,7 @@ from music_vae_tf.commands.convert_dir_to_note_sequences import (
 )
 from music_vae_tf.commands.progress import progress
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("music_vae_tf")
 
 CONVERTING = [
     "music_vae_tf.data.midi",

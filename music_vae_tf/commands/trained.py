@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from pathlib import Path
 
-from absl import logging
-
 from music_vae_tf.commands.command import Command, UserError
 from music_vae_tf.commands.drums_flag import add_drums, with_drums
+
+log = logging.getLogger("music_vae_tf")
 
 
 def add_model_flags(command: Command) -> None:
@@ -94,7 +95,7 @@ def _pretrained(asked):
         )
     path = pretrained.weights_path(asked.name)
     pretrained.check(asked)
-    logging.info("%s", pretrained.introduction(asked.name))
+    log.info("%s", pretrained.introduction(asked.name))
     return pretrained.config(asked.name), path
 
 
@@ -123,7 +124,7 @@ def config_of_run(run_dir: str, asked=None, kinds=("music_vae",)):
         asked = _same_config(record.config, asked, directory)
     chosen = directory.to_generate_from()
     if chosen != str(directory.path):
-        logging.info(
+        log.info(
             "The checkpoint of the lowest validation loss is used, %s. "
             "--checkpoint_file, with --config, takes another",
             chosen,
@@ -151,5 +152,5 @@ def restored(config, converter, path):
     model = build.uninitialized_model(config, converter)
     found = checkpoint.find(path)
     checkpoint.restore(model.named_variables, found)
-    logging.info("Restored %s", found)
+    log.info("Restored %s", found)
     return model, checkpoint.step_of(found)

@@ -12,14 +12,15 @@ A command adds flags that say what to train on:
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
-
-from absl import logging
 
 from music_vae_tf.commands.command import LARGEST_SEED, Command, Misuse
 from music_vae_tf.commands.progress import progress
 from music_vae_tf.quiet import import_tensorflow
 from music_vae_tf.training.options import DEFAULTS, FLAGS
+
+log = logging.getLogger("music_vae_tf")
 
 RUN_DIR_HELP = (
     "Where checkpoints and summaries go: folders train and eval are made there."
@@ -209,13 +210,13 @@ def _train(config, data, run_dir, options, what_next) -> None:
             config, data, run_dir, options, start_tensorflow=import_tensorflow
         )
     except TrainingInterrupted as interrupt:
-        logging.info(
+        log.info(
             "Stopped. Run the same command again to resume from %s",
             interrupt.checkpoint,
         )
         raise
     if not result.was_complete:
-        logging.info("The checkpoint is %s. %s", result.checkpoint, what_next(config))
+        log.info("The checkpoint is %s. %s", result.checkpoint, what_next(config))
 
 
 def _evaluate(config, data, run_dir, options) -> None:

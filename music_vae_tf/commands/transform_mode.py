@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
-
-from absl import logging
 
 from music_vae_tf.commands.command import Command, UserError
 from music_vae_tf.commands.outputs import Outputs, Piece
 from music_vae_tf.commands.progress import progress
 from music_vae_tf.commands.trained import config_and_checkpoint
 from music_vae_tf.quiet import import_tensorflow
+
+log = logging.getLogger("music_vae_tf")
 
 OWN_FLAGS = ("amount", "apply", "preserve_onsets")
 
@@ -46,7 +47,7 @@ def transform_files(flags, paths: list[str], outputs: Outputs) -> None:
     from music_vae_tf.generation.transform_tasks import check_config
 
     check_config(config)
-    logging.info("Loading %s", checkpoint)
+    log.info("Loading %s", checkpoint)
     model = TrainedModel(config, flags.max_batch_size, checkpoint, seed=flags.seed)
     failures = []
     for path in paths:
@@ -56,7 +57,7 @@ def transform_files(flags, paths: list[str], outputs: Outputs) -> None:
             if not is_for_one_file(error) or len(paths) == 1:
                 raise
             failures.append(f"{path}: {error}")
-            logging.error("%s", failures[-1])
+            log.error("%s", failures[-1])
             continue
         outputs.write(f"{config.name}_transform_{Path(path).stem}", pieces)
     if failures:
@@ -83,5 +84,5 @@ def _transform(flags, model, path, outputs) -> list[Piece]:
         progress=lambda total: progress(total, "Transforming", unit="windows"),
     )
     for line in versions[0].report.lines():
-        logging.info("%s: %s", path, line)
+        log.info("%s: %s", path, line)
     return [Piece(midi=version.midi) for version in versions]

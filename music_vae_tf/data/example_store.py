@@ -67,6 +67,8 @@ class SparseRows:
         """-> function: numbers of rows, int64 `[...]` -> these rows `[..., width]`."""
         import tensorflow as tf
 
+        from music_vae_tf import raw_ops
+
         starts, columns = tf.constant(self.starts), tf.constant(self.columns)
         numbers, width = tf.constant(self.numbers), self.width
 
@@ -74,9 +76,7 @@ class SparseRows:
             flat = tf.reshape(rows, [-1])
             count = tf.size(flat, tf.int64)
             begin, end = tf.gather(starts, flat), tf.gather(starts, flat + 1)
-            there = tf.raw_ops.RaggedRange(
-                starts=begin, limits=end, deltas=np.int64(1), Tsplits=tf.int64
-            ).rt_dense_values
+            there = raw_ops.ragged_range(begin, end)
             of_rows = tf.repeat(tf.range(count), end - begin)
             places = of_rows * width + tf.cast(tf.gather(columns, there), tf.int64)
             values = tf.gather(numbers, there)

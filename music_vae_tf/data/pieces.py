@@ -9,7 +9,7 @@ from typing import Any
 from music_vae_tf.data import limits
 from music_vae_tf.data.converters.base import Extraction, extract_or_refuse
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("music_vae_tf")
 
 
 def extract(

@@ -13,6 +13,11 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
+
+from music_vae_tf import raw_ops  # first: TensorFlow starts quietly there
+
+# isort: split
+
 import tensorflow as tf
 
 from music_vae_tf.batch import Batch, Example
@@ -236,11 +241,9 @@ def _shuffled(places, num_examples, seed):
     words = [tf.fill(tf.shape(places), np.int64(word)) for word in _words(seed)]
     # The public index_shuffle mixes in 4 rounds, after which epochs of more than 20,000
     # examples are much alike; of 2 ** 20, two come in the same order.
-    return tf.raw_ops.RandomIndexShuffle(
-        index=places % num_examples,
-        seed=tf.stack([*words, epochs], axis=1),
-        max_index=tf.constant(num_examples - 1, tf.int64),
-        rounds=16,
+    seed = tf.stack([*words, epochs], axis=1)
+    return raw_ops.index_shuffle(
+        places % num_examples, seed, num_examples - 1, rounds=16
     )
 
 

@@ -29,7 +29,7 @@ from music_vae_tf.data.converters.base import Converter, grouped
 from music_vae_tf.data.single_examples import Filters, single_examples
 from music_vae_tf.errors import UserFacingError
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("music_vae_tf")
 COUNTS = "ExtractExamplesDoFn"  # Magenta's namespace, as dashboards show it
 LEFT_OUT = "left-out"
 NO_NOTE_SEQUENCE = "records that are no NoteSequence"

@@ -24,7 +24,7 @@ import google_crc32c
 from music_vae_tf.data.whole_file import whole_file
 from music_vae_tf.errors import UserFacingError
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("music_vae_tf")
 LENGTH = struct.Struct("<Q")
 CHECKSUM = struct.Struct("<I")
 MASK_DELTA = 0xA282EAD8

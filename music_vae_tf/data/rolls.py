@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 import zipfile
+import zlib
 from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
@@ -27,6 +28,11 @@ from music_vae_tf.data.whole_file import whole_file
 from music_vae_tf.errors import UserFacingError
 
 LAYOUT = TwoBit(PITCHES)
+# What NumPy and zipfile raise for files that are damaged, or something else.
+DAMAGE = (
+    *(ValueError, KeyError, EOFError, TypeError, AttributeError, OverflowError),
+    *(zipfile.BadZipFile, zlib.error, RuntimeError, MemoryError),
+)
 MAKE_ONE = "piano_roll_vae_prepare makes one of a folder of MIDI"
 
 
@@ -137,14 +143,14 @@ def read(path, num_steps: int) -> Rolls:
         try:
             with np.load(file, allow_pickle=False) as arrays:
                 rolls = Rolls(*(arrays[name] for name in Rolls._fields))
-        except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        except DAMAGE as error:
             raise BadRolls(f"{path} is no file of class rolls; {MAKE_ONE}") from error
     _check(rolls, path, num_steps)
     return rolls
 
 
 def _check(rolls: Rolls, path, num_steps: int):
-    expected = (len(rolls.names), num_steps, LAYOUT.width)
+    expected = (rolls.names.size, num_steps, LAYOUT.width)
     if rolls.cells.shape != expected or rolls.cells.dtype != LAYOUT.dtype:
         raise BadRolls(
             f"{path} holds {rolls.cells.dtype} rolls of shape "
@@ -153,6 +159,13 @@ def _check(rolls: Rolls, path, num_steps: int):
         )
     if not len(rolls.names):
         raise BadRolls(f"{path} holds no rolls; {MAKE_ONE}")
+    steps = rolls.steps
+    is_whole = steps.dtype.kind in "iu" and steps.shape == (len(rolls.names),)
+    if not is_whole or steps.min() < 0 or steps.max() > num_steps:
+        raise BadRolls(
+            f"{path}: the lengths of its rolls should be whole numbers from 0 to "
+            f"{num_steps}; {MAKE_ONE}"
+        )
 
 
 # For training.

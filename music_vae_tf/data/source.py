@@ -15,7 +15,7 @@ from music_vae_tf.wording import amount
 
 __all__ = ["NoMusic", "NotMusic", "NothingHeldOut", "Source"]
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("music_vae_tf")
 EXPECTED = (
     "expected the path of a TFRecord file, of a folder or of a music file, or several "
     "NoteSequences"

@@ -7,13 +7,14 @@ in `~/tensorflow_datasets`.
 from __future__ import annotations
 
 import difflib
+import logging
 import os
 import textwrap
 from collections.abc import Iterator
 
-from absl import logging
-
 from music_vae_tf.errors import UserFacingError
+
+log = logging.getLogger("music_vae_tf")
 
 REACHABLE_WITHIN_S = 10
 
@@ -53,7 +54,7 @@ def read_note_sequences(name: str, split: str) -> Iterator:
         try:
             yield parse_midi(data)
         except UnreadableMusic as error:
-            logging.warning(
+            log.warning(
                 "skipped example %d of %s, split %s: %s", index, name, split, error
             )
 

@@ -173,7 +173,7 @@ def read_attribute(path: str | os.PathLike, config: Config) -> np.ndarray:
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
         name, vector = content["config"], np.array(content["vector"], np.float32)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, LookupError, TypeError, OverflowError, RecursionError) as error:
         raise BadAttribute(
             f"{path} is not an attribute vector, as music_vae_explore --attributes "
             "writes them"

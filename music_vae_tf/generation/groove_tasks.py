@@ -151,7 +151,7 @@ def _windows(converter, grooves, inputs, performances, qpm):
         asked[:] = np.isin(np.arange(len(asked)), converter.add_instruments)
     return Windows(
         drummers=_playing(grooves),
-        heard=_playing(map(converter.groove_of, inputs)).hits,
+        given=_playing(map(converter.groove_of, inputs)).hits,
         performances=np.repeat(performances, per_example),
         qpm=np.repeat(np.array(qpm), per_example),
         asked=asked,

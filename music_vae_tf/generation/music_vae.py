@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from absl import logging
 
 from music_vae_tf import build, checkpoint, pretrained
 from music_vae_tf import config as configs
@@ -20,6 +20,8 @@ from music_vae_tf.generation.compiling import compiled
 from music_vae_tf.models.decoder import Samples
 from music_vae_tf.models.prng import PRNGKey
 from music_vae_tf.run_directory import RunDirectory
+
+log = logging.getLogger("music_vae_tf")
 
 # Below this sine of the angle between two vectors, the line between them is as good as
 # the arc, and the arc's formula divides by nearly nothing.
@@ -62,7 +64,7 @@ def only_example(converter: Any, sequence: Any, name: str) -> Any:
             f"No examples extracted from {name}: {reasons}. One is needed."
         )
     if TAKEN_AS_DRUMS in left_out:
-        logging.info("%s: %s", name, TAKEN_AS_DRUMS)
+        log.info("%s: %s", name, TAKEN_AS_DRUMS)
     dense = [converter.unpack(example) for example in examples]
     if len(dense) > 1:
         raise MultipleExtractedExamplesError(

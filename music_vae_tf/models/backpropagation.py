@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from music_vae_tf.models import ops
+from music_vae_tf import raw_ops
 from music_vae_tf.models.cell import LSTMStep, State
 from music_vae_tf.models.gates import Gates
 
@@ -22,26 +22,26 @@ class Residuals(NamedTuple):
     Lists of T tensors [B, U]; `cells` has T + 1, starting before the first step.
     """
 
-    i: ops.TensorList
-    g: ops.TensorList
-    f: ops.TensorList
-    o: ops.TensorList
-    cells: ops.TensorList
+    i: raw_ops.TensorList
+    g: raw_ops.TensorList
+    f: raw_ops.TensorList
+    o: raw_ops.TensorList
+    cells: raw_ops.TensorList
 
     @classmethod
     def from_cell(cls, num_steps: tf.Tensor, c: tf.Tensor) -> Residuals:
         """Empty lists, for a layer that starts from a cell [B, U]."""
-        gates = (ops.empty_list(num_steps, c) for _ in range(4))
-        return cls(*gates, cells=ops.push(ops.empty_list(num_steps + 1, c), c))
+        gates = (raw_ops.empty_list(num_steps, c) for _ in range(4))
+        return cls(*gates, cells=raw_ops.push(raw_ops.empty_list(num_steps + 1, c), c))
 
     def with_step(self, step: LSTMStep) -> Residuals:
         """The residuals with one more step."""
         return Residuals(
-            ops.push(self.i, step.i),
-            ops.push(self.g, step.g),
-            ops.push(self.f, step.f),
-            ops.push(self.o, step.o),
-            ops.push(self.cells, step.state.c),
+            raw_ops.push(self.i, step.i),
+            raw_ops.push(self.g, step.g),
+            raw_ops.push(self.f, step.f),
+            raw_ops.push(self.o, step.o),
+            raw_ops.push(self.cells, step.state.c),
         )
 
 
@@ -49,17 +49,17 @@ class SavedActivations(NamedTuple):
     """A forward pass that was taken step by step: residuals, and a list of outputs."""
 
     residuals: Residuals
-    outputs: ops.TensorList  # T of [B, U]
+    outputs: raw_ops.TensorList  # T of [B, U]
 
     @classmethod
     def from_state(cls, num_steps: tf.Tensor, initial: State) -> SavedActivations:
         """Empty lists, for a layer that starts from a state."""
         residuals = Residuals.from_cell(num_steps, initial.c)
-        return cls(residuals, ops.empty_list(num_steps, initial.h))
+        return cls(residuals, raw_ops.empty_list(num_steps, initial.h))
 
     def with_step(self, step: LSTMStep) -> SavedActivations:
         """The activations with one more step."""
-        outputs = ops.push(self.outputs, step.state.h)
+        outputs = raw_ops.push(self.outputs, step.state.h)
         return SavedActivations(self.residuals.with_step(step), outputs)
 
 
@@ -93,7 +93,7 @@ def sequence_gradients(
     """
     steps = gates.num_steps
     middle, halves = steps // 2, []
-    cells, c = ops.pop(residuals.cells, d_final.c)  # the final cell, [B, U]
+    cells, c = raw_ops.pop(residuals.cells, d_final.c)  # the final cell, [B, U]
     residuals = residuals._replace(cells=cells)
     for begin, end in ((middle, steps), (0, middle)):
         d_gates, d_final, c, residuals = _backward(
@@ -127,16 +127,16 @@ def _backward(begin, end, upstream, d_final, c, residuals, recurrent_kernel):
 
     def step(t, d_c, d_h, c, residuals, d_gates_array):
         residuals, (i, g, f, o, previous_c) = zip(
-            *(ops.pop(each, c) for each in residuals)
+            *(raw_ops.pop(each, c) for each in residuals)
         )  # [B, U] each
         tanh_c = tf.tanh(c)
         d_h += upstream(t)
-        d_c += ops.tanh_gradient(y=tanh_c, dy=d_h * o)
+        d_c += raw_ops.tanh_gradient(y=tanh_c, dy=d_h * o)
         d_gates = [
-            ops.sigmoid_gradient(y=i, dy=d_c * g),
-            ops.tanh_gradient(y=g, dy=d_c * i),
-            ops.sigmoid_gradient(y=f, dy=d_c * previous_c),
-            ops.sigmoid_gradient(y=o, dy=d_h * tanh_c),
+            raw_ops.sigmoid_gradient(y=i, dy=d_c * g),
+            raw_ops.tanh_gradient(y=g, dy=d_c * i),
+            raw_ops.sigmoid_gradient(y=f, dy=d_c * previous_c),
+            raw_ops.sigmoid_gradient(y=o, dy=d_h * tanh_c),
         ]
         d_gates = tf.concat([tf.cast(d, dtype) for d in d_gates], axis=-1)  # [B, 4 U]
         d_h = tf.cast(tf.matmul(d_gates, transposed), tf.float32)  # [B, U]

@@ -13,7 +13,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from music_vae_tf.models import ops
+from music_vae_tf import raw_ops
 
 SCRAMBLING_KEY = 0x02461E293EC8F720  # TensorFlow's, which turns a seed into a key
 
@@ -130,6 +130,6 @@ def _uint32(shape, seed):
     That function takes thirty operations for the seed alone.
     """
     key, counter = tf.constant([SCRAMBLING_KEY], tf.uint64), tf.cast(seed, tf.uint64)
-    scrambled = tf.reshape(ops.philox_uint32([4], key, counter), [2, 2])
+    scrambled = tf.reshape(raw_ops.philox_uint32([4], key, counter), [2, 2])
     key, counter = tf.split(tf.bitcast(scrambled, tf.uint64), 2)
-    return ops.philox_uint32(shape, key, tf.pad(counter, [[1, 0]]))
+    return raw_ops.philox_uint32(shape, key, tf.pad(counter, [[1, 0]]))

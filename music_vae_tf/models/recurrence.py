@@ -14,7 +14,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from music_vae_tf.models import ops
+from music_vae_tf import raw_ops
 from music_vae_tf.models.backpropagation import (
     Residuals,
     SavedActivations,
@@ -64,13 +64,16 @@ def lstm_sequence(
     def run(inputs, constant_gates, c, h, kernel):
         gates = Gates(inputs, constant_gates, kernel, dtype)
         if saved is None:
-            outputs = ops.empty_list(gates.num_steps, h)
+            outputs = raw_ops.empty_list(gates.num_steps, h)
             residuals, operands, outputs = _forward(
-                gates, State(c, h), outputs, lambda t, h, outputs: ops.push(outputs, h)
+                gates,
+                State(c, h),
+                outputs,
+                lambda t, h, outputs: raw_ops.push(outputs, h),
             )
-            outputs = ops.stack(outputs, h)  # [T, B, U]
+            outputs = raw_ops.stack(outputs, h)  # [T, B, U]
         else:
-            residuals, outputs = saved.residuals, ops.stack(saved.outputs, h)
+            residuals, outputs = saved.residuals, raw_ops.stack(saved.outputs, h)
             previous = tf.concat([h[None], outputs[:-1]], axis=0)  # [T, B, U]
             operands = gates.operands(previous)
 
@@ -85,7 +88,7 @@ def lstm_sequence(
             d_inputs, d_constant_gates, d_initial, d_kernel = gradients
             return d_inputs, d_constant_gates, *d_initial, d_kernel
 
-        final_c = ops.get_item(residuals.cells, gates.num_steps, c)
+        final_c = raw_ops.get_item(residuals.cells, gates.num_steps, c)
         return (outputs, final_c, outputs[-1]), gradient
 
     outputs, c, h = run(inputs, constant_gates, *initial, kernel)
@@ -136,7 +139,7 @@ def last_output(
             gates,
             State(zeros, zeros),
             zeros,
-            lambda t, h, last: ops.select_rows(is_last(t), h, last),  # [B, U]
+            lambda t, h, last: raw_ops.select_rows(is_last(t), h, last),  # [B, U]
             save=needs_gradient,
         )
 
@@ -173,12 +176,12 @@ def _forward(
         taken = gates.step(operand, state)
         if history:
             residuals, operands = history
-            history = residuals.with_step(taken), ops.push(operands, operand)
+            history = residuals.with_step(taken), raw_ops.push(operands, operand)
         return t + 1, taken.state, update(t, taken.state.h, carry), *history
 
     steps, history = gates.num_steps, ()
     if save:
-        operands = ops.empty_list(steps, gates.operand_spec)
+        operands = raw_ops.empty_list(steps, gates.operand_spec)
         history = Residuals.from_cell(steps, initial.c), operands
     _, _, carry, *history = tf.while_loop(
         lambda t, *_: t < steps, step, (tf.constant(0), initial, carry, *history)
@@ -186,4 +189,4 @@ def _forward(
     if not save:
         return None, None, carry
     residuals, operands = history
-    return residuals, ops.stack(operands, gates.operand_spec), carry
+    return residuals, raw_ops.stack(operands, gates.operand_spec), carry

@@ -8,7 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from music_vae_tf.models import ops
+from music_vae_tf import raw_ops
 
 
 @contextlib.contextmanager
@@ -24,7 +24,7 @@ def uninitialized_weights() -> Iterator[None]:
         if trainable and callable(initial_value):
             with shapes.as_default():
                 drawn: Any = initial_value()
-            initial_value = ops.uninitialized(drawn.shape, drawn.dtype)
+            initial_value = raw_ops.uninitialized(drawn.shape, drawn.dtype)
         return next_creator(initial_value=initial_value, trainable=trainable, **options)
 
     with tf.variable_creator_scope(create):

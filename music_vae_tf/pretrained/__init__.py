@@ -10,22 +10,20 @@ import re
 from pathlib import Path
 
 from music_vae_tf import config as configs
-from music_vae_tf import run_directory
-from music_vae_tf.checkpoint import compact
+from music_vae_tf.errors import UserFacingError
 
 FOLDER = Path(__file__).resolve().parent
+SUFFIX = ".safetensors"
 PRETRAINED = "pretrained"  # in place of a path
 
 
-class PretrainedError(ValueError):
+class PretrainedError(UserFacingError, ValueError):
     """There is no pretrained model of a config, or it has another structure."""
-
-    for_the_user = True
 
 
 def names() -> list[str]:
     """The configs that have a pretrained model."""
-    return sorted(path.stem for path in FOLDER.glob(f"*{compact.SUFFIX}"))
+    return sorted(path.stem for path in FOLDER.glob(f"*{SUFFIX}"))
 
 
 def weights_path(name: str) -> str:
@@ -39,7 +37,7 @@ def weights_path(name: str) -> str:
             f"config {name} has no pretrained model. These have one: "
             f"{', '.join(names()) or 'none'}. Train one, and give its --run_dir"
         )
-    return str(FOLDER / f"{name}{compact.SUFFIX}")
+    return str(FOLDER / f"{name}{SUFFIX}")
 
 
 def config(name: str) -> configs.Config:
@@ -48,12 +46,19 @@ def config(name: str) -> configs.Config:
     Raises:
         PretrainedError: the config has no pretrained model.
     """
-    return configs.parse(compact.metadata(weights_path(name)).config, name)
+    return configs.parse(_metadata(name).config, name)
+
+
+def _metadata(name: str):
+    """What the file of weights says about itself."""
+    from music_vae_tf.checkpoint import compact  # imports NumPy, which a list needs not
+
+    return compact.metadata(weights_path(name))
 
 
 def file(name: str, file_name: str) -> str:
     """The text of a file that belongs to a model: its labels, or its vocabulary."""
-    return compact.metadata(weights_path(name)).files[file_name]
+    return _metadata(name).files[file_name]
 
 
 def card(name: str) -> str:
@@ -62,11 +67,13 @@ def card(name: str) -> str:
 
 
 def check(asked: configs.Config) -> None:
-    """Sees that a config has the structure of its pretrained model.
+    """Checks that a config has the structure of its pretrained model.
 
     Raises:
         PretrainedError: names each difference of converter and model.
     """
+    from music_vae_tf import run_directory
+
     different = run_directory.differences(config(asked.name), asked, bound=True)
     if different:
         lines = "".join(f"\n  {line}" for line in different)
@@ -78,6 +85,6 @@ def check(asked: configs.Config) -> None:
 
 def introduction(name: str) -> str:
     """A line that says which model it is, for the log of a command."""
-    step = compact.metadata(weights_path(name)).step
+    step = _metadata(name).step
     summary = re.search(r"^[^#\n].*", card(name), re.MULTILINE)
     return f"Pretrained model {name}, step {step:,}: {summary[0] if summary else ''}"

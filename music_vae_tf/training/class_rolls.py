@@ -14,7 +14,7 @@ from music_vae_tf.run_directory import RunDirectory
 from music_vae_tf.training.options import OptionError
 from music_vae_tf.training.request import config_of_run
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("music_vae_tf")
 LATENTS_OF = "latents_of"  # in the train directory of a clstm_decoder
 MADE_BY = "piano_roll_vae_prepare makes"
 TRAINED_BY = "piano_roll_vae_train of a {}"

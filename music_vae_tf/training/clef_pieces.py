@@ -14,7 +14,7 @@ from music_vae_tf.run_directory import RunDirectory
 from music_vae_tf.training.options import MissingOption, OptionError
 from music_vae_tf.training.progress import progress_of
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("music_vae_tf")
 LABELS_FILE = "train/labels.json"
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from music_vae_tf.training.options import OptionError
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("music_vae_tf")
 
 
 def use_devices(tf) -> None:

@@ -16,7 +16,7 @@ from music_vae_tf.training.options import EvaluationOptions, OptionError
 from music_vae_tf.training.request import make_writable, request
 from music_vae_tf.training.run import vocabulary_of
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("music_vae_tf")
 EVAL_INTERVAL_S = 60  # as Magenta waits between two looks for a checkpoint
 PARTS = ("segment/", "/output_")  # in the tags of metrics of a part
 

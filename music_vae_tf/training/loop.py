@@ -28,7 +28,7 @@ from music_vae_tf.training.summaries import Clock, TrainingScalars
 if TYPE_CHECKING:
     from music_vae_tf.training.validation import Validation
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("music_vae_tf")
 
 SAVE_EVERY_S = 60
 

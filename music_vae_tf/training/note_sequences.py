@@ -9,7 +9,7 @@ from music_vae_tf.data.training_data import TrainingData
 from music_vae_tf.training.options import OptionError
 from music_vae_tf.training.progress import progress_of
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("music_vae_tf")
 
 
 class NoteSequenceData(TrainingData):

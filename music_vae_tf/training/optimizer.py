@@ -7,7 +7,7 @@ from collections.abc import Callable
 import keras
 import tensorflow as tf
 
-from music_vae_tf.models import ops
+from music_vae_tf import raw_ops
 
 # Epsilon is added before the bias correction, as Keras adds it too. The decay rates are
 # the usual ones.
@@ -112,7 +112,7 @@ class Adam(keras.optimizers.Optimizer):
 
     def _update(self, gradient, variable, constants):
         variables = (each.value for each in self._rows_of[variable.path])
-        ops.apply_adam(*variables, gradient, **constants)
+        raw_ops.apply_adam(*variables, gradient, **constants)
 
     def get_config(self) -> dict:
         """What makes the same optimizer again."""

@@ -26,7 +26,7 @@ from music_vae_tf.training.progress import progress_of
 from music_vae_tf.training.request import Request, make_writable, request
 from music_vae_tf.training.result import TrainingResult, best_checkpoint
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("music_vae_tf")
 KEPT_BYTES = 10**9  # of all checkpoints, where nothing is said of their number
 MAGENTAS_TO_KEEP = 100
 VALIDATED_BATCHES = 10  # at most, so that validating costs little

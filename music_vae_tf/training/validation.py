@@ -22,7 +22,7 @@ from music_vae_tf.models.trainable import Trainable
 from music_vae_tf.training.loop import Saver, compiled_step
 from music_vae_tf.training.summaries import write_scalars
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("music_vae_tf")
 FILE = "validation.json"
 
 

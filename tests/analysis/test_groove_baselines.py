@@ -9,7 +9,7 @@ from music_vae_tf.analysis.groove_windows import Playing, Windows
 STEPS, DRUMS = 32, 3
 
 
-def windows_of(*windows, heard=None, asked=(True, True, True)):
+def windows_of(*windows, given=None, asked=(True, True, True)):
     """A window is `{(step, drum): (velocity, offset)}`."""
     hits = np.zeros([len(windows), STEPS, DRUMS], bool)
     velocities, offsets = np.zeros([2, *hits.shape])
@@ -21,7 +21,7 @@ def windows_of(*windows, heard=None, asked=(True, True, True)):
     drummers = Playing(hits, velocities, offsets)
     return Windows(
         drummers,
-        hits if heard is None else heard,
+        hits if given is None else given,
         np.arange(len(windows)),
         np.full(len(windows), 120.0),
         np.array(asked),
@@ -82,7 +82,7 @@ def test_the_same_seed_draws_the_same():
 def test_the_nearest_neighbour_is_the_window_with_the_same_hits():
     second = TRAINING.drummers.hits[1:]
     asked = windows_of({(0, 0): (1, 0), (8, 0): (1, 0), (4, 1): (1, 0)})
-    np.testing.assert_array_equal(asked.heard, second)
+    np.testing.assert_array_equal(asked.given, second)
     fitted = players.table(TRAINING)
     played = players.nearest_neighbours(fitted, asked, True, TRAINING, k=1)
     assert played.velocities[0, 8, 0] == 50
@@ -100,10 +100,10 @@ def test_neighbours_vote_for_hits_that_are_not_held():
 
 
 def test_hits_are_played_where_training_drummers_mostly_do_given_what_is_heard():
-    # The first drum is heard alone; wherever it is, the second goes along.
+    # The first drum is given alone; wherever it is, the second goes along.
     windows = [{(t, 0): (64, 0), (t, 1): (64, 0)} for t in (0, 4, 8)]
     training = windows_of(*windows)
-    training.heard[:, :, 1] = False
+    training.given[:, :, 1] = False
     played = players.mean(players.table(training), training, holds_hits=False)
     np.testing.assert_array_equal(played.hits, training.drummers.hits)
 

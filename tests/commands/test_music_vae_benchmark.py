@@ -6,7 +6,11 @@ import sys
 
 import pytest
 
-from music_vae_tf.commands import benchmark_ours, music_vae_benchmark
+from music_vae_tf.commands import (
+    benchmark_ours,
+    benchmark_worker,
+    music_vae_benchmark,
+)
 from music_vae_tf.commands.music_vae_benchmark import run
 
 TINY = {
@@ -90,7 +94,7 @@ def test_without_magenta_only_this_project_is_measured(fake, tmp_path):
 def test_a_worker_takes_steps_when_it_is_told_to(tmp_path):
     options = json.dumps({**TINY, "examples_path": None})
     arguments = [sys.executable, benchmark_ours.__file__, "train", options]
-    worker = music_vae_benchmark._Worker(arguments, tmp_path / "log")
+    worker = benchmark_worker.Worker(arguments, tmp_path / "log")
     with worker:
         assert worker.heard() == "ready"
         assert 0 < worker.seconds(2) < 600
@@ -100,7 +104,7 @@ def test_a_worker_takes_steps_when_it_is_told_to(tmp_path):
 def test_a_worker_that_fails_is_shown(tmp_path):
     arguments = [sys.executable, "-c", "raise SystemExit('no such thing')"]
     with (
-        music_vae_benchmark._Worker(arguments, tmp_path / "log") as worker,
+        benchmark_worker.Worker(arguments, tmp_path / "log") as worker,
         pytest.raises(music_vae_benchmark.UserError, match="no such thing"),
     ):
         worker.heard()

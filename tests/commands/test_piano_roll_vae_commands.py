@@ -152,7 +152,7 @@ def test_midi_of_none_of_the_families_gives_an_error_and_no_file(tmp_path, capsy
         num_workers=1,
     )
     assert "no piece gave a roll, nothing is written" in error
-    assert not list((tmp_path / "rolls").iterdir())
+    assert not (tmp_path / "rolls").exists()
 
 
 def test_the_corpus_is_arranged_where_no_folder_is_given(work, tmp_path, monkeypatch):

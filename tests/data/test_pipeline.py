@@ -137,7 +137,7 @@ def test_fewer_examples_than_a_batch_are_an_error_that_says_what_to_do():
     assert "1  no notes" in str(error.value)
 
 
-def test_no_examples_at_all_are_told_without_a_batch_size_to_take():
+def test_no_examples_at_all_are_reported_without_a_batch_size_to_take():
     _, report = pipeline.extract_examples([0], Numbers())
     with pytest.raises(pipeline.TooFewExamples, match="too few examples: 0") as error:
         report.require(1)

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from note_seq.protobuf.music_pb2 import NoteSequence
 
 from music_vae_tf import build
 from music_vae_tf import config as configs
@@ -49,6 +50,8 @@ def test_one_two_and_three_are_sampled_encoded_and_interpolated(name, batch_size
         z = model.draw(number)
         rows = model.decode_to_tensors(z, length, 1.0, controls)
         assert [len(one) for one in rows] == [length] * number
+        sequence = model.converter.to_sequence(rows[0], controls)
+        assert isinstance(sequence, NoteSequence)
         inputs = np.zeros([number, full, model.converter.inputs.depth], np.float32)
         control_rows = controls_of(model.model, full)
         _, mu, sigma = model.encode_tensors(

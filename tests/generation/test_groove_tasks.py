@@ -92,7 +92,7 @@ def test_a_humanized_score_has_the_hits_of_the_score():
 def test_the_drums_that_stay_are_played_as_they_were():
     converter, model, examples = examples_of(INFILL, "infill")
     assert examples.windows.asked.nonzero()[0].tolist() == [CLOSED_HIHAT]
-    assert not examples.windows.heard[:, :, CLOSED_HIHAT].any()
+    assert not examples.windows.given[:, :, CLOSED_HIHAT].any()
     played = groove_tasks.play(model, converter, examples, is_sample=True)
     others = ~examples.windows.asked
     for ours, theirs in zip(played, examples.windows.drummers):

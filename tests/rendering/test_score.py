@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from note_seq.protobuf import music_pb2
 
-from music_vae_tf.rendering import score
-from music_vae_tf.rendering.score import (
+from music_vae_tf.rendering import engraving, libraries, score, staves
+from music_vae_tf.rendering.staves import (
     Metre,
     Span,
     spans,
@@ -108,7 +108,7 @@ def test_every_span_can_be_written_within_its_bars(start, length, metre):
         assert one.end == other.start
     for piece in pieces:
         assert piece.start // metre.bar == (piece.end - 1) // metre.bar
-        assert piece.end - piece.start in {*score.LONG, *score.SHORT}
+        assert piece.end - piece.start in {*staves.LONG, *staves.SHORT}
 
 
 def test_a_whole_bar_of_rest_is_one_rest():
@@ -173,13 +173,13 @@ def test_a_metre_in_eighths_has_dotted_beats():
 def pages(two_bars):
     for library in ("music21", "verovio"):
         pytest.importorskip(library)
-    return score.svg_pages(score.musicxml(two_bars, "A title"))
+    return engraving.svg_pages(score.musicxml(two_bars, "A title"))
 
 
 def test_a_page_shows_title_tempo_staves_and_notes(pages):
     (page,) = pages
     document = ElementTree.fromstring(page)
-    texts = [e.text for e in document.iter(f"{{{score.SVG}}}text")]
+    texts = [e.text for e in document.iter(f"{{{engraving.SVG}}}text")]
     assert "A title" in texts
     assert "\N{QUARTER NOTE}\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}120" in [
         text.replace(" ", "\N{NO-BREAK SPACE}") for text in texts if text
@@ -193,12 +193,14 @@ def test_a_png_has_ink_on_white_paper(pages):
     pytest.importorskip("resvg_py")
     from matplotlib import image
 
-    picture = image.imread(io.BytesIO(score.png(pages[0])), format="png")[..., :3]
-    assert picture.shape[1] == score.PNG_WIDTH_PX
+    picture = image.imread(io.BytesIO(engraving.png(pages[0])), format="png")[..., :3]
+    assert picture.shape[1] == engraving.PNG_WIDTH_PX
     assert picture.max() == 1.0 and picture.min() < 0.1
     dark = picture.mean(axis=-1) < 0.5
     rows, columns = dark.any(axis=1).nonzero()[0], dark.any(axis=0).nonzero()[0]
-    assert columns[0] > 50 and columns[-1] < score.PNG_WIDTH_PX - 50  # in its margins
+    assert (
+        columns[0] > 50 and columns[-1] < engraving.PNG_WIDTH_PX - 50
+    )  # in its margins
     assert rows[-1] < len(picture) / 2  # two bars stand at the top
     # Staff lines go nearly as far as all there is.
     assert dark.sum(axis=1).max() > 0.6 * (columns[-1] - columns[0])
@@ -206,12 +208,14 @@ def test_a_png_has_ink_on_white_paper(pages):
 
 def test_a_pdf_has_all_pages(pages):
     pytest.importorskip("svglib")
-    document = score.pdf(pages * 2)
+    document = engraving.pdf(pages * 2)
     assert document.startswith(b"%PDF-")
     assert document.count(b"/Type /Page\n") == 2
 
 
-def test_a_missing_library_is_told_with_the_line_that_installs_it(monkeypatch):
-    monkeypatch.setattr(score.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(score.LibraryMissing, match=r"pip install 'music_vae_tf\[score"):
+def test_a_missing_library_is_reported_with_the_line_that_installs_it(monkeypatch):
+    monkeypatch.setattr(libraries.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(
+        libraries.LibraryMissing, match=r"pip install 'music_vae_tf\[score"
+    ):
         score.musicxml(music_pb2.NoteSequence(), "")

@@ -14,7 +14,7 @@ import numpy as np
 from music_vae_tf.batch import Bits, Example, Grammar, Layout, OneHot, Reals
 from music_vae_tf.data import limits
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("music_vae_tf")
 
 
 class NotConvertible(Exception):

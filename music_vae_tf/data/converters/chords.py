@@ -1,4 +1,4 @@
-"""Chords and keys that a model is told: from a NoteSequence to controls, and back."""
+"""Chords and keys that condition a model: from a NoteSequence to controls and back."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ class StepHarmony(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Conditioning:
-    """What a model is told of each step: the chord, the key, both or nothing."""
+    """The conditions of each step: the chord, the key, both or nothing."""
 
     chord_encoding: ChordEncoding | None = None
     on_key: bool = False
@@ -196,7 +196,7 @@ class Conditioning:
         stretch: Stretch,
         steps_per_quarter: int,
     ) -> Harmony:
-        """What is to be told of a stretch: what is written, or, if some of it is
+        """The conditions of a stretch: what is written, or, if some of it is
         missing, what is inferred.
 
         Args:
@@ -219,23 +219,23 @@ class Conditioning:
             )
         return harmony if self.chord_encoding else harmony._replace(chords=[])
 
-    def told(self, harmony: StepHarmony, steps) -> np.ndarray:
-        """What is told of some steps, chords not encoded yet: `[T, 1 or 2]`."""
+    def conditions(self, harmony: StepHarmony, steps) -> np.ndarray:
+        """The conditions of some steps, chords not encoded yet: `[T, 1 or 2]`."""
         columns = [harmony.chords_at(steps)] if self.chord_encoding else []
         columns += [harmony.keys_at(steps)] if self.on_key else []
         return np.stack(columns, axis=-1)
 
-    def controls(self, harmony: StepHarmony, told: np.ndarray) -> np.ndarray:
-        """Compact controls `[T, width]` of what is told.
+    def controls(self, harmony: StepHarmony, conditions: np.ndarray) -> np.ndarray:
+        """Compact controls `[T, width]` of conditions.
 
         Raises:
             NotConvertible: a chord is not in the encoding.
         """
-        controls = told.astype(self.layout.dtype)
+        controls = conditions.astype(self.layout.dtype)
         if self.chord_encoding:
-            for number in np.unique(told[:, 0]):
+            for number in np.unique(conditions[:, 0]):
                 chord = self.chord_encoding.encode(harmony.symbols[number])
-                controls[told[:, 0] == number, 0] = chord
+                controls[conditions[:, 0] == number, 0] = chord
         return controls
 
     def of_chords(self, symbols: Sequence[str], num_steps: int) -> np.ndarray:
@@ -243,7 +243,7 @@ class Conditioning:
 
         Raises:
             NotConvertible: a chord is not in the encoding; or it is not chords, or not
-                chords alone, that are told.
+                chords alone, that are conditions.
         """
         if not self.chord_encoding or self.on_key:
             raise NotConvertible("this config is not conditioned on chords alone")

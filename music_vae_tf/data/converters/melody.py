@@ -234,19 +234,21 @@ class MelodyConverter(Converter):
         harmony = self._harmony(grid, excerpts[0].stretch, written)
         distinct = {}
         for number, excerpt in enumerate(excerpts):
-            told = self._told(harmony, excerpt)
-            content = excerpt.events.tobytes(), told.tobytes()
+            conditions = self._conditions(harmony, excerpt)
+            content = excerpt.events.tobytes(), conditions.tobytes()
             key = content if self.dedupe_event_lists else number
-            distinct.setdefault(key, (excerpt.events, told))
+            distinct.setdefault(key, (excerpt.events, conditions))
         chosen = sample_items(
             list(distinct.values()), self.max_tensors_per_notesequence, rng
         )
-        return [self._example(events, told, harmony) for events, told in chosen]
+        return [
+            self._example(events, conditions, harmony) for events, conditions in chosen
+        ]
 
-    def _told(self, harmony: StepHarmony | None, excerpt: Melody) -> np.ndarray:
+    def _conditions(self, harmony: StepHarmony | None, excerpt: Melody) -> np.ndarray:
         if harmony is None:
             return _NOTHING
-        return self.conditioning.told(harmony, excerpt.steps)
+        return self.conditioning.conditions(harmony, excerpt.steps)
 
     def _harmony(self, grid: Grid, number: int, written) -> StepHarmony | None:
         if not self.conditioning:
@@ -259,10 +261,10 @@ class MelodyConverter(Converter):
         )
         return harmony.on_steps(grid.steps_per_second(number), grid.total_steps(number))
 
-    def _example(self, events: np.ndarray, told: np.ndarray, harmony) -> Example:
+    def _example(self, events: np.ndarray, conditions: np.ndarray, harmony) -> Example:
         targets, controls = events[:, np.newaxis].copy(), None
         if self.conditioning:
-            controls = self.conditioning.controls(harmony, told)
+            controls = self.conditioning.controls(harmony, conditions)
         if self.add_end_token:
             one_more = [(0, 1), (0, 0)]
             targets = np.pad(targets, one_more, constant_values=self.end_token)

@@ -5,14 +5,12 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from collections.abc import Callable
-from functools import cache, cached_property
+from functools import cached_property
 from itertools import groupby
 from operator import itemgetter
 from typing import NamedTuple
 
 import numpy as np
-from note_seq.constants import STANDARD_PPQ
-from note_seq.protobuf.music_pb2 import NoteSequence
 
 from music_vae_tf.batch import Example, OneHot
 from music_vae_tf.data.converters.base import (
@@ -23,12 +21,10 @@ from music_vae_tf.data.converters.base import (
 )
 from music_vae_tf.data.converters.chords import (
     Conditioning,
-    Harmony,
     StepHarmony,
     read_harmony,
-    write_chords,
 )
-from music_vae_tf.data.converters.grid import Pieces, in_stretches
+from music_vae_tf.data.converters.grid import in_stretches
 from music_vae_tf.data.converters.hops import (
     Hops,
     Tracks,
@@ -36,6 +32,8 @@ from music_vae_tf.data.converters.hops import (
     cut_into_hops,
     tracks_of,
 )
+from music_vae_tf.data.converters.multitrack_chords import harmonies
+from music_vae_tf.data.converters.multitrack_writing import SegmentWriter
 from music_vae_tf.data.converters.performance import (
     DEFAULT_VELOCITY,
     MIDI_PITCHES,
@@ -45,12 +43,9 @@ from music_vae_tf.data.converters.performance import (
     Tokens,
     Vocabulary,
     cut_into_chunks,
-    listen,
     speak,
-    steps_of,
 )
-from music_vae_tf.data.converters.quantize import to_steps
-from music_vae_tf.data.converters.score import DEFAULT_QPM, read
+from music_vae_tf.data.converters.score import read
 from music_vae_tf.data.converters.sustain import read_pedals, sustained
 from music_vae_tf.errors import UserFacingError
 
@@ -185,7 +180,13 @@ class MultitrackConverter(Converter):
         verdict = verdict.unless(self._excesses(segments, len(hops.is_hop)))
         chords = None
         if self.conditioning:
-            harmony_of = self._harmonies(pieces, hops, read_harmony(sequence))
+            harmony_of = harmonies(
+                self.conditioning,
+                self.steps_per_quarter,
+                pieces,
+                hops,
+                read_harmony(sequence),
+            )
             chords, objections = self._chords(segments, verdict.is_fine, harmony_of)
             verdict = verdict.unless(objections)
         examples = self._examples(segments, chords, verdict.is_fine)
@@ -321,34 +322,6 @@ class MultitrackConverter(Converter):
 
     # Chords
 
-    def _harmonies(
-        self, pieces: Pieces, hops: Hops, written: Harmony
-    ) -> Callable[[int], StepHarmony]:
-        """Hop -> its chords. It may raise NotConvertible."""
-
-        @cache
-        def of_stretch(number: int) -> Harmony:
-            stretch = pieces.stretches[number]
-            return self.conditioning.complete(
-                written.within(stretch.start_seconds, stretch.end_seconds),
-                pieces.notes.compress(pieces.stretch == number),
-                stretch,
-                self.steps_per_quarter,
-            )
-
-        def of_hop(number: int) -> StepHarmony:
-            harmony = of_stretch(int(hops.stretch[number]))
-            qpm = pieces.stretches[hops.stretch[number]].qpm
-            steps_per_second = self.steps_per_quarter * qpm / 60.0
-            notes = slice(*np.searchsorted(hops.hop, [number, number + 1]))
-            end_seconds = hops.notes["end_seconds"][notes].max()
-            last_step = hops.end_steps[notes].max()
-            total_steps = max(int(to_steps(end_seconds, steps_per_second)), last_step)
-            within = harmony.within(hops.bounds[number], hops.bounds[number + 1])
-            return within.on_steps(steps_per_second, total_steps)
-
-        return of_hop
-
     def _chords(
         self,
         segments: _Segments,
@@ -364,8 +337,8 @@ class MultitrackConverter(Converter):
             here = events[slice(*np.searchsorted(hop, [number, number + 1]))]
             try:
                 harmony = harmony_of(number)
-                told = self.conditioning.told(harmony, tokens.steps[here])
-                chords[here] = self.conditioning.controls(harmony, told)[:, 0]
+                conditions = self.conditioning.conditions(harmony, tokens.steps[here])
+                chords[here] = self.conditioning.controls(harmony, conditions)[:, 0]
             except NotConvertible as refusal:
                 holds = objections.setdefault(refusal.reason, np.zeros_like(is_fine))
                 holds[number] = True
@@ -382,7 +355,7 @@ class MultitrackConverter(Converter):
     def controls_of_chords(self, symbols, num_steps):
         """One chord for the whole bar: which token will come when, nobody knows yet.
 
-        As in training, the first token of a segment, its program, is told none.
+        As in training, the first token of a segment, its program, has none.
         """
         if len(symbols) > 1:
             raise NotConvertible(
@@ -401,71 +374,15 @@ class MultitrackConverter(Converter):
         """
         shape = [self._chunks, self.max_num_instruments, self.max_events_per_instrument]
         tokens = np.argmax(sample, axis=-1).reshape(shape)
-        sequence = NoteSequence(ticks_per_quarter=STANDARD_PPQ)
-        sequence.tempos.add(qpm=DEFAULT_QPM)
-        for instrument in range(self.max_num_instruments):
-            self._add_notes(sequence, tokens[:, instrument], instrument)
-        sequence.total_time = max((note.end_time for note in sequence.notes), default=0)
-        if self.conditioning and controls is not None:
-            chords = np.argmax(controls, axis=-1).reshape(shape)
-            write_chords(sequence, self._timed_chords(tokens, chords))
-        return sequence
-
-    @property
-    def _step_seconds(self) -> float:
-        return 60.0 / (self.steps_per_quarter * DEFAULT_QPM)
-
-    def _add_notes(self, sequence, segments: np.ndarray, instrument: int) -> None:
-        """Adds the notes of one instrument, tokens `[chunks, events]`."""
-        timed_tokens = []
-        for chunk, segment in enumerate(segments):
-            events = segment[self._is_event(segment)]
-            steps = steps_of(self.vocabulary, events)
-            in_time = steps <= self._chunk_steps
-            steps = steps[in_time] + chunk * self._chunk_steps
-            timed_tokens += zip(steps.tolist(), events[in_time].tolist())
-        program, is_drum = self._program(segments[0])
-        total_steps = self._chunks * self._chunk_steps
-        for note in listen(self.vocabulary, timed_tokens, total_steps):
-            sequence.notes.add(
-                pitch=note.pitch,
-                velocity=note.velocity,
-                start_time=note.start_step * self._step_seconds,
-                end_time=note.end_step * self._step_seconds,
-                instrument=instrument,
-                program=program,
-                is_drum=is_drum,
-            )
-
-    def _is_event(self, segment: np.ndarray) -> np.ndarray:
-        """Mask of the tokens `[..., events]` before the end that are not programs."""
-        is_before_end = np.cumsum(segment == self.end_token, axis=-1) == 0
-        return is_before_end & (segment < self.vocabulary.program_token(0))
-
-    def _program(self, segment: np.ndarray) -> tuple[int, bool]:
-        """The first program of a segment, and whether it is drums."""
-        first = self.vocabulary.program_token(0)
-        tokens = segment[(segment >= first).argmax() :]
-        if tokens[0] < first or tokens[0] == self.end_token:
-            return 0, False
-        if tokens[0] == self.vocabulary.drums_token:
-            return 0, True
-        return int(tokens[0] - first), False
-
-    def _timed_chords(self, tokens, chords) -> list[tuple[float, str]]:
-        """When each token comes, and its chord; of all segments, in order of time."""
-        timed_chords = []
-        for chunk, instrument in np.ndindex(*tokens.shape[:2]):
-            segment = tokens[chunk, instrument]
-            is_event = self._is_event(segment)
-            steps = steps_of(self.vocabulary, segment[is_event])
-            steps = steps[steps < self._chunk_steps] + chunk * self._chunk_steps
-            symbols = map(
-                self.conditioning.chord_encoding.decode,
-                chords[chunk, instrument][is_event],
-            )
-            timed_chords += zip((steps * self._step_seconds).tolist(), symbols)
-        return sorted(timed_chords)
+        writer = SegmentWriter(
+            self.vocabulary,
+            self.conditioning,
+            self.steps_per_quarter,
+            self._chunk_steps,
+        )
+        if controls is None or not self.conditioning:
+            return writer.sequence(tokens)
+        return writer.sequence(tokens, np.argmax(controls, axis=-1).reshape(shape))
 
 
 def _in_order(tracks: Tracks, is_fine: np.ndarray) -> Tracks:

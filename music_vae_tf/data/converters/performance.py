@@ -145,8 +145,8 @@ def cut_into_chunks(
     row = tracks.row[starts] * chunks + start_steps // chunk_steps
     end_row = tracks.row[ends] * chunks + (end_steps - 1) // chunk_steps
     pitches, velocity_bins = tracks.pitches[starts], tracks.velocity_bins[starts]
-    is_told = _is_told(velocity_bins, tracks.row[starts], row)
-    velocity_bins = np.where(is_told, velocity_bins, default_velocity_bin)
+    is_explicit = _is_explicit(velocity_bins, tracks.row[starts], row)
+    velocity_bins = np.where(is_explicit, velocity_bins, default_velocity_bin)
     velocity_bins = np.maximum(velocity_bins, 0)  # velocity 0, where Magenta stops
     order, closing = _first_in_first_out(
         start_key=row * MIDI_PITCHES + pitches,
@@ -167,7 +167,7 @@ def cut_into_chunks(
     return Notes(*(column[spoken] for column in rows))
 
 
-def _is_told(velocity_bins: np.ndarray, track: np.ndarray, row: np.ndarray):
+def _is_explicit(velocity_bins: np.ndarray, track: np.ndarray, row: np.ndarray):
     """Mask `[N]` of the notes of which, or before which, the velocity is said in their
     row; it is said where it changes in the track."""
     is_new_track = np.diff(track, prepend=-1) != 0

@@ -62,7 +62,7 @@ class TokensConverter(Converter):
         hop_bars: bars from one example to the next; by default they do not overlap.
         max_tokens_per_bar: examples with longer bars are left out.
         steps_per_quarter: positions.
-        num_velocities: how many velocities are told apart.
+        num_velocities: how many velocities are distinguished.
         lowest_pitch, highest_pitch: other notes are left out.
         max_tensors_per_notesequence: examples at most.
         drums: which notes are drums, one of `drum_parts.CHOICES`.

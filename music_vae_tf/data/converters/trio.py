@@ -261,7 +261,7 @@ class TrioConverter(Converter):
             self.steps_per_quarter,
         ).on_steps(grid.steps_per_second(stretch.number), stretch.total_steps)
         steps = np.arange(self._steps(stretch.bars))
-        return conditioning.controls(harmony, conditioning.told(harmony, steps))
+        return conditioning.controls(harmony, conditioning.conditions(harmony, steps))
 
     def _steps(self, bars: int) -> int:
         return bars * self.steps_per_bar

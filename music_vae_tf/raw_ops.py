@@ -1,4 +1,4 @@
-"""TensorFlow's raw operations: `models` and `training` call them only through these.
+"""TensorFlow's raw operations: the whole package calls them only through these.
 
 They are public, but not promised to stay. The check below names what is missing at
 import, instead of a failure in the middle of a training step.
@@ -8,7 +8,11 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
-import tensorflow as tf
+from music_vae_tf import quiet
+
+quiet.import_quietly()
+
+import tensorflow as tf  # noqa: E402
 
 # A handle of a list of tensors of one shape and type, itself a scalar tensor. (A
 # TensorArray is such a list, but keeps each element that was read until the loop ends.)
@@ -17,7 +21,10 @@ TensorList: TypeAlias = Any
 _NEEDED = (
     "Empty",
     "EmptyTensorList",
+    "RaggedRange",
+    "RandomIndexShuffle",
     "ResourceApplyAdam",
+    "SaveV2",
     "Select",
     "SigmoidGrad",
     "StatelessRandomUniformFullIntV2",
@@ -125,3 +132,42 @@ def stack(handle: TensorList, like: Any) -> tf.Tensor:
 def _element(like):
     shape = [-1 if size is None else size for size in like.shape]
     return {"element_shape": shape, "element_dtype": like.dtype}
+
+
+def ragged_range(starts: tf.Tensor, limits: tf.Tensor) -> tf.Tensor:
+    """The numbers from each start up to its limit, one range after the other: int64."""
+    return tf.raw_ops.RaggedRange(
+        starts=starts,
+        limits=limits,
+        deltas=tf.constant(1, tf.int64),
+        Tsplits=tf.int64,
+    ).rt_dense_values
+
+
+def index_shuffle(
+    index: tf.Tensor, seed: tf.Tensor, max_index: int, rounds: int
+) -> tf.Tensor:
+    """Places of indices in a permutation of 0 to max_index, which the seed decides.
+
+    index: int64 [B]; seed: int64 [B, 3].
+    """
+    return tf.raw_ops.RandomIndexShuffle(
+        index=index,
+        seed=seed,
+        max_index=tf.constant(max_index, tf.int64),
+        rounds=rounds,
+    )
+
+
+def save(prefix: str, tensors: dict) -> None:
+    """Writes a checkpoint of whole tensors by name.
+
+    Raises:
+        tf.errors.OpError: it cannot be written.
+    """
+    tf.raw_ops.SaveV2(
+        prefix=prefix,
+        tensor_names=list(tensors),
+        shape_and_slices=[""] * len(tensors),
+        tensors=list(tensors.values()),
+    )

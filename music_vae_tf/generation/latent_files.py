@@ -1,0 +1,44 @@
+"""Files of latent vectors, as others may have made them."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+
+from music_vae_tf.errors import UserFacingError
+
+MAX_VECTORS = 10_000
+
+
+class BadLatents(UserFacingError, ValueError):
+    """A file that does not hold latent vectors of the size asked for."""
+
+
+def read_z(path: str | os.PathLike, z_size: int) -> np.ndarray:
+    """The vectors in a NumPy file, float32 [N, Z].
+
+    Raises:
+        BadLatents: they are of another shape or number, or not finite numbers.
+        OSError: the file cannot be read.
+    """
+    expected = f"expected finite numbers [N, {z_size}], N up to {MAX_VECTORS:,}"
+    try:
+        # Mapped, so that a shape which the file does not fill is not allocated.
+        with np.errstate(over="ignore"):  # sizes beyond 64 bits, which then do not fit
+            array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError, TypeError, OverflowError, MemoryError) as error:
+        raise BadLatents(f"{path}: no NumPy file of numbers; {expected}") from error
+    if not isinstance(array, np.ndarray):
+        array.close()
+        raise BadLatents(f"{path}: {expected}; got a file of several arrays")
+    z = np.atleast_2d(array)
+    is_number = z.dtype.kind in "fiu"
+    if not is_number or z.ndim != 2 or z.shape[1] != z_size or len(z) > MAX_VECTORS:
+        raise BadLatents(f"{path}: {expected}; got {z.dtype} {list(z.shape)}")
+    with np.errstate(over="ignore"):
+        z = z.astype(np.float32)
+    if not len(z) or not np.isfinite(z).all():
+        what = "some that are not finite" if len(z) else "none"
+        raise BadLatents(f"{path}: {expected}; got {what}")
+    return z
