@@ -200,7 +200,6 @@ def test_without_a_soundfont_all_but_the_sound_is_written(generate, tmp_path, ca
         ("--key=H", "'H' names no key"),
         ("--time_signature=four", "expected one such as"),
         ("--metre=0/4", "--time_signature=0/4: expected one such as"),
-        ("--tempo=0", "expected a number above 0"),
         ("--temperature=-1", "expected a number above 0"),
         ("--formats=mp3", "mp3 is none of mid, musicxml"),
         ("--top_k_notes=500", "knows"),
@@ -210,6 +209,11 @@ def test_without_a_soundfont_all_but_the_sound_is_written(generate, tmp_path, ca
 def test_what_cannot_be_generated_is_told(generate, capsys, flag, words):
     assert generate("--formats=mid", flag) == 1
     assert words in capsys.readouterr().err
+
+
+def test_a_tempo_that_midi_cannot_hold_is_misuse(generate, capsys):
+    assert generate("--formats=mid", "--tempo=0") == 2
+    assert "not a number in the range [4, 1000]" in capsys.readouterr().err
 
 
 # Evaluating.

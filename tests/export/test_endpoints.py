@@ -46,6 +46,13 @@ CONFIGS = {
 }
 
 
+# TensorFlow takes half a minute to convert some of them.
+QUICK_AND_SLOW = [
+    pytest.param(name, marks=[] if name == "groove" else [pytest.mark.slow])
+    for name in CONFIGS
+]
+
+
 class Model:
     """A small model, and inputs for its endpoints."""
 
@@ -130,7 +137,7 @@ def onnx_function(content):
     return lambda **inputs: dict(zip(names, session.run(None, inputs)))
 
 
-@pytest.mark.parametrize("output", CONFIGS)
+@pytest.mark.parametrize("output", QUICK_AND_SLOW)
 def test_a_savedmodel_encodes_steps_and_decodes_as_the_model_does(output, tmp_path):
     model = Model(CONFIGS[output]())
     names = saved_model.export(model.config, model.model, tmp_path / "saved")
@@ -149,7 +156,7 @@ def test_a_savedmodel_encodes_steps_and_decodes_as_the_model_does(output, tmp_pa
         np.testing.assert_allclose(rows, model.decoded(temperature), atol=1e-5)
 
 
-@pytest.mark.parametrize("output", CONFIGS)
+@pytest.mark.parametrize("output", QUICK_AND_SLOW)
 def test_onnx_files_encode_and_step_as_the_model_does(output):
     model = Model(CONFIGS[output]())
     endpoints = onnx.portable_endpoints(model.model)

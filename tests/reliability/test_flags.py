@@ -81,7 +81,7 @@ def test_the_home_is_expanded_in_every_path(command, name):
 RENDER = """
 import sys
 from note_seq.protobuf.music_pb2 import NoteSequence
-from music_vae_tf.rendering import score
+from music_vae_tf.rendering import engraving, score
 piece = NoteSequence()
 piece.tempos.add(qpm=90)
 for number, name in enumerate(("treble", "bass")):
@@ -95,7 +95,7 @@ for number, name in enumerate(("treble", "bass")):
             instrument=number,
         )
 xml = score.musicxml(piece, "title")
-sys.stdout.buffer.write(xml + "".join(score.svg_pages(xml)).encode())
+sys.stdout.buffer.write(xml + "".join(engraving.svg_pages(xml)).encode())
 """
 
 
