@@ -60,7 +60,8 @@ def _of_file(path, asked, kinds):
     from music_vae_tf.checkpoint import config_in, hub
 
     path = hub.download(path) if path.startswith(hub.SCHEME) else path
-    stored = config_in(path)
+    # What is not there is missed when the model is loaded, after all flags are checked.
+    stored = config_in(path) if Path(path).expanduser().is_file() else None
     if stored is None and asked is None:
         raise UserError(
             "--checkpoint_file needs --config, which it is one of: only a .tar or "

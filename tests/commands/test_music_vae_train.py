@@ -194,14 +194,18 @@ def test_another_seed_is_another_training(ten_at_once, groove_records, tmp_path)
     assert not np.array_equal(one[name], other[name])
 
 
+def times_of_files(folder):
+    return {p: p.stat().st_mtime_ns for p in folder.rglob("*") if p.is_file()}
+
+
 def test_a_finished_training_is_left_alone(
     ten_at_once, groove_records, capsys, monkeypatch
 ):
     monkeypatch.setattr(training, "train", lambda *_: pytest.fail("trains"))
-    before = sorted(path.stat().st_mtime_ns for path in ten_at_once.rglob("*"))
+    before = times_of_files(ten_at_once)
     assert run(ten_at_once, groove_records, 10) == 0
     assert "Already trained for 10 steps: nothing to do" in capsys.readouterr().err
-    assert before == sorted(path.stat().st_mtime_ns for path in ten_at_once.rglob("*"))
+    assert before == times_of_files(ten_at_once)
 
 
 def test_other_numbers_are_told_when_a_training_goes_on(

@@ -228,7 +228,7 @@ def test_the_summary_is_the_published_table(capsys):
         ({"run_dir": ""}, "--run_dir is required to train"),
         ({"hparams": "batch_size=99999"}, "too few examples"),
         ({"cvae_run_dir": "/x"}, "--cvae_run_dir is for a clstm_decoder"),
-        ({"config": "groovae_4bar"}, "expected one for conv_cvae or clstm_decoder"),
+        ({"config": "groovae_4bar"}, "expected one for clstm_decoder or conv_cvae"),
     ],
 )
 def test_a_training_that_cannot_begin_says_why(work, tmp_path, capsys, changes, words):
