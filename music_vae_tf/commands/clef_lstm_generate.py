@@ -20,6 +20,7 @@ from music_vae_tf.commands.command import (
     UserError,
     writable_directory,
 )
+from music_vae_tf.commands.outputs import formats_in
 from music_vae_tf.commands.progress import progress
 from music_vae_tf.quiet import import_tensorflow
 
@@ -84,7 +85,7 @@ def main(flags):
     from music_vae_tf.data.clefs.keys import Key
 
     key = Key.parse(flags.key)
-    formats = _formats(flags.formats)
+    formats = formats_in(flags.formats, FORMATS, "formats")
     form = _form(flags)
     for name in ("tempo", "temperature"):
         if not flags[name].value > 0:
@@ -95,17 +96,6 @@ def main(flags):
     soundless = _write(flags, formats, pieces, output_dir)
     if soundless:
         raise UserError(f"everything is written except the sound: {soundless}")
-
-
-def _formats(text) -> list[str]:
-    formats = [name.strip().lower() for name in text.split(",") if name.strip()]
-    unknown = [name for name in formats if name not in FORMATS]
-    if unknown or not formats:
-        raise UserError(
-            f"--formats={text}: {', '.join(unknown) or 'nothing'} is none of "
-            f"{', '.join(FORMATS)}"
-        )
-    return formats
 
 
 def _form(flags):

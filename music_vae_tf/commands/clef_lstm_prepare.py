@@ -103,7 +103,7 @@ def _prepare(work, names, output_dir, num_workers, limits) -> list[str]:
     from music_vae_tf.data.workers import map_in_processes
 
     preload = ["music21", "music_vae_tf.data.clefs.prepared"]
-    tally = _Tally()
+    summary = _Summary()
     with (
         contextlib.closing(
             map_in_processes(work, names, num_workers, preload, limits)
@@ -111,16 +111,16 @@ def _prepare(work, names, output_dir, num_workers, limits) -> list[str]:
         progress(len(names), "Preparing", unit="files") as bar,
     ):
         for name, result in zip(names, results):
-            tally.add(name, result)
+            summary.add(name, result)
             bar.advance()
-    for line in tally.lines(output_dir):
+    for line in summary.lines(output_dir):
         print(line)
-    if not tally.usable:
+    if not summary.usable:
         raise UserError("no file could be used; the reasons are above")
-    return tally.usable
+    return summary.usable
 
 
-class _Tally:
+class _Summary:
     """What became of the files."""
 
     def __init__(self):

@@ -118,7 +118,7 @@ def main(flags):
     output_file = os.path.expanduser(flags.output_file)
     listing = list_music(root, flags.recursive)
     os.makedirs(os.path.dirname(output_file) or ".", exist_ok=True)
-    tally = convert(
+    summary = convert(
         root,
         listing.music,
         output_file,
@@ -127,7 +127,7 @@ def main(flags):
         score_options(flags),
         worker_limits(flags),
     )
-    for line in tally.lines():
+    for line in summary.lines():
         print(line)
     if others := _counts(listing.others):
         print(f"Left alone: {others}")
@@ -162,7 +162,7 @@ def convert(
     midi_reader="magenta",
     scores=None,
     limits=None,
-) -> Tally:
+) -> Summary:
     """Writes the NoteSequences of all files that can be read, in the order of names.
 
     Args:
@@ -178,7 +178,7 @@ def convert(
     from music_vae_tf.data.records import records_writer
     from music_vae_tf.data.workers import Limits, map_in_processes
 
-    tally = Tally(len(names), output_file)
+    summary = Summary(len(names), output_file)
     with (
         records_writer(output_file) as write,
         contextlib.closing(
@@ -193,12 +193,14 @@ def convert(
         progress(len(names), "Converting", unit="files") as bar,
     ):
         for name, conversion in zip(names, conversions):
-            for record in tally.records_of(name, conversion):
+            for record in summary.records_of(name, conversion):
                 write(record)
             bar.advance()
-        if not tally.sequences:
-            raise UserError(f"no file could be read, nothing is written: {tally.why()}")
-    return tally
+        if not summary.sequences:
+            raise UserError(
+                f"no file could be read, nothing is written: {summary.why()}"
+            )
+    return summary
 
 
 def _convert_one(root, midi_reader, scores, name):
@@ -207,7 +209,7 @@ def _convert_one(root, midi_reader, scores, name):
     return midi.convert(root, name, midi_reader, scores)
 
 
-class Tally:
+class Summary:
     """What became of the files: each is converted, or skipped for one reason."""
 
     def __init__(self, num_files, output_file):

@@ -176,14 +176,13 @@ def _write(flags, model, read, sequences, outputs):
 def _after_inputs(model, read, sequences):
     """Continuations, each after the bars that it continues."""
     from music_vae_tf.data import beats
-    from music_vae_tf.data.tempo import DEFAULT_QPM, at_tempo, ended_after
+    from music_vae_tf.data.tempo import in_time, qpm_of
 
     per_input, result = len(sequences) // len(read), []
     for number, sequence in enumerate(sequences):
         example = read[number // per_input].input.example
         start = model.converter.to_sequence(example.targets)
-        quarters = len(example.targets) / model.converter.steps_per_quarter
-        qpm = sequence.tempos[0].qpm if sequence.tempos else DEFAULT_QPM
-        start = at_tempo(ended_after(start, quarters), qpm)
+        quarters = model.converter.quarters(len(example.targets))
+        start = in_time(start, qpm_of(sequence), quarters)
         result.append(beats.in_a_row([start, sequence]))
     return result

@@ -127,6 +127,8 @@ command.lists_configs()
 def main(flags):
     if flags.mode == "transform" and not _names_a_model(flags):
         flags["config"].value = USUAL_TRANSFORMATION
+    if not flags.temperature > 0:
+        raise UserError(f"--temperature={flags.temperature}: expected a number above 0")
     verbs.check(flags)
     if verbs.is_wanted(flags):
         verbs.run(flags)
@@ -152,8 +154,6 @@ def _write_new_music(flags):
 
 
 def _check(flags):
-    if not flags.temperature > 0:
-        raise UserError(f"--temperature={flags.temperature}: expected a number above 0")
     if flags.mode == "interpolate" and not (flags.input_midi_1 and flags.input_midi_2):
         raise UserError("--mode=interpolate needs --input_midi_1 and --input_midi_2")
     if flags.mode == "interpolate" and (flags.z_file or flags.same_z):
@@ -169,6 +169,7 @@ def _check(flags):
 def _generate(flags, config, checkpoint, write) -> list:
     """The new NoteSequences."""
     from music_vae_tf import build
+    from music_vae_tf.data.tempo import in_time
     from music_vae_tf.generation import TrainedModel
 
     converter = build.converter(config).for_inference()
@@ -202,10 +203,8 @@ def _generate(flags, config, checkpoint, write) -> list:
             _save(z, flags.save_z)
         outputs = model.decode(z, **options)
     tempos = _tempos(flags.tempo, inputs, len(outputs))
-    return [
-        _in_time(sequence, converter, length, qpm)
-        for sequence, qpm in zip(outputs, tempos)
-    ]
+    quarters = converter.quarters(length)
+    return [in_time(one, qpm, quarters) for one, qpm in zip(outputs, tempos)]
 
 
 def _tempos(asked, inputs, number) -> list[float]:
@@ -224,15 +223,6 @@ def _tempos(asked, inputs, number) -> list[float]:
             *(first, last),
         )
     return np.linspace(first, last, number).tolist()
-
-
-def _in_time(sequence, converter, length, qpm):
-    """A decoded sequence at its tempo, which ends with its last bar."""
-    from music_vae_tf.data.tempo import at_tempo, ended_after
-
-    if converter.steps_per_bar:
-        sequence = ended_after(sequence, length / converter.steps_per_quarter)
-    return at_tempo(sequence, qpm)
 
 
 def _length(text, config, converter) -> int:

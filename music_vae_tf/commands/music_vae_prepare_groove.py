@@ -111,10 +111,10 @@ def _present(root, files, skip_missing):
 
 def _write(root, names, output_file, num_workers):
     """Writes the NoteSequences of a split; returns how many."""
-    tally = conversion.convert(root, names, str(output_file), num_workers)
-    for line in tally.lines():
+    summary = conversion.convert(root, names, str(output_file), num_workers)
+    for line in summary.lines():
         print(line)
-    return tally.sequences
+    return summary.sequences
 
 
 def _compare(counts, all_splits):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -69,7 +70,7 @@ class Outputs:
         Raises:
             UserError: there is no such format, or no such SoundFont.
         """
-        self._formats = _formats(flags.format)
+        self._formats = formats_in(flags.format, FORMATS, "format")
         self._folds, self._soundfont = flags.loop, _soundfont(flags, self._formats)
         self._directory, self._program = flags.output_dir, flags.program
         self.drum_map = drum_map(flags)
@@ -134,15 +135,20 @@ class Outputs:
             file.write(data)
 
 
-def _formats(text) -> list[str]:
+def formats_in(text: str, known: Sequence[str], flag: str) -> list[str]:
+    """`mid,wav`, the value of a flag -> the formats, in the order of those known.
+
+    Raises:
+        UserError: one is unknown, or none is named.
+    """
     formats = [name.strip().lower() for name in text.split(",") if name.strip()]
-    unknown = [name for name in formats if name not in FORMATS]
+    unknown = [name for name in formats if name not in known]
     if unknown or not formats:
         raise UserError(
-            f"--format={text}: {', '.join(unknown) or 'nothing'} is none of "
-            f"{', '.join(FORMATS)}"
+            f"--{flag}={text}: {', '.join(unknown) or 'nothing'} is none of "
+            f"{', '.join(known)}"
         )
-    return [name for name in FORMATS if name in formats]
+    return [name for name in known if name in formats]
 
 
 def _soundfont(flags, formats):

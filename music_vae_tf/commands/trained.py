@@ -71,16 +71,7 @@ def _of_file(path, asked, kinds):
         return asked, path
     title = re.match(r"# Config (\S+)\n", stored)
     config = configs.parse(stored, title[1] if title else Path(path).stem)
-    if kinds and config.kind not in kinds:
-        raise UserError(
-            f"{path} holds a model of kind {config.kind}; one of kind "
-            f"{' or '.join(kinds)} is expected"
-        )
-    if asked is not None and asked.name != config.name:
-        raise UserError(
-            f"{path} holds a model of config {config.name}, and --config={asked.name} "
-            "was asked for: leave out --config"
-        )
+    _check_fits(config, asked, kinds, f"{path} holds a model")
     return config, path
 
 
@@ -115,14 +106,11 @@ def config_of_run(run_dir: str, asked=None, kinds=("music_vae",)):
         raise UserError(
             f"{directory.path} does not say what was trained there: give --config"
         )
-    if record is not None and kinds and record.config.kind not in kinds:
-        raise UserError(
-            f"{directory.path} holds a training of a model of kind "
-            f"{record.config.kind}; one of kind {' or '.join(kinds)} is expected"
-        )
     if record is not None:
+        holds = f"{directory.path} holds a training"
+        _check_fits(record.config, asked, kinds, holds)
         # The sizes of that training, which --hparams may have changed.
-        asked = _same_config(record.config, asked, directory)
+        asked = record.config
     chosen = directory.to_generate_from()
     if chosen != str(directory.path):
         log.info(
@@ -133,14 +121,22 @@ def config_of_run(run_dir: str, asked=None, kinds=("music_vae",)):
     return asked, chosen
 
 
-def _same_config(trained, asked, directory):
-    if asked is not None and asked.name != trained.name:
+def _check_fits(config, asked, kinds, holds):
+    """holds: how a message begins: `run holds a training`.
+
+    Raises:
+        UserError: the config that is there is another one than asked for.
+    """
+    if kinds and config.kind not in kinds:
         raise UserError(
-            f"{directory.path} holds a training of config {trained.name}, and "
-            f"--config={asked.name} was asked for: leave out --config, or name the "
-            "run_dir of the other training"
+            f"{holds} of config {config.name}, of kind {config.kind}; one of kind "
+            f"{' or '.join(kinds)} is expected"
         )
-    return trained
+    if asked is not None and asked.name != config.name:
+        raise UserError(
+            f"{holds} of config {config.name}, and --config={asked.name} was asked "
+            "for: leave out --config, or name the other model"
+        )
 
 
 def restored(config, converter, path):

@@ -68,8 +68,6 @@ def run(flags) -> None:
             )
     if flags.length is not None and flags.mode != latent_modes.CONTINUE:
         raise UserError(f"--length does not belong to --mode={flags.mode}")
-    if not flags.temperature > 0:
-        raise UserError(f"--temperature={flags.temperature}: expected a number above 0")
     if not flags.input_midi:
         raise UserError(f"--mode={flags.mode} needs --input_midi=FILE.mid")
     if flags.mode == TRANSFORM and flags.program is not None:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from note_seq.protobuf.music_pb2 import NoteSequence
 
-from music_vae_tf.data.tempo import DEFAULT_QPM
+from music_vae_tf.data.tempo import DEFAULT_QPM, qpm_of, retimed
 
 COMMON_TIME = (4, 4)
 SECONDS_PER_QUARTER = 60.0 / DEFAULT_QPM
@@ -50,26 +50,10 @@ def in_beats(sequence: NoteSequence) -> NoteSequence:
     """The same music at 120 BPM, notes by their start: no tempo change bends it."""
     tempo_map = TempoMap(sequence)
     seconds = lambda time: tempo_map.quarters(time) * SECONDS_PER_QUARTER
-    result = NoteSequence()
-    result.CopyFrom(sequence)
-    result.ClearField("notes")
-    for note in sorted(sequence.notes, key=lambda note: note.start_time):
-        moved = result.notes.add()
-        moved.CopyFrom(note)
-        moved.start_time, moved.end_time = (
-            seconds(note.start_time),
-            seconds(note.end_time),
-        )
-    for events in (
-        *(result.pitch_bends, result.control_changes, result.text_annotations),
-        *(result.time_signatures, result.key_signatures),
-    ):
-        for event in events:
-            event.time = seconds(event.time)
-    result.total_time = seconds(result.total_time)
-    del result.tempos[:]
-    result.tempos.add(qpm=DEFAULT_QPM)
-    return result
+    in_order = NoteSequence()
+    in_order.CopyFrom(sequence)
+    in_order.notes.sort(key=lambda note: note.start_time)
+    return retimed(in_order, seconds, DEFAULT_QPM)
 
 
 def bars(sequence: NoteSequence) -> list[Bar]:
@@ -156,8 +140,7 @@ def in_a_row(sequences: list[NoteSequence]) -> NoteSequence:
     """Sequences one after the other, each as long as its `total_time`, at its tempo."""
     result, start = NoteSequence(), 0.0
     for sequence in sequences:
-        qpm = sequence.tempos[0].qpm if sequence.tempos else DEFAULT_QPM
-        result.tempos.add(time=start, qpm=qpm)
+        result.tempos.add(time=start, qpm=qpm_of(sequence))
         for note in sequence.notes:
             moved = result.notes.add()
             moved.CopyFrom(note)

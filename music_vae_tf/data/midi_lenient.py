@@ -94,7 +94,7 @@ def read_events(data: bytes) -> MidiFile:
 def _header(data):
     """Kind, ticks a quarter and a second, and the place after it."""
     if not data.startswith(b"MThd"):
-        raise NotMidi(f"no MIDI file: it starts with {_shown(data[:4])}")
+        raise NotMidi(f"no MIDI file: it starts with {shown(data[:4])}")
     if len(data) < midi_events.HEADER.size:
         raise NotMidi("cut off: the file ends in its header")
     _, size, kind, _, division = midi_events.HEADER.unpack_from(data)
@@ -107,7 +107,7 @@ def _header(data):
     return kind, 0, (NTSC if frames == 29 else frames) * ticks_per_frame, place
 
 
-def _shown(data: bytes) -> str:
+def shown(data: bytes) -> str:
     """Bytes as text where they are text, otherwise as hexadecimal numbers."""
     text = data.decode("latin-1").strip()
     is_text = text.isascii() and text.isprintable() and text

@@ -19,9 +19,9 @@ from music_vae_tf.data import midi_lenient
 from music_vae_tf.data.midi import MAX_TICKS, UnreadableMusic
 from music_vae_tf.data.midi_editing import Edits, edited_track
 from music_vae_tf.data.midi_events import CHUNK
+from music_vae_tf.data.midi_notes import DRUM_CHANNEL as DRUM_CHANNEL
 from music_vae_tf.data.whole_file import whole_file
 
-DRUM_CHANNEL = 9  # counted from 0; musicians call it 10
 COARSEST_TICKS_PER_QUARTER = 96  # a coarser file is made finer, or timing is lost
 PATTERNS = 2  # a type of MIDI file
 COMMON_TIME = (4, 4)
@@ -125,7 +125,9 @@ def save(midi: mido.MidiFile, path) -> None:
 def _parsed(data):
     data = midi_lenient.unwrapped(data)
     if not data.startswith(b"MThd"):
-        start = f"it starts with {data[:4]!r}" if data else "it is empty"
+        start = (
+            f"it starts with {midi_lenient.shown(data[:4])}" if data else "it is empty"
+        )
         raise UnreadableMusic(f"not a MIDI file: {start}")
     try:
         return mido.MidiFile(file=io.BytesIO(_without_foreign_chunks(data)), clip=True)

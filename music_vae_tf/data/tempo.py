@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from note_seq import constants
 from note_seq.protobuf.music_pb2 import NoteSequence
 
@@ -23,21 +25,32 @@ def quarters_of(sequence: NoteSequence) -> float:
 def at_tempo(sequence: NoteSequence, qpm: float) -> NoteSequence:
     """The same music, of one tempo, at another: all times are scaled."""
     factor = qpm_of(sequence) / qpm
+    return retimed(sequence, lambda seconds: seconds * factor, qpm)
+
+
+def retimed(
+    sequence: NoteSequence, new_time: Callable[[float], float], qpm: float
+) -> NoteSequence:
+    """The same music with another time for each of its times, at one tempo."""
     changed = NoteSequence()
     changed.CopyFrom(sequence)
     for note in changed.notes:
-        note.start_time *= factor
-        note.end_time *= factor
+        note.start_time, note.end_time = map(new_time, (note.start_time, note.end_time))
     for events in (
         *(changed.pitch_bends, changed.control_changes, changed.text_annotations),
         *(changed.time_signatures, changed.key_signatures),
     ):
         for event in events:
-            event.time *= factor
-    changed.total_time *= factor
+            event.time = new_time(event.time)
+    changed.total_time = new_time(changed.total_time)
     del changed.tempos[:]
     changed.tempos.add(qpm=qpm)
     return changed
+
+
+def in_time(sequence: NoteSequence, qpm: float, quarters: float) -> NoteSequence:
+    """The same music at another tempo; unless they are 0, as long as some quarters."""
+    return at_tempo(ended_after(sequence, quarters) if quarters else sequence, qpm)
 
 
 def ended_after(sequence: NoteSequence, quarters: float) -> NoteSequence:

@@ -16,7 +16,7 @@ import numpy as np
 
 from music_vae_tf.data import beats
 from music_vae_tf.data.midi import read_midi
-from music_vae_tf.data.tempo import at_tempo, ended_after
+from music_vae_tf.data.tempo import in_time
 from music_vae_tf.errors import UserFacingError
 from music_vae_tf.generation.held import HeldDecoder
 from music_vae_tf.generation.inputs import Input, InputOptions, inputs_of, window_bars
@@ -191,22 +191,13 @@ def decode(model, z, like: ReadInput, temperature, tempos=None) -> list:
         controls if model.model.control_depth else None,
     )
     tempos = [like.input.qpm] * len(z) if tempos is None else tempos
-    return [_in_time(model, one, qpm) for one, qpm in zip(sequences, tempos)]
+    quarters = length_quarters(model)
+    return [in_time(one, float(qpm), quarters) for one, qpm in zip(sequences, tempos)]
 
 
 def length_quarters(model: Any) -> float:
     """How long an example is; 0 where a model's steps are no fractions of a bar."""
-    converter = model.converter
-    if not converter.steps_per_bar:
-        return 0.0
-    return model.config.model.max_seq_len / converter.steps_per_quarter
-
-
-def _in_time(model, sequence, qpm, quarters=None):
-    quarters = length_quarters(model) if quarters is None else quarters
-    if quarters:
-        sequence = ended_after(sequence, quarters)
-    return at_tempo(sequence, float(qpm))
+    return model.converter.quarters(model.config.model.max_seq_len)
 
 
 # What follows.
@@ -243,7 +234,7 @@ def continue_inputs(
         quarters = num_bars * model.converter.quarters_per_bar
         for sample in new:
             sequence = model.converter.to_sequence(sample)
-            sequences.append(_in_time(model, sequence, one.input.qpm, quarters))
+            sequences.append(in_time(sequence, one.input.qpm, quarters))
     return sequences
 
 

@@ -23,9 +23,9 @@ from music_vae_tf.run_directory import RunDirectory
 
 log = logging.getLogger("music_vae_tf")
 
+DEFAULT_BATCH_SIZE = 8
 # Below this sine of the angle between two vectors, the line between them is as good as
 # the arc, and the arc's formula divides by nearly nothing.
-DEFAULT_BATCH_SIZE = 8
 SMALLEST_SINE = 1e-6
 
 
@@ -78,9 +78,8 @@ def _sequence_of(converter, example):
     """A dense example as the NoteSequence that it stands for, as long as its bars."""
     controls = example.controls if converter.controls else None
     sequence = converter.to_sequence(example.targets, controls)
-    if not converter.steps_per_bar:
-        return sequence
-    return ended_after(sequence, len(example.targets) / converter.steps_per_quarter)
+    quarters = converter.quarters(len(example.targets))
+    return ended_after(sequence, quarters) if quarters else sequence
 
 
 def slerp(p0: np.ndarray, p1: np.ndarray, t: float) -> np.ndarray:

@@ -14,7 +14,6 @@ from music_vae_tf.errors import UserFacingError
 
 FOLDER = Path(__file__).resolve().parent
 SUFFIX = ".safetensors"
-PRETRAINED = "pretrained"  # in place of a path
 
 
 class PretrainedError(UserFacingError, ValueError):
@@ -54,11 +53,6 @@ def _metadata(name: str):
     from music_vae_tf.checkpoint import compact  # imports NumPy, which a list needs not
 
     return compact.metadata(weights_path(name))
-
-
-def file(name: str, file_name: str) -> str:
-    """The text of a file that belongs to a model: its labels, or its vocabulary."""
-    return _metadata(name).files[file_name]
 
 
 def card(name: str) -> str:

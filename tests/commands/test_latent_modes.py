@@ -5,26 +5,16 @@ import wave
 import mido
 import pytest
 from song_files import beat, metre, song, tempo, track
+from untrained_runs import untrained_run
 
-from music_vae_tf import build, training
-from music_vae_tf import config as configs
 from music_vae_tf.commands import music_vae_generate as command
 from music_vae_tf.data.midi import read_midi
-from music_vae_tf.run_directory import RunDirectory
-
-SIZES = "enc_rnn_size=[2],dec_rnn_size=[2],z_size=2"
 
 
 @pytest.fixture(scope="module")
 def run_dir(tmp_path_factory):
     """A run directory with a very small groovae_4bar, as it is initialised."""
-    folder = tmp_path_factory.mktemp("run")
-    config = configs.override(configs.load("groovae_4bar"), SIZES)
-    model = training.compiled_model(config, build.converter(config), seed=0)
-    directory = RunDirectory.at(str(folder))
-    training.Saver(directory.train_dir, 1, 1).save(model)
-    directory.write_record(config, seed=0)
-    return folder
+    return untrained_run(tmp_path_factory.mktemp("run"), "groovae_4bar")
 
 
 @pytest.fixture
@@ -156,12 +146,8 @@ def test_a_drum_map_is_read_and_written(generate, files, tmp_path):
 
 
 def test_pitched_outputs_are_played_by_a_program(generate, tmp_path):
-    config = configs.override(configs.load("cat-mel_2bar_small"), SIZES)
-    model = training.compiled_model(config, build.converter(config), seed=0)
-    directory = RunDirectory.at(str(tmp_path / "melodies"))
-    training.Saver(directory.train_dir, 1, 1).save(model)
-    directory.write_record(config, seed=0)
-    assert generate(run_dir=directory.path, program=11, temperature=1) == 0
+    run_dir = untrained_run(tmp_path / "melodies", "cat-mel_2bar_small")
+    assert generate(run_dir=run_dir, program=11, temperature=1) == 0
     programs = {
         note.program
         for path in (tmp_path / "out").iterdir()

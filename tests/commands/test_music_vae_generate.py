@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from note_seq import TriadChordOneHotEncoding
 from note_seq.protobuf.music_pb2 import NoteSequence
+from untrained_runs import untrained_run
 
-from music_vae_tf import build, training
+from music_vae_tf import build
 from music_vae_tf import config as configs
 from music_vae_tf.commands import music_vae_generate as command
 from music_vae_tf.commands import music_vae_train
@@ -20,7 +21,6 @@ from music_vae_tf.data.midi import read_midi
 from music_vae_tf.data.midi_writer import write_midi
 from music_vae_tf.data.tempo import at_tempo
 from music_vae_tf.generation import TrainedModel
-from music_vae_tf.run_directory import RunDirectory
 
 STAMP = r"\d{4}-\d\d-\d\d_\d{6}"
 
@@ -274,19 +274,8 @@ def test_a_run_dir_of_magentas_needs_the_config(generate, tmp_path, run_dir, cap
 # Controls, lengths, latent vectors.
 
 
-def untrained(folder, name):
-    """A run directory with a very small model of a config, as it is initialised."""
-    sizes = "enc_rnn_size=[2],dec_rnn_size=[2],z_size=2"
-    config = configs.override(configs.load(name), sizes)
-    model = training.compiled_model(config, build.converter(config), seed=0)
-    directory = RunDirectory.at(str(folder))
-    training.Saver(directory.train_dir, 1, 1).save(model)
-    directory.write_record(config, seed=0)
-    return folder
-
-
 def test_melodies_over_chords_are_told_them_bar_by_bar(generate, output_dir, tmp_path):
-    run_dir = untrained(tmp_path / "run", "cat-mel_2bar_med_chords")
+    run_dir = untrained_run(tmp_path / "run", "cat-mel_2bar_med_chords")
     told = []
     original = TrainedModel.decode
 
@@ -316,7 +305,7 @@ def test_one_chord_for_a_bar_of_many_instruments(generate, tmp_path, capsys):
 
 
 def test_hits_of_a_file_are_played(generate, output_dir, tmp_path, midi, capsys):
-    run_dir = untrained(tmp_path / "run", "groovae_2bar_hits_control_tfds")
+    run_dir = untrained_run(tmp_path / "run", "groovae_2bar_hits_control_tfds")
     flags = {"run_dir": run_dir, "num_outputs": 1, "control_midi": midi(1)}
     assert generate(**flags) == 1
     assert "Multiple (2) examples" in capsys.readouterr().err

@@ -3,24 +3,15 @@
 import mido
 import pytest
 from song_files import band, beat, events, metre, song, strokes, track, without_drums
+from untrained_runs import untrained_run
 
-from music_vae_tf import build, training
-from music_vae_tf import config as configs
 from music_vae_tf.commands import music_vae_generate as command
-from music_vae_tf.run_directory import RunDirectory
 
 
 @pytest.fixture(scope="module")
 def run_dir(tmp_path_factory):
     """A run directory with a very small model that humanizes, as it is initialised."""
-    folder = tmp_path_factory.mktemp("run")
-    sizes = "enc_rnn_size=[2],dec_rnn_size=[2],z_size=2"
-    config = configs.override(configs.load("groovae_2bar_humanize"), sizes)
-    model = training.compiled_model(config, build.converter(config), seed=0)
-    directory = RunDirectory.at(str(folder))
-    training.Saver(directory.train_dir, 1, 1).save(model)
-    directory.write_record(config, seed=0)
-    return folder
+    return untrained_run(tmp_path_factory.mktemp("run"), "groovae_2bar_humanize")
 
 
 @pytest.fixture

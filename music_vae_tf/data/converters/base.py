@@ -109,7 +109,12 @@ class Converter(abc.ABC):
     token_vocabulary: TokenVocabulary | None = None
     grammar: Grammar | None = None  # of what a decoder says
     steps_per_bar: int | None = None  # where a row is a step of a bar
+    steps_per_quarter: int  # of those whose rows are steps of a bar
     control_kind: str | None = None  # "chords" or "hits", where it conditions on them
+
+    def quarters(self, num_steps: int) -> float:
+        """How long so many rows last, in quarter notes; 0 where they are no steps."""
+        return num_steps / self.steps_per_quarter if self.steps_per_bar else 0.0
 
     @property
     def row_kind(self) -> str:
