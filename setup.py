@@ -62,7 +62,11 @@ ONNX = ["tf2onnx>=1.17", "onnx>=1.19", "onnxruntime>=1.20"]
 # Models of the Hugging Face Hub: --checkpoint_file=hf://user/repo.
 HUB = ["huggingface_hub>=0.30"]
 # The documentation as a site: bin/docs.
-DOCS = ["mkdocs>=1.6,<2", "mkdocs-material>=9.5", "mkdocstrings[python]>=0.27"]
+DOCS = [
+    *("mkdocs>=1.6,<2", "mkdocs-material>=9.5", "mkdocstrings[python]>=0.27"),
+    # The last mkdocstrings for Python 3.10 does not fit newer ones.
+    "pymdown-extensions<12; python_version < '3.11'",
+]
 
 setup(
     name="music_vae_tf",
