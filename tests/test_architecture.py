@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "strategies": {"cluster"},
     "rendering": set(),
     "analysis": set(),
-    "checkpoint": set(),
+    "checkpoint": {"quiet"},
     "data": {"batch"},
     "models": {"batch", "losses", "quiet"},
     "kinds": {"config", "data", "models", "schedules", "batch", "losses"},

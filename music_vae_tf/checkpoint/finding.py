@@ -7,6 +7,7 @@ import os
 import re
 from typing import Any
 
+from music_vae_tf import quiet
 from music_vae_tf.checkpoint.tar_stream import is_tar
 from music_vae_tf.errors import UserFacingError
 
@@ -121,6 +122,7 @@ def is_whole(prefix: str) -> bool:
 
 def state_of(directory: str | os.PathLike) -> Any:
     """The content of the file `checkpoint`; None if there is none."""
+    quiet.import_quietly()
     import tensorflow as tf
 
     try:

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
+from music_vae_tf import quiet
 from music_vae_tf.checkpoint import sorted_table
 from music_vae_tf.checkpoint.sorted_table import BadTable, masked_crc
 
@@ -101,6 +102,7 @@ def _name(key: bytes) -> str:
 
 
 def _num_shards(value: bytes | None) -> int:
+    quiet.import_quietly()
     from tensorflow.core.protobuf.tensor_bundle_pb2 import BundleHeaderProto
 
     if value is None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from music_vae_tf.commands.command import Command, UserError
 from music_vae_tf.commands.drums_flag import add_drums, with_drums
+from music_vae_tf.quiet import import_tensorflow
 
 log = logging.getLogger("music_vae_tf")
 
@@ -111,6 +112,7 @@ def config_of_run(run_dir: str, asked=None, kinds=("music_vae",)):
         _check_fits(record.config, asked, kinds, holds)
         # The sizes of that training, which --hparams may have changed.
         asked = record.config
+    import_tensorflow()  # which finds the best checkpoint, and would import it slowly
     chosen = directory.to_generate_from()
     if chosen != str(directory.path):
         log.info(

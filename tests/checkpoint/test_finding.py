@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import subprocess
+import sys
 
 import pytest
 
@@ -138,3 +140,13 @@ def test_another_file_is_no_checkpoint(tmp_path):
     (tmp_path / "model.h5").write_bytes(b"HDF")
     with pytest.raises(CheckpointError, match="neither a checkpoint nor a tar"):
         find(tmp_path / "model.h5")
+
+
+@pytest.mark.parametrize("function", ["latest", "read"])
+def test_the_first_use_of_tensorflow_is_quiet(run_dir, function):
+    called = f"checkpoint.{function}({str(run_dir / 'train')!r})"
+    program = f"from music_vae_tf import checkpoint; {called}"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stderr == ""
