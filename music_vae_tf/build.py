@@ -16,6 +16,7 @@ from music_vae_tf.config import Config, TrainingConfig, construct
 from music_vae_tf.config.blueprints import check_kind
 from music_vae_tf.data.converters.base import Converter
 from music_vae_tf.models import size
+from music_vae_tf.models.lstm import FLOAT32
 from music_vae_tf.models.trainable import Trainable
 from music_vae_tf.models.uninitialized import uninitialized_weights
 
@@ -51,13 +52,17 @@ def augmenter(config: Config):
     return Augmenter(dataset.transpose_range, dataset.stretch_range)
 
 
-def model(config: Config, converter: Converter, copies: int = 1) -> Trainable:
+def model(
+    config: Config, converter: Converter, copies: int = 1, cell_dtype: str = FLOAT32
+) -> Trainable:
     """The untrained model of a config, as wide as the converter's rows.
+
+    cell_dtype: of LSTM cells, `models.lstm.FLOAT32` or `MIXED_BFLOAT16`.
 
     Raises:
         TooLargeModel: so many copies of its weights do not fit into memory.
     """
-    make = lambda: kinds.find(config.kind).build(config, converter)
+    make = lambda: kinds.find(config.kind).build(config, converter, cell_dtype)
     size.check_fits(size.count_weights(make), copies, config.name)
     return make()
 

@@ -1,4 +1,4 @@
-"""NoteSequences seen and heard in a notebook; elsewhere, as files."""
+"""NoteSequences as pictures and sound in a notebook; elsewhere, as files."""
 
 from __future__ import annotations
 

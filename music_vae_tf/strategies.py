@@ -1,4 +1,4 @@
-"""One training on many devices: what tf.distribute is told, and who does which share.
+"""One training on many devices: its tf.distribute strategy, and each worker's share.
 
 A batch of the config is the whole batch of a step, however many devices take part: it
 is divided evenly among the replicas, one for each device, in the order of workers and

@@ -1,4 +1,4 @@
-"""This project's half of the benchmark: workers that do their work when told to.
+"""This project's half of the benchmark: workers that do their work on request.
 
 The opposite of `benchmark_magenta`, which says how a worker is spoken to.
 """
@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import tempfile
 
 from music_vae_tf import quiet
 from music_vae_tf.commands.benchmark_magenta import measure, say
+
+# Of a stack's layer, or of one direction of it.
+LSTM_KERNEL = r"(layer_\d+|forward|backward)/kernel$"
 
 
 class _Over(Exception):
@@ -88,7 +92,6 @@ def products(config, hparams, shape):
     What is projected once a sequence, as z is where nothing is dropped, is left out.
     """
     from music_vae_tf import build
-    from music_vae_tf.models.lstm import LSTMLayer
 
     config = _config(config, hparams)
     model = build.model(config, build.converter(config))
@@ -96,12 +99,12 @@ def products(config, hparams, shape):
     segments = getattr(model.decoder, "num_segments", 1)
     z_once = config.model.z_size if config.model.dropout_keep_prob == 1 else 0
     training, encoding = 0, 0
-    for layer in model._flatten_layers():
-        if isinstance(layer, LSTMLayer):
-            is_encoder = "decoder" not in layer.path
-            conducts = "level_" in layer.path and not is_encoder
-            rows, columns = layer.kernel.shape
-            reads_z = layer.path.endswith("decoder/stack/layer_0")
+    for name, variable in model.named_variables.items():
+        if re.search(LSTM_KERNEL, name):
+            is_encoder = "decoder" not in name
+            conducts = "level_" in name and not is_encoder
+            rows, columns = variable.shape
+            reads_z = name.endswith("decoder/layer_0/kernel")
             rows -= z_once if reads_z else 0
             forward = 2 * batch * (segments if conducts else steps) * rows * columns
             training += 3 * forward

@@ -11,7 +11,7 @@ from music_vae_tf.commands.command import UserError
 
 
 class Worker:
-    """A process that does so many units of work when it is told a number."""
+    """A process that does so many units of work when it is sent a number."""
 
     def __init__(self, arguments, log):
         self._arguments, self._log = arguments, log
@@ -37,7 +37,7 @@ class Worker:
         self._process.stdout.close()
         self._errors.close()
 
-    def heard(self):
+    def answer(self):
         """What it says next."""
         for line in self._process.stdout:
             with contextlib.suppress(ValueError):  # libraries, too, print
@@ -48,7 +48,7 @@ class Worker:
         """How long so many units take."""
         self._process.stdin.write(f"{number}\n")
         self._process.stdin.flush()
-        return self.heard()
+        return self.answer()
 
 
 def environment() -> dict[str, str]:

@@ -125,7 +125,7 @@ class _Bench:
         ours, magenta = self._peak_memory["train"]
         options = {**row.options, "examples_path": str(self._examples)}
         with self._worker("ours", "before_training", **options) as worker:
-            least = worker.heard()
+            least = worker.answer()
         return ours, magenta, magenta and magenta / least, {"unit": "bytes"}
 
     def _extract(self, row):
@@ -166,7 +166,7 @@ class _Bench:
                     stack.enter_context(self._worker("magenta", workload, **options))
                 )
             for worker in workers:
-                worker.heard()
+                worker.answer()
             units = [max(1, round(self._seconds / w.seconds(1))) for w in workers]
             paces = [[] for _ in workers]
             for _ in range(self._repeats):
@@ -180,7 +180,7 @@ class _Bench:
         """Floating point operations a second of a large product."""
         if dtype not in self._peaks:
             with self._worker("ours", "peak", dtype=dtype) as worker:
-                worker.heard()
+                worker.answer()
                 best = min(worker.seconds(10) for _ in range(5))
             self._peaks[dtype] = 10 * 2 * 2048**3 / best
         return self._peaks[dtype]
@@ -188,7 +188,7 @@ class _Bench:
     def _products(self, options):
         options = {name: options[name] for name in ("config", "hparams", "shape")}
         with self._worker("ours", "products", **options) as worker:
-            return worker.heard()
+            return worker.answer()
 
     def _worker(self, side, workload, **options):
         module, python = benchmark_ours, sys.executable
@@ -310,7 +310,7 @@ class _Bench:
         folder.mkdir()
         options = {"config": "groovae_4bar", "directory": str(folder)}
         with self._worker("ours", "untrained", **options) as worker:
-            worker.heard()
+            worker.answer()
         return folder / "model.ckpt-0"
 
 

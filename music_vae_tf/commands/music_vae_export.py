@@ -90,13 +90,13 @@ def _to_magentajs(flags, folder):
     config, checkpoint_path = config_and_checkpoint(flags)
     config = configs.override(config, flags.hparams)
     size = magentajs.export(config, checkpoint_path, folder, flags.quantize)
-    heard = ""
+    note = ""
     if config.converter.arguments.get("add_instruments"):
-        heard = (
+        note = (
             "\nMagenta.js has no argument for the drums that this config adds: a page "
             "must remove their notes before it encodes."
         )
-    return f"{config.name} for Magenta.js in {{folder}}: {size / 1e6:.1f} MB{heard}"
+    return f"{config.name} for Magenta.js in {{folder}}: {size / 1e6:.1f} MB{note}"
 
 
 def _to_compact(flags, folder):

@@ -250,7 +250,7 @@ def _length(text, config, converter) -> int:
 
 
 def _controls(flags, config, converter, length):
-    """What the decoder is told at each step [T, D_c], None if it is told nothing."""
+    """The controls of each step [T, D_c], or None without controls."""
     from music_vae_tf import generation
     from music_vae_tf.data.converters.base import NotConvertible
 

@@ -42,8 +42,8 @@ command.enum(
     "reconstruction_loss",
     None,
     ["groove", "bce"],
-    "Of configs with hits, velocities and offsets of drums: their own, or all columns "
-    "taken for chances, to compare with; by default the config's.",
+    "Of configs with hits, velocities and offsets of drums: groove is their own loss, "
+    "bce takes all columns as probabilities; the default is that of the config.",
 )
 add_drums(command)
 PARAMETER_SERVER_FLAGS = ("master", "task", "num_ps_tasks", "num_sync_workers")

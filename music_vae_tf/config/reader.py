@@ -16,7 +16,7 @@ def construct(cls: type, mapping: Mapping[str, object], where: str):
     """A frozen dataclass from its fields' values as YAML gives them, all checked.
 
     Lists become the tuples that the class declares, whole numbers become floats where
-    it says so. A ValueError of the class's own checks is told with its place.
+    it says so. A ValueError of the class's own checks is reported with its place.
 
     Args:
         cls: a dataclass; its annotations say what each field takes.

@@ -81,7 +81,7 @@ def arrangements(sequence, stretch: float = 1.0) -> dict[str, object]:
     """A score as a NoteSequence -> one for each of ARRANGEMENTS, by its name; none of a
     score with fewer than three parts.
 
-    Parts are told apart by the height of their notes.
+    Parts are distinguished by the height of their notes.
     """
     heights = {}
     for note in sequence.notes:

@@ -1,6 +1,6 @@
 """Any music file -> examples of a config: which bars of it, and what if they are few.
 
-In beats, so that tempo changes do not matter. Magenta wants files from which exactly
+In beats, so that tempo changes do not matter. Magenta expects files from which exactly
 one example is extracted.
 """
 

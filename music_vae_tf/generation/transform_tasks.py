@@ -144,7 +144,7 @@ def freedom(task: Task, played: Groove) -> Freedom:
 def is_silent(task: Task, played: Groove) -> np.ndarray:
     """Whether the model reads no hit in a step's bar: bool `[steps]`."""
     converter = task.converter
-    heard = converter.edit(played, None).hits.any(axis=1)
+    sounding = converter.edit(played, None).hits.any(axis=1)
     per_bar = converter.steps_per_quarter * converter.quarters_per_bar
-    bars = heard.reshape(-1, per_bar).any(axis=1)
+    bars = sounding.reshape(-1, per_bar).any(axis=1)
     return ~np.repeat(bars, per_bar)

@@ -21,7 +21,9 @@ class ModelKind:
     Attributes:
         model: the dataclass of the section `model` of a config.
         objective: that of the section `objective`. The model's loss reads it.
-        build: (config, converter) -> the untrained model, a `Trainable`.
+        build: (config, converter, cell_dtype) -> the untrained model, a `Trainable`.
+            cell_dtype: Keras's name of the dtype policy of LSTM cells; a kind without
+            such cells has no use for it.
         data: the `data.training_data.TrainingData` that it trains on, as module:class.
         load: (result, checkpoint, batch_size, seed) -> the trained model, for
             `TrainingResult.load`, as module:function.
@@ -31,7 +33,7 @@ class ModelKind:
 
     model: type
     objective: type
-    build: Callable[[Any, Any], Any]
+    build: Callable[[Any, Any, str], Any]
     data: str
     load: str
     command: str | None = None

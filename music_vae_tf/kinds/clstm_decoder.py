@@ -31,7 +31,9 @@ class ClstmDecoderObjectiveConfig:
     positive_weight: Positive  # of a sounding cell; a silent one weighs 1
 
 
-def _build(config: Config, converter: PianoRollConverter) -> ClstmDecoder:
+def _build(
+    config: Config, converter: PianoRollConverter, cell_dtype: str
+) -> ClstmDecoder:
     from music_vae_tf.models.piano_roll_vae import ClstmDecoder
 
     section = config.model

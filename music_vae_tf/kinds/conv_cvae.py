@@ -38,7 +38,7 @@ class ConvCvaeObjectiveConfig:
         return schedules.beta(step, self.max_beta, self.beta_rate)
 
 
-def _build(config: Config, converter: PianoRollConverter) -> ConvCvae:
+def _build(config: Config, converter: PianoRollConverter, cell_dtype: str) -> ConvCvae:
     from music_vae_tf.models.piano_roll_vae import ConvCvae
 
     section = config.model

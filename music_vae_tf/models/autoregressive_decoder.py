@@ -16,7 +16,7 @@ from music_vae_tf.models import prng
 from music_vae_tf.models.conductor import conductors
 from music_vae_tf.models.decoder import Decoder, Reconstruction, Samples
 from music_vae_tf.models.hierarchical import HierarchicalDecoder
-from music_vae_tf.models.lstm import flat_states
+from music_vae_tf.models.lstm import FLOAT32, flat_states
 
 
 @keras.saving.register_keras_serializable("music_vae_tf")
@@ -35,6 +35,7 @@ class AutoregressiveHierarchicalDecoder(HierarchicalDecoder):
         sizes: Sequence[int],
         keep_probability: float = 1.0,
         residual: bool = False,
+        cell_dtype: Any = FLOAT32,
         parallel_levels: Collection[int] = (),
         reencode: bool = False,
         embedding_size: int | None = None,
@@ -49,7 +50,7 @@ class AutoregressiveHierarchicalDecoder(HierarchicalDecoder):
             embedding_size, carry_last_row: as in `ParallelHierarchicalDecoder`.
         """
         levels = conductors(
-            *(level_lengths, sizes, keep_probability, residual),
+            *(level_lengths, sizes, keep_probability, residual, cell_dtype),
             embedding_size=embedding_size,
         )
         super().__init__(core, levels, level_lengths, carry_last_row, **kwargs)

@@ -12,7 +12,7 @@ import keras
 import tensorflow as tf
 
 from music_vae_tf.models import prng
-from music_vae_tf.models.lstm import LSTMLayer, dropout_factors
+from music_vae_tf.models.lstm import FLOAT32, LSTMLayer, dropout_factors
 from music_vae_tf.models.prng import PRNGKey
 
 
@@ -25,12 +25,13 @@ class BidirectionalStack(keras.Layer):
         sizes: Sequence[int],
         keep_probability: float = 1.0,
         residual: bool = False,
+        cell_dtype: Any = FLOAT32,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
         self.sizes = tuple(sizes)
         self.pairs = [
-            LSTMPair(units, keep_probability, residual, name=f"layer_{i}")
+            LSTMPair(units, keep_probability, residual, cell_dtype, name=f"layer_{i}")
             for i, units in enumerate(sizes)
         ]
 
@@ -80,12 +81,17 @@ class LSTMPair(keras.Layer):
         units: int,
         keep_probability: float = 1.0,
         residual: bool = False,
+        cell_dtype: Any = FLOAT32,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
         self.keep_probability = keep_probability
-        self.forward = LSTMLayer(units, residual, residual, name="forward")
-        self.backward = LSTMLayer(units, residual, residual, name="backward")
+        self.forward = LSTMLayer(
+            units, residual, residual, dtype=cell_dtype, name="forward"
+        )
+        self.backward = LSTMLayer(
+            units, residual, residual, dtype=cell_dtype, name="backward"
+        )
 
     def build(self, input_size: int) -> None:
         """Creates the weights of both layers."""

@@ -17,7 +17,7 @@ import tensorflow as tf
 from music_vae_tf.batch import Batch
 from music_vae_tf.models import prng
 from music_vae_tf.models.cell import State
-from music_vae_tf.models.lstm import LSTMLayer, dropout_factors
+from music_vae_tf.models.lstm import FLOAT32, LSTMLayer, dropout_factors
 from music_vae_tf.models.metrics import WeightedMean
 from music_vae_tf.models.prng import PRNGKey
 from music_vae_tf.models.trainable import Trainable
@@ -91,6 +91,7 @@ class StaffNetwork(keras.Layer):
         note_input: str,
         factored_logits: bool,
         shared_clock: bool,
+        cell_dtype: Any = FLOAT32,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
@@ -119,7 +120,8 @@ class StaffNetwork(keras.Layer):
         if self.is_accompaniment:
             self.other_staff = keras.layers.Dense(OTHER_STAFF_SIZE, name="other_staff")
         self.lstms = [
-            LSTMLayer(units, name=f"layer_{i}") for i, units in enumerate(lstm_sizes)
+            LSTMLayer(units, dtype=cell_dtype, name=f"layer_{i}")
+            for i, units in enumerate(lstm_sizes)
         ]
         self.dense = keras.layers.Dense(dense_size, activation="tanh", name="dense")
         self.heads = [

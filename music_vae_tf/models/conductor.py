@@ -12,7 +12,7 @@ import keras
 import tensorflow as tf
 
 from music_vae_tf.models.cell import State
-from music_vae_tf.models.lstm import LSTMStack
+from music_vae_tf.models.lstm import FLOAT32, LSTMStack
 from music_vae_tf.models.prng import PRNGKey
 
 
@@ -30,12 +30,15 @@ class Conductor(keras.Layer):
         sizes: Sequence[int],
         keep_probability: float = 1.0,
         residual: bool = False,
+        cell_dtype: Any = FLOAT32,
         learned_input_size: int | None = None,
         embedding_size: int | None = None,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
-        self.stack = LSTMStack(sizes, keep_probability, residual, name="stack")
+        self.stack = LSTMStack(
+            sizes, keep_probability, residual, cell_dtype, name="stack"
+        )
         self.learned_input_size = learned_input_size
         self.embedding_size = embedding_size or sizes[-1]
         self.projection = None
@@ -99,10 +102,13 @@ def conductors(
     sizes: Sequence[int],
     keep_probability: float,
     residual: bool,
+    cell_dtype: Any,
     **options: Any,
 ) -> list[Conductor]:
     """The conductors of all levels above the core, named level_0, level_1, ..."""
     return [
-        Conductor(sizes, keep_probability, residual, name=f"level_{i}", **options)
+        Conductor(
+            sizes, keep_probability, residual, cell_dtype, name=f"level_{i}", **options
+        )
         for i in range(len(level_lengths) - 1)
     ]

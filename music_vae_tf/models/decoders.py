@@ -20,6 +20,7 @@ from music_vae_tf.models.decoder import (
     StepInputs,
 )
 from music_vae_tf.models.encoders import time_major
+from music_vae_tf.models.lstm import FLOAT32
 from music_vae_tf.models.metrics import WeightedMean, merge_metrics
 
 
@@ -35,12 +36,13 @@ class ControlPreprocessingDecoder(Composed, Decoder):
         sizes: Sequence[int],
         keep_probability: float = 1.0,
         residual: bool = False,
+        cell_dtype: Any = FLOAT32,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
         self.core = core
         self.controls = BidirectionalStack(
-            sizes, keep_probability, residual, name="controls"
+            sizes, keep_probability, residual, cell_dtype, name="controls"
         )
 
         self.depth = core.depth

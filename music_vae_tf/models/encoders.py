@@ -13,7 +13,7 @@ import tensorflow as tf
 from music_vae_tf.models import prng
 from music_vae_tf.models.bidirectional import BidirectionalStack
 from music_vae_tf.models.composed import Composed
-from music_vae_tf.models.lstm import LSTMStack
+from music_vae_tf.models.lstm import FLOAT32, LSTMStack
 from music_vae_tf.models.prng import PRNGKey
 from music_vae_tf.models.shards import in_shards, num_shards
 
@@ -68,11 +68,14 @@ class LstmEncoder(Encoder):
         sizes: Sequence[int],
         keep_probability: float = 1.0,
         residual: bool = False,
+        cell_dtype: Any = FLOAT32,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
         self.embedding_size = sizes[-1]
-        self.stack = LSTMStack(sizes, keep_probability, residual, name="stack")
+        self.stack = LSTMStack(
+            sizes, keep_probability, residual, cell_dtype, name="stack"
+        )
 
     def build(self, input_size: int) -> None:
         self.stack.build(input_size)
@@ -100,11 +103,14 @@ class BidirectionalLstmEncoder(Encoder):
         sizes: Sequence[int],
         keep_probability: float = 1.0,
         residual: bool = False,
+        cell_dtype: Any = FLOAT32,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
         self.embedding_size = 2 * sizes[-1]
-        self.stack = BidirectionalStack(sizes, keep_probability, residual, name="stack")
+        self.stack = BidirectionalStack(
+            sizes, keep_probability, residual, cell_dtype, name="stack"
+        )
 
     def build(self, input_size: int) -> None:
         self.stack.build(input_size)

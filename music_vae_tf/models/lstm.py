@@ -21,6 +21,9 @@ from music_vae_tf.models.prng import PRNGKey
 from music_vae_tf.models.recurrence import last_output, lstm_sequence
 
 FORGET_BIAS = 1.0
+# The dtypes of cells. The weights, states and gates of both are float32; in the second,
+# matrix products are of bfloat16.
+FLOAT32, MIXED_BFLOAT16 = "float32", "mixed_bfloat16"
 
 
 def matrix_product(tensor: tf.Tensor, matrix: Any, dtype: Any) -> tf.Tensor:
@@ -223,6 +226,7 @@ class LSTMStack(keras.Layer):
         sizes: Sequence[int],
         keep_probability: float = 1.0,
         residual: bool = False,
+        cell_dtype: Any = FLOAT32,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
@@ -235,6 +239,7 @@ class LSTMStack(keras.Layer):
                 # As in Magenta: the first layer always projects a residual's input,
                 # another one where the width changes.
                 project_input=residual and (i == 0 or units != sizes[i - 1]),
+                dtype=cell_dtype,
                 name=f"layer_{i}",
             )
             for i, units in enumerate(sizes)

@@ -24,7 +24,7 @@ from music_vae_tf.models.decoder import (
     StepInputs,
 )
 from music_vae_tf.models.encoders import time_major
-from music_vae_tf.models.lstm import LSTMStack, flat_states
+from music_vae_tf.models.lstm import FLOAT32, LSTMStack, flat_states
 from music_vae_tf.models.metrics import WeightedMean
 from music_vae_tf.models.outputs import Output
 from music_vae_tf.models.shards import in_shards, num_shards
@@ -42,11 +42,14 @@ class LstmDecoder(Composed, Decoder):
         sizes: Sequence[int],
         keep_probability: float = 1.0,
         residual: bool = False,
+        cell_dtype: Any = FLOAT32,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
         self.output_ = output
-        self.stack = LSTMStack(sizes, keep_probability, residual, name="stack")
+        self.stack = LSTMStack(
+            sizes, keep_probability, residual, cell_dtype, name="stack"
+        )
         self.projection = keras.layers.Dense(output.params_size, name="projection")
 
         self.depth = output.depth

@@ -15,6 +15,7 @@ from music_vae_tf.models import prng
 from music_vae_tf.models.conductor import conductors
 from music_vae_tf.models.decoder import Decoder, Reconstruction, Samples
 from music_vae_tf.models.hierarchical import HierarchicalDecoder
+from music_vae_tf.models.lstm import FLOAT32
 
 
 @keras.saving.register_keras_serializable("music_vae_tf")
@@ -32,6 +33,7 @@ class ParallelHierarchicalDecoder(HierarchicalDecoder):
         sizes: Sequence[int],
         keep_probability: float = 1.0,
         residual: bool = False,
+        cell_dtype: Any = FLOAT32,
         learned_input_size: int | None = None,
         embedding_size: int | None = None,
         carry_last_row: bool = True,
@@ -47,7 +49,7 @@ class ParallelHierarchicalDecoder(HierarchicalDecoder):
                 before, as in Magenta. Otherwise it is zeros, as before the first.
         """
         levels = conductors(
-            *(level_lengths, sizes, keep_probability, residual),
+            *(level_lengths, sizes, keep_probability, residual, cell_dtype),
             learned_input_size=learned_input_size,
             embedding_size=embedding_size,
         )

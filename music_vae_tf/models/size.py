@@ -10,9 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import keras
-
 from music_vae_tf.errors import UserFacingError
+from music_vae_tf.models.uninitialized import weights_without_memory
 
 BYTES = 4  # of a weight
 TRAINING_COPIES = 4  # a gradient and two moments beside each weight
@@ -29,23 +28,14 @@ class TooLargeModel(UserFacingError, ValueError):
 def count_weights(make: Callable[[], Any]) -> int:
     """How many numbers the variables of a Keras model have, which `make` makes.
 
-    No memory is taken for them: in a stateless scope, variables are shapes alone. No
-    random number is drawn that a model which is made later would have had.
+    No memory is taken for them. No random number is drawn that a model which is made
+    later would have had.
     """
     state = random.getstate()  # of Keras's seeds
-    with keras.StatelessScope(initialize_variables=False):
+    with weights_without_memory():
         model = make()
     random.setstate(state)
-    _forget_uninitialized()
     return sum(math.prod(variable.shape) for variable in model.variables)
-
-
-def _forget_uninitialized() -> None:
-    """Keras keeps variables of a stateless scope, to initialise them later."""
-    with contextlib.suppress(ImportError, AttributeError):
-        from keras.src.backend.common import global_state
-
-        global_state.set_global_attribute("uninitialized_variables", [])
 
 
 def check_fits(num_weights: int, copies: int, name: str) -> None:

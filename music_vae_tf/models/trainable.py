@@ -9,7 +9,6 @@ import keras
 import tensorflow as tf
 
 from music_vae_tf.batch import Batch
-from music_vae_tf.models.lstm import LSTMLayer
 from music_vae_tf.models.metrics import WeightedMean
 from music_vae_tf.models.prng import PRNGKey
 
@@ -119,15 +118,6 @@ class Trainable(keras.Model, abc.ABC):
 
     def get_compile_config(self) -> None:
         """None: schedules are functions, which no file can hold. Compile again."""
-
-    def mix_precision(self) -> None:
-        """Sets bfloat16 for the matrix products of recurrent layers.
-
-        Weights, states and losses stay float32.
-        """
-        for layer in self._flatten_layers():
-            if isinstance(layer, LSTMLayer):
-                layer.dtype_policy = "mixed_bfloat16"
 
     def train_step(self, batch: Batch) -> dict[str, tf.Tensor]:
         """One step of the optimizer; returns its scalars for TensorBoard, by tag.

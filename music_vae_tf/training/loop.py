@@ -20,6 +20,7 @@ import tensorflow as tf
 from music_vae_tf import build, checkpoint, strategies
 from music_vae_tf.config import Config
 from music_vae_tf.errors import UserFacingError
+from music_vae_tf.models.lstm import FLOAT32, MIXED_BFLOAT16
 from music_vae_tf.models.size import TRAINING_COPIES
 from music_vae_tf.models.trainable import Trainable
 from music_vae_tf.training.optimizer import BETA_1, BETA_2, Adam, LearningRate
@@ -43,17 +44,16 @@ def compiled_model(
     """A new model of a config with its optimizer, initialised from the seed.
 
     strategy: a `tf.distribute.Strategy`, on whose devices the model shall be;
-    mixed_precision: as `Trainable.mix_precision` does it.
+    mixed_precision: matrix products of LSTM cells take bfloat16.
     """
+    cell_dtype = MIXED_BFLOAT16 if mixed_precision else FLOAT32
     # Keras takes seeds of 32 bits.
     keras.utils.set_random_seed(int(np.random.SeedSequence(seed).generate_state(1)[0]))
     with (strategy or tf.distribute.get_strategy()).scope():
-        model = build.model(config, converter, TRAINING_COPIES)
+        model = build.model(config, converter, TRAINING_COPIES, cell_dtype)
         optimizer = Adam(LearningRate(build.learning_rate(config.training)))
         optimizer.build(model.trainable_variables)
         model.compile(optimizer, config.objective, config.training, seed)
-    if mixed_precision:
-        model.mix_precision()
     return model
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from music_vae_tf.data.clefs import ticks
 
-PITCHES = range(12, 128)  # MIDI numbers; below them nothing is heard
+PITCHES = range(12, 128)  # MIDI numbers; lower ones are left out
 
 
 class Element(NamedTuple):

@@ -17,7 +17,7 @@ from music_vae_tf.data.clefs import TICKS_PER_QUARTER, grids
 from music_vae_tf.data.clefs.timing import Timing, timing_of
 
 # Quarter notes. Files whose ticks are rounded, or shifted by a few, are scores all the
-# same; more than the largest and triplets cannot be told from sixteenths.
+# same; more than the largest and triplets cannot be distinguished from sixteenths.
 DEVIATIONS = (0.01, 0.05)
 ASSUMED_DEVIATION = 0.04  # before it is measured: 20 ms at 120 quarters a minute
 EXACT = 0.01  # quarter notes: an end so near a tick is meant to be there

@@ -49,7 +49,7 @@ _UNPITCHED_PROGRAMS = [*range(96, 104), *range(112, 128)]
 
 
 class InferredChord(NamedTuple):
-    """What is heard from a time on."""
+    """A chord, from a time on."""
 
     seconds: float
     symbol: str
@@ -121,12 +121,12 @@ def _unit_rows(rows: np.ndarray) -> np.ndarray:
 
 def _likeliest_path(frames: np.ndarray) -> list[tuple[int, int]]:
     """Viterbi: the numbers of the key and the chord in each frame."""
-    heard = _CONCENTRATION * np.dot(frames, _chord_vectors().T)
-    likelihood = _log_probabilities().start + heard[0]
-    paths = np.zeros([len(heard), _KEYS, _CHORDS], np.int32)
-    for i in range(1, len(heard)):
+    emissions = _CONCENTRATION * np.dot(frames, _chord_vectors().T)
+    likelihood = _log_probabilities().start + emissions[0]
+    paths = np.zeros([len(emissions), _KEYS, _CHORDS], np.int32)
+    for i in range(1, len(emissions)):
         likelihood, paths[i] = _best_predecessors(likelihood)
-        likelihood = likelihood + heard[i]
+        likelihood = likelihood + emissions[i]
     state = likelihood.argmax()
     path = [int(state)]
     for predecessors in paths[:0:-1]:
@@ -135,8 +135,8 @@ def _likeliest_path(frames: np.ndarray) -> list[tuple[int, int]]:
 
 
 def _best_predecessors(likelihood: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Log likelihoods `[keys, chords]` of the best path to each state, before it is
-    heard, and the state that this path comes from: `key * chords + chord`.
+    """Log likelihoods `[keys, chords]` of the best path to each state, without
+    its own emission, and the state that this path comes from: `key * chords + chord`.
 
     Of equal paths, that from the first state counts: many keys are equally likely. So
     each sum is rounded as it would be in note_seq's matrix of all pairs of states.

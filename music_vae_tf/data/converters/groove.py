@@ -261,19 +261,21 @@ class GrooveConverter(Converter):
 
     def edit(self, played: Groove, rng) -> Groove:
         """What the encoder hears of it."""
-        heard = played
+        reduced = played
         if self.max_note_dropout_probability is not None:
             # Without an rng notes are missing, too, as when Magenta evaluates, but the
             # same ones each time.
             rng = rng or np.random.RandomState(zlib.crc32(played.velocities))
-            heard = without_some_notes(heard, self.max_note_dropout_probability, rng)
+            reduced = without_some_notes(
+                reduced, self.max_note_dropout_probability, rng
+            )
         if self.tapify:
-            heard = tapped(heard, played)
+            reduced = tapped(reduced, played)
         if self.humanize:
-            heard = as_score(heard)
+            reduced = as_score(reduced)
         if self.fixed_velocities:
-            heard = at_fixed_velocity(heard)
-        return without_drums(heard, self.add_instruments)
+            reduced = at_fixed_velocity(reduced)
+        return without_drums(reduced, self.add_instruments)
 
     def control_rows(self, played: Groove) -> np.ndarray:
         """Dense controls `[T, D_c]`."""

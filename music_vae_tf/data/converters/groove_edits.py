@@ -30,13 +30,13 @@ def without_some_notes(groove: Groove, max_probability: float, rng) -> Groove:
     return Groove(*(feature * kept for feature in groove))
 
 
-def tapped(heard: Groove, played: Groove) -> Groove:
-    """Per step the loudest drum heard, as it was played, all on the open hi-hat.
+def tapped(reduced: Groove, played: Groove) -> Groove:
+    """Per step the loudest drum of the input, as it was played, all on the open hi-hat.
 
     As in Magenta: the loudest of a silent step is the first class, the kick; and where
-    the kick was dropped from what is heard, its tap comes back.
+    the kick was dropped from the input, its tap comes back.
     """
-    loudest = heard.velocities.argmax(axis=1)[:, None]
+    loudest = reduced.velocities.argmax(axis=1)[:, None]
     taps = Groove(*(np.zeros_like(feature) for feature in played))
     for tap, feature in zip(taps, played):
         tap[:, OPEN_HIHAT] = np.take_along_axis(feature, loudest, 1)[:, 0]

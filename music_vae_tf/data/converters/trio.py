@@ -201,7 +201,7 @@ class TrioConverter(Converter):
         return voices
 
     def _drum_classes(self, drums: Grid, stretch: Stretch, left_out: Counter):
-        """Classes `[steps]`, or None if nothing can be heard."""
+        """Classes `[steps]`, or None if nothing sounds."""
         hits, reasons = self.drums.hits(drums)
         left_out.update(reasons)
         if not hits.any():

@@ -64,7 +64,7 @@ def _key(number, sequences):
 def _musicxml_by_note_seq(data, _):
     from note_seq import musicxml_reader
 
-    # The parser wants a file, and goes by its name.
+    # The parser takes a file, and recognises its kind by the name.
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "score.mxl" if data.startswith(b"PK") else "score.xml")
         path.write_bytes(data)

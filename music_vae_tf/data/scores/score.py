@@ -103,7 +103,7 @@ class Jump(NamedTuple):
     """Where to go on at the end of a bar: D.C., D.S."""
 
     to_segno: bool  # else to the beginning
-    label: str = ""  # of the segno, where several are told apart
+    label: str = ""  # of the segno, which distinguishes several
 
 
 @dataclass

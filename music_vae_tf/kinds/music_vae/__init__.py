@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 from music_vae_tf.config.schema import (
     ConfigError,
@@ -116,26 +116,57 @@ class MusicVAEObjectiveConfig:
         )
 
 
-def _build(config: Config, converter: Converter) -> MusicVAE:
+class Plan(NamedTuple):
+    """What the parts of a model are made from."""
+
+    section: MusicVAEConfig
+    cell_dtype: str  # of all LSTM cells: one of `models.lstm`
+
+    @property
+    def encoder_cells(self) -> tuple:
+        """Units by layer, keep probability, whether residual, dtype."""
+        section = self.section
+        return (
+            *(section.enc_rnn_size, section.dropout_keep_prob),
+            *(section.residual_encoder, self.cell_dtype),
+        )
+
+    @property
+    def decoder_cells(self) -> tuple:
+        """The same of the decoder."""
+        section = self.section
+        return (
+            *(section.dec_rnn_size, section.dropout_keep_prob),
+            *(section.residual_decoder, self.cell_dtype),
+        )
+
+
+def _build(config: Config, converter: Converter, cell_dtype: str) -> MusicVAE:
     return music_vae(
         config.model,
         converter.inputs.depth,
         converter.targets.depth,
         converter.controls.depth if converter.controls else 0,
+        cell_dtype,
     )
 
 
 def music_vae(
-    section: MusicVAEConfig, input_depth: int, output_depth: int, control_depth: int
+    section: MusicVAEConfig,
+    input_depth: int,
+    output_depth: int,
+    control_depth: int,
+    cell_dtype: str = "float32",
 ) -> MusicVAE:
     """The untrained model of a config's section `model`, for rows of these depths."""
     from music_vae_tf.kinds.music_vae.decoders import decoder
     from music_vae_tf.kinds.music_vae.encoders import encoder
     from music_vae_tf.models.music_vae import MusicVAE
 
+    plan = Plan(section, cell_dtype)
     return MusicVAE(
-        encoder(section.encoder, section, "encoder"),
-        decoder(section.decoder, section, output_depth, "decoder"),
+        encoder(section.encoder, plan, "encoder"),
+        decoder(section.decoder, plan, output_depth, "decoder"),
         input_depth=input_depth,
         control_depth=control_depth,
         z_size=section.z_size,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from music_vae_tf.config.blueprints import blueprint
 from music_vae_tf.config.schema import ConfigError, Count, Kind
-from music_vae_tf.kinds.music_vae import MusicVAEConfig
+from music_vae_tf.kinds.music_vae import Plan
 from music_vae_tf.kinds.music_vae.outputs import OUTPUTS, check_depths
 from music_vae_tf.models import decoders
 from music_vae_tf.models.autoregressive_decoder import AutoregressiveHierarchicalDecoder
@@ -14,30 +14,31 @@ from music_vae_tf.models.lstm_decoder import LstmDecoder
 from music_vae_tf.models.parallel_decoder import ParallelHierarchicalDecoder
 
 
-def decoder(kind: Kind, model: MusicVAEConfig, depth: int, name: str):
+def decoder(kind: Kind, plan: Plan, depth: int, name: str):
     """The decoder that a config names, for rows of `depth` columns."""
-    return blueprint(DECODERS, kind, f"model > {name}").make(model, depth, name)
+    return blueprint(DECODERS, kind, f"model > {name}").make(plan, depth, name)
 
 
 @dataclass(frozen=True)
 class _LstmDecoder:
     output: Kind
 
-    def make(self, model, depth, name):
+    def make(self, plan, depth, name):
         output = blueprint(OUTPUTS, self.output, f"model > {name} > output")
-        return LstmDecoder(output.make(model, depth), *_decoder_cells(model), name=name)
+        return LstmDecoder(
+            output.make(plan.section, depth), *plan.decoder_cells, name=name
+        )
 
 
 @dataclass(frozen=True)
 class _ControlPreprocessingDecoder:
     core: Kind
 
-    def make(self, model, depth, name):
+    def make(self, plan, depth, name):
         return decoders.ControlPreprocessingDecoder(
-            decoder(self.core, model, depth, "conditioned"),
-            model.control_preprocessing_rnn_size,
-            model.dropout_keep_prob,
-            model.residual_decoder,
+            decoder(self.core, plan, depth, "conditioned"),
+            plan.section.control_preprocessing_rnn_size,
+            *plan.decoder_cells[1:],
             name=name,
         )
 
@@ -47,14 +48,14 @@ class _SplitDecoder:
     depths: tuple[int, ...]
     cores: tuple[Kind, ...]
 
-    def make(self, model, depth, name):
+    def make(self, plan, depth, name):
         check_depths(self.depths, depth, name)
         if len(self.cores) != len(self.depths):
             raise ConfigError(
                 f"model > {name}: {len(self.cores)} cores for {len(self.depths)} depths"
             )
         parts = [
-            decoder(core, model, part_depth, f"part_{i}")
+            decoder(core, plan, part_depth, f"part_{i}")
             for i, (core, part_depth) in enumerate(zip(self.cores, self.depths))
         ]
         return decoders.SplitDecoder(parts, name=name)
@@ -70,19 +71,19 @@ class _HierarchicalDecoder:
     embedding_size: Count | None = None
     carry_last_row: bool = True
 
-    def make(self, model, depth, name):
+    def make(self, plan, depth, name):
         if self.learned_input_size and self.disable_autoregression is not True:
             raise ConfigError(
                 f"model > {name} > learned_input_size: only a conductor that reads "
                 "no context has a learned input; add disable_autoregression: true"
             )
-        core = decoder(self.core, model, depth, "core")
+        core = decoder(self.core, plan, depth, "core")
         options = {
             "embedding_size": self.embedding_size,
             "carry_last_row": self.carry_last_row,
             "name": name,
         }
-        cells = _decoder_cells(model)
+        cells = plan.decoder_cells
         parallel = self._parallel_levels()
         if len(parallel) == len(self.level_lengths) - 1:
             return ParallelHierarchicalDecoder(
@@ -116,7 +117,3 @@ DECODERS = {
     "split": _SplitDecoder,
     "hierarchical": _HierarchicalDecoder,
 }
-
-
-def _decoder_cells(model: MusicVAEConfig):
-    return model.dec_rnn_size, model.dropout_keep_prob, model.residual_decoder

@@ -6,25 +6,25 @@ from dataclasses import dataclass
 
 from music_vae_tf.config.blueprints import blueprint
 from music_vae_tf.config.schema import Kind
-from music_vae_tf.kinds.music_vae import MusicVAEConfig
+from music_vae_tf.kinds.music_vae import Plan
 from music_vae_tf.models import encoders
 
 
-def encoder(kind: Kind, model: MusicVAEConfig, name: str):
-    """The encoder that a config names, with the sizes of its section `model`."""
-    return blueprint(ENCODERS, kind, f"model > {name}").make(model, name)
+def encoder(kind: Kind, plan: Plan, name: str):
+    """The encoder that a config names, with cells as planned."""
+    return blueprint(ENCODERS, kind, f"model > {name}").make(plan, name)
 
 
 @dataclass(frozen=True)
 class _Lstm:
-    def make(self, model, name):
-        return encoders.LstmEncoder(*_encoder_cells(model), name=name)
+    def make(self, plan, name):
+        return encoders.LstmEncoder(*plan.encoder_cells, name=name)
 
 
 @dataclass(frozen=True)
 class _BidirectionalLstm:
-    def make(self, model, name):
-        return encoders.BidirectionalLstmEncoder(*_encoder_cells(model), name=name)
+    def make(self, plan, name):
+        return encoders.BidirectionalLstmEncoder(*plan.encoder_cells, name=name)
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,9 @@ class _HierarchicalEncoder:
     level_lengths: tuple[int, ...]
     core: str
 
-    def make(self, model, name):
+    def make(self, plan, name):
         levels = [
-            encoder(Kind(self.core, {}), model, f"level_{i}")
+            encoder(Kind(self.core, {}), plan, f"level_{i}")
             for i in range(len(self.level_lengths))
         ]
         return encoders.HierarchicalEncoder(levels, self.level_lengths, name=name)
@@ -45,7 +45,3 @@ ENCODERS = {
     "bidirectional_lstm": _BidirectionalLstm,
     "hierarchical": _HierarchicalEncoder,
 }
-
-
-def _encoder_cells(model: MusicVAEConfig):
-    return model.enc_rnn_size, model.dropout_keep_prob, model.residual_encoder
