@@ -147,9 +147,11 @@ class LstmDecoder(Composed, Decoder):
                 allowed = grammar.allowed(grammar_states, length - t)  # [B, P]
                 params = tf.where(allowed, params, params.dtype.min)
             key = options.rng.fold_in(t)
-            row = self.output_.sample(params, options.temperature, key)  # [B, D]
-            if forced is not None:
-                row = self.output_.hold(row, params, forced[:, t])
+            if forced is None:
+                row = self.output_.sample(params, options.temperature, key)  # [B, D]
+            else:
+                of_step = params, forced[:, t]
+                row = self.output_.sample_held(*of_step, options.temperature, key)
             if grammar is not None:
                 grammar_states = grammar.after(grammar_states, row)
             lengths += tf.cast(running, tf.int32)

@@ -60,6 +60,15 @@ class Output(keras.Layer, abc.ABC):
         """Sampled rows [B, D] with values of `held` in their place; NaN is free."""
         return tf.where(tf.math.is_nan(held), rows, held)
 
+    def sample_held(
+        self, params: tf.Tensor, held: tf.Tensor, temperature: Any, rng: PRNGKey
+    ) -> tf.Tensor:
+        """Draws rows, some values of which are given: [B, P], [B, D] -> [B, D].
+
+        held: NaN is free.
+        """
+        return self.hold(self.sample(params, temperature, rng), params, held)
+
 
 @keras.saving.register_keras_serializable("music_vae_tf")
 class Categorical(Output):
@@ -230,16 +239,10 @@ class Groove(GrooveColumns):
         """Summed over all drums, hit or not."""
         logits, velocities, offsets = self._values(params)
         target_hits, target_velocities, target_offsets = tf.split(targets, 3, axis=-1)
-        probabilities = tf.sigmoid(logits)
-        # 1e-7 inside the logarithms, as in tf.losses.log_loss, which Magenta uses.
-        log_losses = -(
-            target_hits * tf.math.log(probabilities + 1e-7)
-            + (1.0 - target_hits) * tf.math.log(1.0 - probabilities + 1e-7)
-        )
         return [
             tf.reduce_sum(columns, axis=-1)
             for columns in (
-                log_losses,
+                bernoulli_losses(logits, target_hits),
                 tf.square(velocities - target_velocities),
                 tf.square(offsets - target_offsets),
             )
@@ -375,6 +378,18 @@ class Nade(Output):
             columns.append(column)
             activation += column @ self.w_enc[d]
         return tf.concat(columns, axis=-1)
+
+
+def bernoulli_losses(logits: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
+    """Log losses of columns, [...] each.
+
+    1e-7 inside the logarithms, as in tf.losses.log_loss, which Magenta uses.
+    """
+    probabilities = tf.sigmoid(logits)
+    return -(
+        targets * tf.math.log(probabilities + 1e-7)
+        + (1.0 - targets) * tf.math.log(1.0 - probabilities + 1e-7)
+    )
 
 
 def _is_positive(logits):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from music_vae_tf.config.schema import ConfigError
-from music_vae_tf.models import outputs
+from music_vae_tf.config.schema import ConfigError, Count
+from music_vae_tf.models import groove_mixture, outputs
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,14 @@ class _Groove:
 
 
 @dataclass(frozen=True)
+class _GrooveMixture:
+    num_components: Count
+
+    def make(self, model, depth):
+        return groove_mixture.GrooveMixture(depth, self.num_components, name="output")
+
+
+@dataclass(frozen=True)
 class _Nade:
     def make(self, model, depth):
         if model.nade_num_hidden is None:
@@ -52,6 +60,7 @@ OUTPUTS = {
     "categorical": _Categorical,
     "bernoulli": _Bernoulli,
     "groove": _Groove,
+    "groove_mixture": _GrooveMixture,
     "nade": _Nade,
     "concatenated": _Concatenated,
 }

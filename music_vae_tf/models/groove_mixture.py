@@ -1,0 +1,241 @@
+"""Grooves whose velocities and offsets have a spread, not one mean."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from music_vae_tf.models.metrics import WeightedMean
+from music_vae_tf.models.outputs import Output, bernoulli_losses
+from music_vae_tf.models.prng import PRNGKey
+
+# The grids of the data: MIDI velocities as v / 127, and offsets in half steps at the
+# resolution of the Groove MIDI Dataset, 120 ticks a sixteenth.
+VELOCITY_BIN, OFFSET_BIN = 1 / 127, 1 / 60
+VELOCITIES, OFFSETS = (0.0, 1.0), (-1.0, 1.0)  # ranges
+# Log scales before training, and the narrowest that a component can become.
+INITIAL_LOG_SCALE, SMALLEST_LOG_SCALE = math.log(0.08), math.log(0.004)
+# Components start apart, or all would learn the same.
+FIRST_VELOCITIES, FIRST_OFFSETS = (-1.5, 1.5), (-0.2, 0.2)  # before sigmoid and tanh
+BISECTIONS = 12  # of the median: to 1/4096 of its range
+SMALLEST_PROBABILITY = 1e-7
+SMALLEST_UNIFORM = 1e-5
+
+
+@keras.saving.register_keras_serializable("music_vae_tf")
+class GrooveMixture(Output):
+    """Hits by their log loss; velocities and offsets of hits by a mixture.
+
+    Rows are those of `Groove`: hits, velocities and offsets of K = D / 3 drums. C
+    components describe how all drums of a step are played together:
+
+        p(v, o | hits) = sum_c w_c product_{d is hit} p_c(v_d) p_c(o_d)
+
+    So drums of one step may be early, late, loud or soft together. Each p_c is a
+    logistic distribution on the grid of the data (Salimans, Karpathy, Chen and Kingma
+    2017, "PixelCNN++"). Its parameters depend on which drums of the step are hit.
+    Drums at rest cost nothing and are emitted as 0.
+
+    The squared error of `Groove` learns one mean for each drum. Magenta has nothing
+    of the kind.
+    """
+
+    def __init__(self, depth: int, num_components: int, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.depth, self.num_drums = depth, depth // 3
+        self.num_components = num_components
+        # Of each component: its weight; of each drum the mean and scale of both.
+        self.mixture_size = num_components * (1 + 4 * self.num_drums)
+        self.params_size = self.num_drums + self.mixture_size
+        # Hits, the component, velocities, offsets.
+        self.num_draws = 3 * self.num_drums + 1
+
+    def build(self) -> None:
+        self.of_hits = self.add_weight(
+            name="of_hits",
+            shape=(self.num_drums, self.mixture_size),
+            initializer=keras.initializers.RandomNormal(stddev=0.01),
+        )
+
+    def loss(self, params: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
+        return tf.add_n(self._two_losses(params, targets))
+
+    def metrics_of(
+        self, params: tf.Tensor, targets: tf.Tensor, mask: tf.Tensor
+    ) -> dict[str, WeightedMean]:
+        hits, playing = self._two_losses(params, targets)
+        return {
+            "metrics/hits_loss": WeightedMean.from_values(hits, mask),
+            "metrics/velocities_and_offsets_loss": WeightedMean.from_values(
+                playing, mask
+            ),
+        }
+
+    def _two_losses(self, params, targets):
+        """Of hits, and of velocities and offsets given hits: [...] each."""
+        logits = params[..., : self.num_drums]
+        hits, velocities, offsets = tf.split(targets, 3, axis=-1)  # [..., K]
+        mixture = self._mixture(params, hits)
+        # [..., C, K]
+        log_likelihoods = (
+            mixture.velocities.log_probabilities(velocities)
+            + mixture.offsets.log_probabilities(offsets)
+        ) * hits[..., None, :]
+        log_likelihoods = tf.reduce_sum(log_likelihoods, axis=-1)  # [..., C]
+        together = tf.reduce_logsumexp(mixture.log_weights + log_likelihoods, axis=-1)
+        return tf.reduce_sum(bernoulli_losses(logits, hits), axis=-1), -together
+
+    def sample(self, params: tf.Tensor, temperature: Any, rng: PRNGKey) -> tf.Tensor:
+        """Draws rows; near temperature 0 they are the `mode`.
+
+        Below 1, a temperature moves velocities and offsets from their draw towards
+        the median: at 0.5 by half of the way.
+        """
+        return self._sample(params, temperature, rng, None)
+
+    def sample_held(
+        self, params: tf.Tensor, held: tf.Tensor, temperature: Any, rng: PRNGKey
+    ) -> tf.Tensor:
+        """Velocities and offsets are drawn given the hits that are held."""
+        return self._sample(params, temperature, rng, held)
+
+    def _sample(self, params, temperature, rng, held):
+        draws = rng.uniform([tf.shape(params)[0], self.num_draws])  # [B, 3 K + 1]
+        sizes = [self.num_drums, 1, self.num_drums, self.num_drums]
+        of_hits, of_component, of_velocities, of_offsets = tf.split(draws, sizes, -1)
+        probabilities = tf.sigmoid(params[..., : self.num_drums] / temperature)
+        hits = tf.cast(of_hits < probabilities, tf.float32)  # [B, K]
+        if held is not None:
+            hits = _held(hits, held[..., : self.num_drums])
+        mixture = self._mixture(params, hits)
+        component = mixture.drawn_component(of_component)  # [B, C], one-hot
+        columns = [
+            part.median(mixture.log_weights)
+            + temperature
+            * (part.drawn(component, of_part) - part.median(mixture.log_weights))
+            for part, of_part in (
+                (mixture.velocities, of_velocities),
+                (mixture.offsets, of_offsets),
+            )
+        ]
+        rows = self._row(hits, columns)
+        return rows if held is None else _held(rows, held)
+
+    def mode(self, params: tf.Tensor) -> tf.Tensor:
+        """The more probable hits, and the medians of velocities and offsets."""
+        hits = tf.cast(params[..., : self.num_drums] > 0.0, tf.float32)
+        mixture = self._mixture(params, hits)
+        parts = mixture.velocities, mixture.offsets
+        return self._row(hits, [part.median(mixture.log_weights) for part in parts])
+
+    def _row(self, hits, columns):
+        velocities, offsets = columns
+        inside = (
+            tf.clip_by_value(velocities, *VELOCITIES) * hits,
+            tf.clip_by_value(offsets, *OFFSETS) * hits,
+        )
+        return tf.concat([hits, *inside], axis=-1)
+
+    def _mixture(self, params, hits):
+        """[..., P], [..., K] -> the mixture given the hits."""
+        mixture = params[..., self.num_drums :] + tf.tensordot(hits, self.of_hits, 1)
+        weights, rest = tf.split(
+            mixture, [self.num_components, self.mixture_size - self.num_components], -1
+        )
+        shape = [*tf.unstack(tf.shape(rest)[:-1]), self.num_components, self.num_drums]
+        # [..., C, K] each
+        parts = [tf.reshape(part, shape) for part in tf.split(rest, 4, axis=-1)]
+        return _Mixture(
+            tf.nn.log_softmax(weights),
+            _Logistics(
+                tf.sigmoid(parts[0] + self._apart(FIRST_VELOCITIES)),
+                _log_scales(parts[1]),
+                *(VELOCITIES, VELOCITY_BIN),
+            ),
+            _Logistics(
+                tf.tanh(parts[2] + self._apart(FIRST_OFFSETS)),
+                _log_scales(parts[3]),
+                *(OFFSETS, OFFSET_BIN),
+            ),
+        )
+
+    def _apart(self, ends):
+        """Values from one end to the other, [C, 1]."""
+        return np.linspace(*ends, self.num_components, dtype=np.float32)[:, None]
+
+
+class _Mixture:
+    """Components of one step: weights [..., C], logistics [..., C, K]."""
+
+    def __init__(self, log_weights, velocities, offsets):
+        self.log_weights = log_weights
+        self.velocities, self.offsets = velocities, offsets
+
+    def drawn_component(self, draws):
+        """Uniform draws [B, 1] -> one-hot [B, C]."""
+        ends = tf.cumsum(tf.exp(self.log_weights), axis=-1)
+        number = tf.reduce_sum(tf.cast(draws >= ends[..., :-1], tf.int32), axis=-1)
+        return tf.one_hot(number, self.log_weights.shape[-1])
+
+
+class _Logistics:
+    """Logistic distributions on a grid, [..., C, K]."""
+
+    def __init__(self, means, log_scales, ends, bin_width):
+        self.means, self.log_scales = means, log_scales
+        self.ends, self.bin_width = ends, bin_width
+
+    def log_probabilities(self, values):
+        """Of values [..., K]: [..., C, K].
+
+        The bins at both ends hold all that is beyond them.
+        """
+        values, half = values[..., None, :], self.bin_width / 2
+        below, above = self._cdf(values - half), self._cdf(values + half)
+        below = tf.where(values <= self.ends[0] + half, 0.0, below)
+        above = tf.where(values >= self.ends[1] - half, 1.0, above)
+        # Far from the mean the difference is 0 in float32: there the density counts.
+        near = tf.maximum(above - below, SMALLEST_PROBABILITY)
+        distance = (values - self.means) * tf.exp(-self.log_scales)
+        far = (
+            math.log(self.bin_width)
+            - self.log_scales
+            - distance
+            - 2 * tf.nn.softplus(-distance)
+        )
+        return tf.where(above - below > SMALLEST_PROBABILITY, tf.math.log(near), far)
+
+    def _cdf(self, values):
+        return tf.sigmoid((values - self.means) * tf.exp(-self.log_scales))
+
+    def drawn(self, component, draws):
+        """One component [B, C] and uniform draws [B, K] -> values [B, K]."""
+        chosen = component[..., None]  # [B, C, 1]
+        means = tf.reduce_sum(chosen * self.means, axis=-2)  # [B, K]
+        scales = tf.reduce_sum(chosen * tf.exp(self.log_scales), axis=-2)
+        draws = tf.clip_by_value(draws, SMALLEST_UNIFORM, 1 - SMALLEST_UNIFORM)
+        return means + scales * (tf.math.log(draws) - tf.math.log1p(-draws))
+
+    def median(self, log_weights):
+        """Of the mixture, of each drum by itself: [..., K]."""
+        weights = tf.exp(log_weights)[..., None]  # [..., C, 1]
+        low = tf.zeros_like(self.means[..., 0, :]) + self.ends[0]  # [..., K]
+        size = (self.ends[1] - self.ends[0]) / 2
+        for _ in range(BISECTIONS):
+            middle = low + size
+            share = tf.reduce_sum(weights * self._cdf(middle[..., None, :]), axis=-2)
+            low = tf.where(share < 0.5, middle, low)
+            size /= 2
+        return low + size
+
+
+def _log_scales(raw):
+    return tf.maximum(raw + INITIAL_LOG_SCALE, SMALLEST_LOG_SCALE)
+
+
+def _held(values, held):
+    return tf.where(tf.math.is_nan(held), values, held)

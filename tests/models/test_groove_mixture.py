@@ -1,0 +1,134 @@
+"""The mixture output of grooves, beside sums over its grid and NumPy's logistics."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from music_vae_tf.models import groove_mixture
+from music_vae_tf.models.groove_mixture import GrooveMixture
+from music_vae_tf.models.prng import PRNGKey
+
+DRUMS, COMPONENTS, B = 3, 4, 5
+D = 3 * DRUMS
+FREE = np.full([B, D], np.nan, np.float32)
+
+
+@pytest.fixture(scope="module")
+def output():
+    output = GrooveMixture(D, COMPONENTS)
+    output.build()
+    output.of_hits.assign(np.random.default_rng(1).normal(size=output.of_hits.shape))
+    return output
+
+
+@pytest.fixture(scope="module")
+def params(output):
+    rng = np.random.default_rng(0)
+    return rng.normal(size=[B, output.params_size]).astype(np.float32)
+
+
+def row(hits, velocities, offsets):
+    return np.array([[*hits, *velocities, *offsets]], np.float32)
+
+
+def only_drum(number, velocity, offset):
+    unit = np.eye(DRUMS)[number]
+    return row(unit, velocity * unit, offset * unit)[0]
+
+
+def test_probabilities_of_all_velocities_and_offsets_of_a_hit_sum_to_one(
+    output, params
+):
+    rows = [
+        only_drum(1, velocity, offset)
+        for velocity in np.linspace(0, 1, 128)
+        for offset in np.linspace(-1, 1, 121)
+    ]
+    _, losses = output._two_losses(
+        np.repeat(params[:1], len(rows), axis=0), np.stack(rows)
+    )
+    assert np.exp(-losses.numpy()).sum() == pytest.approx(1, abs=2e-3)
+
+
+def test_a_step_without_hits_costs_its_hits_alone(output, params):
+    hits, playing = output._two_losses(params, np.zeros([B, D], np.float32))
+    expected = np.log1p(np.exp(params[:, :DRUMS])).sum(axis=1)
+    np.testing.assert_allclose(hits, expected, rtol=1e-4)
+    np.testing.assert_allclose(playing, 0, atol=1e-6)
+
+
+def test_velocities_of_drums_at_rest_cost_nothing(output, params):
+    quiet = row([1, 0, 0], [0.5, 0, 0], [0.1, 0, 0])
+    other = row([1, 0, 0], [0.5, 0.9, 0.3], [0.1, -0.5, 0.4])
+    losses = [output.loss(params[:1], rows).numpy() for rows in (quiet, other)]
+    np.testing.assert_allclose(*losses)
+
+
+def test_the_loss_has_finite_gradients_far_from_all_means(output, params):
+    extreme = tf.constant(params * 30)
+    targets = np.tile(row([1, 1, 1], [0, 1, 0.5], [-1, 1, 0]), [B, 1])
+    with tf.GradientTape() as tape:
+        tape.watch(extreme)
+        loss = output.loss(extreme, targets)
+    gradient = tape.gradient(loss, extreme)
+    assert np.isfinite(loss).all() and np.isfinite(gradient).all()
+
+
+def test_the_mode_has_the_medians_of_many_draws(output, params):
+    held = FREE.copy()
+    held[:, :DRUMS] = output.mode(params)[:, :DRUMS]
+    draw = tf.function(
+        lambda i: output.sample_held(params, held, 1.0, PRNGKey(0).fold_in(i))
+    )
+    draws = np.stack([draw(tf.constant(i)).numpy() for i in range(2000)])
+    median = np.median(draws, axis=0)
+    np.testing.assert_allclose(output.mode(params), median, atol=0.06)
+
+
+def test_drums_of_a_step_vary_together_when_components_differ():
+    output = GrooveMixture(D, COMPONENTS)
+    output.build()
+    apart = np.zeros([1, output.params_size], np.float32)
+    apart[:, :DRUMS] = 20  # all drums are hit
+    rows = np.concatenate(
+        [output.sample(apart, 1.0, PRNGKey(i)).numpy() for i in range(300)]
+    )
+    velocities = rows[:, DRUMS : 2 * DRUMS]
+    assert np.corrcoef(velocities[:, 0], velocities[:, 1])[0, 1] > 0.4
+
+
+def test_a_temperature_near_0_gives_the_mode(output, params):
+    near = output.sample(params, 1e-6, PRNGKey(3))
+    np.testing.assert_allclose(near, output.mode(params), atol=1e-4)
+
+
+def test_a_temperature_of_one_half_goes_half_of_the_way_to_the_median(output, params):
+    held = FREE.copy()
+    held[:, :DRUMS] = 1
+    at = lambda t: output.sample_held(params, held, t, PRNGKey(7)).numpy()
+    inside = (np.abs(at(1.0)) < 0.99) & (np.abs(at(1.0)) > 0.01)
+    expected = (at(1.0) + at(1e-6)) / 2
+    np.testing.assert_allclose(at(0.5)[inside], expected[inside], atol=1e-3)
+
+
+def test_held_values_are_kept_and_the_rest_depends_on_held_hits(output, params):
+    held = FREE.copy()
+    held[:, :DRUMS] = [1, 0, 1]
+    held[:, DRUMS] = 0.25
+    rows = output.sample_held(params, held, 1.0, PRNGKey(5)).numpy()
+    np.testing.assert_array_equal(rows[:, :DRUMS], held[:, :DRUMS])
+    np.testing.assert_array_equal(rows[:, DRUMS], 0.25)
+    np.testing.assert_array_equal(rows[:, DRUMS + 1], 0)
+    held[:, 1] = 1
+    other = output.sample_held(params, held, 1.0, PRNGKey(5)).numpy()
+    assert (other[:, DRUMS + 2] != rows[:, DRUMS + 2]).any()
+
+
+def test_log_probabilities_are_those_of_numpy_logistics():
+    means, log_scales = np.float32([[[0.3]]]), np.float32([[[np.log(0.05)]]])
+    logistics = groove_mixture._Logistics(means, log_scales, (0.0, 1.0), 1 / 127)
+    values = np.float32([[64 / 127]])
+    cdf = lambda x: 1 / (1 + np.exp(-(x - 0.3) / 0.05))
+    expected = np.log(cdf(64.5 / 127) - cdf(63.5 / 127))
+    found = logistics.log_probabilities(values).numpy().item()
+    assert found == pytest.approx(expected, abs=1e-3)
