@@ -1,13 +1,15 @@
-"""The whole main job in a few minutes: drum grooves in, five new drum loops out.
+"""Five drum loops at once, then the whole main job in a few minutes.
 
-MIDI files become NoteSequences, groovae_4bar learns from them for a short while, and
-writes five new loops: a MIDI file, a picture and a sound file each. The grooves are the
-project's own; --input_dir takes a folder of your drum MIDI instead:
+First, the pretrained groovae_4bar writes five loops: a MIDI file, a picture and a sound
+file each. Then MIDI files become NoteSequences, a new groovae_4bar learns from them for
+a short while, shows how its loss fell, and writes five loops of its own. The grooves
+are the project's own; --input_dir takes a folder of your drum MIDI instead:
 
     bin/demo --input_dir ~/my_grooves
 
-Everything goes through the three commands that you would type yourself, and each is
-shown before it runs. If it is interrupted, the same command continues.
+--notrain ends after the first part. Everything goes through the commands that you would
+type yourself, and each is shown before it runs. If it is interrupted, the same command
+continues.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from pathlib import Path
 from music_vae_tf.commands.command import Command, UserError
 
 CONFIG = "groovae_4bar"
+PRETRAINED = "groovae_4bar"
 NUM_GROOVES = 400
 NUM_LOOPS = 5
 # Enough for loops that hold together, in a few minutes on two cores. The config's own
@@ -44,6 +47,7 @@ command.string(
     "input_dir", None, "Folder of drum MIDI to learn from; subfolders are included."
 )
 command.string("output_dir", "demo", "Where everything is written.")
+command.boolean("train", True, "Train a model after the loops of the pretrained one.")
 
 
 class Stopped(Exception):
@@ -53,8 +57,11 @@ class Stopped(Exception):
 def main(flags):
     output_dir = Path(os.path.expanduser(flags.output_dir))
     input_dir = flags.input_dir and os.path.abspath(os.path.expanduser(flags.input_dir))
-    music = _music(input_dir, output_dir)
     try:
+        _play_pretrained(output_dir / "pretrained")
+        if not flags.train:
+            return None
+        music = _music(input_dir, output_dir)
         with _run_folder(output_dir, music) as run_dir:
             _run(run_dir, output_dir, music)
     except Stopped:
@@ -72,6 +79,7 @@ def _run(run_dir: Path, output_dir: Path, music: dict) -> None:
         _convert(folder, examples)
     batch_size = _batch_size(examples)
     _train(run_dir, examples, batch_size)
+    _draw_loss(run_dir)
     loops = _generate(run_dir, output_dir)
     for loop in loops:
         _draw(loop)
@@ -178,6 +186,32 @@ def _remembered(run_dir: Path):
 
 
 # Steps of a run.
+
+
+def _play_pretrained(output_dir: Path) -> None:
+    """Loops of the model in the package, unless an earlier start has written them."""
+    if len(list(output_dir.glob("*.mid"))) < NUM_LOOPS:
+        _call(
+            "music_vae_generate",
+            config=PRETRAINED,
+            mode="sample",
+            num_outputs=NUM_LOOPS,
+            format="mid,png,wav",
+            output_dir=output_dir,
+        )
+    loops = sorted(output_dir.glob("*.mid"))
+    made = "\n".join(f"    {_short(loop)}" for loop in loops)
+    print(f"Loops of the pretrained model, each with .png and .wav:\n{made}")
+
+
+def _draw_loss(run_dir: Path) -> None:
+    from music_vae_tf.rendering import curves
+    from music_vae_tf.training.summaries import read_scalars
+
+    picture = run_dir / "loss.png"
+    losses = {"training": read_scalars(run_dir / "train", "loss")}
+    curves.write(losses, picture, f"{CONFIG}, {NUM_STEPS:,} steps", "loss, nats")
+    print(f"How the loss fell: {_short(picture)}")
 
 
 def _write_grooves(folder: Path) -> Path:

@@ -89,7 +89,8 @@ def add_training_flags(command: Command, hparams: str, other_modes=()) -> None:
     command.string(
         "warm_start_checkpoint",
         None,
-        "Checkpoint whose weights a new training starts from, with a fresh optimizer.",
+        "Checkpoint whose weights a new training starts from, with a fresh optimizer; "
+        '"pretrained" is the config\'s pretrained model.',
     )
     command.boolean(
         "mixed_precision",

@@ -177,7 +177,8 @@ class TrainingOptions(_Options):
         patience: validations without a new lowest loss after which it has stopped
             falling; by default 5.
         early_stop: end when it has. The best checkpoint is kept in any case.
-        warm_start_checkpoint: checkpoint whose weights a new training starts from.
+        warm_start_checkpoint: checkpoint whose weights a new training starts from;
+            "pretrained" is the config's pretrained model.
         mixed_precision: multiply matrices of recurrent layers in bfloat16.
         strategy: `auto`, `single`, `mirrored`, `multiworker`, or a
             `tf.distribute.Strategy`.

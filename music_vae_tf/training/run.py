@@ -29,6 +29,7 @@ from music_vae_tf.training.result import TrainingResult, best_checkpoint
 log = logging.getLogger("music_vae_tf")
 KEPT_BYTES = 10**9  # of all checkpoints, where nothing is said of their number
 MAGENTAS_TO_KEEP = 100
+PRETRAINED = "pretrained"  # in place of the path of a checkpoint
 VALIDATED_BATCHES = 10  # at most, so that validating costs little
 
 
@@ -94,6 +95,7 @@ def train_with(
     """
     options = dataclasses.replace(options, data=data)
     asked = request(config, run_dir, options, kinds)
+    _weights_to_start_from(asked)  # an error comes before anything is made
     training_data = asked.data()
     with folders.empty_ones_removed():
         make_writable(asked.directory.train_dir)
@@ -254,12 +256,26 @@ def _warm_start(training, vocabulary) -> None:
             "already: name another {run_dir}",
             path=directory.path,
         )
-    warm_start_checkpoint = training.request.options.warm_start_checkpoint
-    path = os.path.expanduser(os.fspath(warm_start_checkpoint))
+    path = _weights_to_start_from(training.request)
     if vocabulary is not None:
         checkpoint.check_vocabulary(path, vocabulary)
     fit = checkpoint.warm_start(training.model.named_variables, path)
     log.info("Starting from the weights in %s:\n%s", path, fit)
+
+
+def _weights_to_start_from(asked: Request) -> str | None:
+    """The path of a checkpoint; None if the training starts from random weights.
+
+    Raises:
+        pretrained.PretrainedError: the config has no pretrained model.
+    """
+    from music_vae_tf import pretrained
+
+    named = asked.options.warm_start_checkpoint
+    if named is None:
+        return None
+    path = os.path.expanduser(os.fspath(named))
+    return pretrained.weights_path(asked.config.name) if path == PRETRAINED else path
 
 
 def vocabulary_of(data):

@@ -7,11 +7,13 @@ had used up a name; these are without.
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import tensorflow as tf
 
 from music_vae_tf.config import Config
 from music_vae_tf.config import hparams as hparams_of
+from music_vae_tf.data.records import records_in
 
 SUMMARISE_EVERY_STEPS = 100
 
@@ -35,6 +37,23 @@ def write_scalars(writer: tf.summary.SummaryWriter, step: int, scalars: dict) ->
         for name, value in scalars.items():
             tf.summary.scalar(name, value)
     writer.flush()
+
+
+def read_scalars(directory, tag: str) -> tuple[list[int], list[float]]:
+    """The steps and values of a tag in all of a directory's event files, by step.
+
+    A step that was taken again, after an interrupt, has its last value.
+    """
+    by_step = {}
+    for path in sorted(Path(directory).glob("events.out.tfevents.*")):
+        with path.open("rb") as file:
+            for record in records_in(file, str(path)):
+                event = tf.compat.v1.Event.FromString(record)
+                for value in event.summary.value:
+                    if value.tag == tag:
+                        by_step[event.step] = float(tf.make_ndarray(value.tensor))
+    steps = sorted(by_step)
+    return steps, [by_step[step] for step in steps]
 
 
 class TrainingScalars:

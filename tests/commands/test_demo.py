@@ -11,6 +11,7 @@ import wave
 import numpy as np
 import pytest
 
+from music_vae_tf import pretrained
 from music_vae_tf.commands import demo
 from music_vae_tf.data import grooves
 from music_vae_tf.data.midi_writer import write_midi
@@ -21,7 +22,7 @@ class Calls:
     """Stands in for the commands; loops are written, and MIDI converted if so asked."""
 
     def __init__(self, monkeypatch, converts=False, fails=None):
-        self.made = []
+        self.made, self.of_pretrained = [], []
         self._fails = fails
         self._convert = demo._call if converts else None
         monkeypatch.setattr(demo, "_call", self)
@@ -29,14 +30,16 @@ class Calls:
             monkeypatch.setattr(demo, "_batch_size", lambda examples: 32)
 
     def __call__(self, name, **flags):
-        self.made.append((name, flags))
+        is_of_pretrained = name == "music_vae_generate" and "run_dir" not in flags
+        made = self.of_pretrained if is_of_pretrained else self.made
+        made.append((name, flags))
         if name == self._fails:
             raise demo.Stopped
         if name == "convert_dir_to_note_sequences" and self._convert:
             self._convert(name, **flags)
         if name == "music_vae_generate":
             for number in range(flags["num_outputs"]):
-                write_loop(flags["output_dir"] / f"{len(self.made)}-{number}.mid")
+                write_loop(flags["output_dir"] / f"{len(made)}-{number}.mid")
 
 
 def write_loop(path, seed=0):
@@ -66,6 +69,20 @@ def test_it_converts_trains_generates_and_draws(tmp_path, monkeypatch, capsys):
     said = capsys.readouterr().out
     assert all(loop.name in said for loop in loops)
     assert "--mode=interpolate" in said
+
+
+def test_loops_of_the_pretrained_model_come_first_and_once(
+    tmp_path, monkeypatch, capsys
+):
+    calls = Calls(monkeypatch)
+    arguments = [f"--output_dir={tmp_path}", "--notrain"]
+    assert demo.run(arguments) == demo.run(arguments) == 0
+    assert calls.made == []
+    ((_, flags),) = calls.of_pretrained
+    assert flags["config"] in pretrained.names()
+    assert flags["format"] == "mid,png,wav"
+    out = capsys.readouterr().out
+    assert all(loop.name in out for loop in flags["output_dir"].glob("*.mid"))
 
 
 def test_own_midi_takes_the_place_of_the_grooves(tmp_path, monkeypatch):
@@ -165,7 +182,9 @@ def test_an_interrupted_demo_continues(tmp_path):
     assert (run_dir / "notesequences.tfrecord").stat().st_mtime_ns == records
     assert re.search(rf"ckpt-{done}\b.*\bstep {done}\b", err)
     assert list((run_dir / "train").glob(f"*ckpt-{done + 2}.index"))
+    assert (run_dir / "loss.png").stat().st_size > 5000
     for suffix in (".mid", ".png", ".wav"):
+        assert len(list((tmp_path / "pretrained").glob(f"*{suffix}"))) == 5, suffix
         assert len(list(tmp_path.glob(f"*{suffix}"))) == 5, suffix
     for file in tmp_path.glob("*.wav"):
         assert_sounds(file)

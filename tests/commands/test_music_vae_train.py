@@ -13,7 +13,7 @@ from note_seq.protobuf import music_pb2
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 from tensorboard.util import tensor_util
 
-from music_vae_tf import checkpoint
+from music_vae_tf import checkpoint, pretrained
 from music_vae_tf.commands import music_vae_train as command
 from music_vae_tf.commands import progress
 from music_vae_tf.data.records import records_writer
@@ -355,6 +355,27 @@ def test_a_warm_start_takes_weights_and_begins_anew(
             assert not value.any()
         elif name not in ("global_step", "beta1_power", "beta2_power"):
             np.testing.assert_array_equal(value, before[name])
+
+
+def test_a_warm_start_takes_the_pretrained_model(tmp_path, groove_records, capsys):
+    name = "groovae_2bar_humanize"
+    arguments = tmp_path, groove_records, 1, name, "batch_size=2"
+    status = run(*arguments, warm_start_checkpoint="pretrained")
+    assert status == 0, capsys.readouterr().err
+    expected = checkpoint.read(pretrained.weights_path(name))
+    at_start = state_at(tmp_path, 0)
+    for tensor, values in expected.items():
+        np.testing.assert_array_equal(at_start[tensor], values)
+
+
+def test_a_warm_start_without_a_pretrained_model_lists_those_there_are(
+    tmp_path, groove_records, capsys
+):
+    run_dir = tmp_path / "run"
+    assert run(run_dir, groove_records, 1, warm_start_checkpoint="pretrained") == 1
+    error = capsys.readouterr().err
+    assert "has no pretrained model" in error and "groovae_2bar_humanize" in error
+    assert not run_dir.exists()
 
 
 def test_a_warm_start_says_what_does_not_fit(
