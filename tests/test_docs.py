@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
+import music_vae_tf as mvt
 from music_vae_tf.commands import config_list
+from music_vae_tf.data import grooves
+from music_vae_tf.data.midi_writer import write_midi
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
@@ -95,3 +98,54 @@ def test_the_site_builds(tmp_path):
     )
     assert result.returncode == 0, result.stderr
     assert (tmp_path / "site" / "play" / "configs" / "index.html").exists()
+
+
+# What a page's commands find in the folder where they run.
+NEEDS = re.compile(r"groovae_4bar\.tar|hf://|funk|/shared/|--help")
+QUICK = (
+    "convert_dir_to_note_sequences",
+    "music_vae_generate",
+    "music_vae_inspect",
+    "music_vae_explore",
+)
+OF_A_MINUTE = [
+    pytest.param(
+        *parameter.values,
+        id=parameter.id,
+        marks=() if parameter.id.startswith("README") else pytest.mark.slow,
+    )
+    for parameter in SHOWN
+    if parameter.values[0] in QUICK and not NEEDS.search(" ".join(parameter.values[1]))
+]
+DRUM_MAP = "read: {36: 36, 38: 38, 42: 42}\n"
+
+
+@pytest.fixture(scope="module")
+def folder_of_a_reader(tmp_path_factory):
+    """MIDI files by the names that pages use, and a run that is trained on them."""
+    folder = tmp_path_factory.mktemp("reader")
+    files = [f"{name}.mid" for name in ("song", "loop", "first", "second", *"abcd")]
+    songs = ["groove/1.mid", "groove/2.mid", "groove/3.mid", "music/1.mid"]
+    paths = [folder / name for name in (*files, *songs)]
+    for path, (_, sequence) in zip(paths, grooves.performances(len(paths))):
+        path.parent.mkdir(exist_ok=True)
+        write_midi(sequence, path)
+    (folder / "mine.yaml").write_text(DRUM_MAP)
+    mvt.train(
+        "groovae_4bar",
+        folder / "groove",
+        folder / "run",
+        num_steps=1,
+        hparams={"enc_rnn_size": [4], "dec_rnn_size": [4], "batch_size": 2},
+    )
+    return folder
+
+
+@pytest.mark.parametrize(("name", "arguments"), OF_A_MINUTE)
+def test_a_command_that_takes_less_than_a_minute_runs(
+    name, arguments, folder_of_a_reader, monkeypatch, capfd
+):
+    monkeypatch.chdir(folder_of_a_reader)
+    assert importlib.import_module(MODULES[name]).run(arguments) == 0, (
+        capfd.readouterr()
+    )

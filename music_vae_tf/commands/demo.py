@@ -1,6 +1,6 @@
 """Five drum loops at once, then the whole main job in a few minutes.
 
-First, the pretrained groovae_4bar writes five loops: a MIDI file, a picture and a sound
+First, a pretrained model writes five loops: a MIDI file, a picture and a sound
 file each. Then MIDI files become NoteSequences, a new groovae_4bar learns from them for
 a short while, shows how its loss fell, and writes five loops of its own. The grooves
 are the project's own; --input_dir takes a folder of your drum MIDI instead:
@@ -30,7 +30,7 @@ from pathlib import Path
 from music_vae_tf.commands.command import Command, UserError
 
 CONFIG = "groovae_4bar"
-PRETRAINED = "groovae_4bar"
+PRETRAINED = "groovae_2bar_humanize"
 NUM_GROOVES = 400
 NUM_LOOPS = 5
 # Enough for loops that hold together, in a few minutes on two cores. The config's own

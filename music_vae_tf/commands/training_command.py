@@ -46,35 +46,8 @@ def add_training_flags(command: Command, hparams: str, other_modes=()) -> None:
         RUN_DIR_HELP,
         required=not other_modes,
     )
-    modes = ["train", "eval", *other_modes]
-    command.enum("mode", "train", modes, "Train, or evaluate checkpoints.")
-    command.integer(
-        "num_steps",
-        DEFAULTS["num_steps"],
-        "Steps in all, those of earlier starts included; 0 trains until stopped. By "
-        "default those that the run_dir's training was started with.",
-        at_least=0,
-    )
-    command.integer(
-        "eval_num_batches",
-        None,
-        "Batches of an evaluation; by default all.",
-        at_least=1,
-    )
-    command.integer(
-        "checkpoints_to_keep",
-        None,
-        "The last ones; 0 keeps all, 100 is Magenta's default. By default as many as "
-        "take less than a gigabyte, at most 100.",
-        at_least=0,
-    )
-    command.integer(
-        "keep_checkpoint_every_n_hours",
-        None,
-        "Keep one every so many hours too; by default none, and with "
-        "checkpoints_to_keep one an hour, as Magenta.",
-        at_least=1,
-    )
+    _add_length_flags(command, ["train", "eval", *other_modes])
+    _add_checkpoint_flags(command)
     _add_validation_flags(command)
     command.string("hparams", "", f"Changed hyperparameters: {hparams}")
     command.string("eval_dir_suffix", "", "Of the folder that eval writes to.")
@@ -92,6 +65,44 @@ def add_training_flags(command: Command, hparams: str, other_modes=()) -> None:
         "Checkpoint whose weights a new training starts from, with a fresh optimizer; "
         '"pretrained" is the config\'s pretrained model.',
     )
+    _add_device_flags(command)
+
+
+def _add_length_flags(command: Command, modes) -> None:
+    command.enum("mode", "train", modes, "Train, or evaluate checkpoints.")
+    command.integer(
+        "num_steps",
+        DEFAULTS["num_steps"],
+        "Steps in all, those of earlier starts included; 0 trains until stopped. By "
+        "default those that the run_dir's training was started with.",
+        at_least=0,
+    )
+    command.integer(
+        "eval_num_batches",
+        None,
+        "Batches of an evaluation; by default all.",
+        at_least=1,
+    )
+
+
+def _add_checkpoint_flags(command: Command) -> None:
+    command.integer(
+        "checkpoints_to_keep",
+        None,
+        "The last ones; 0 keeps all, 100 is Magenta's default. By default as many as "
+        "take less than a gigabyte, at most 100.",
+        at_least=0,
+    )
+    command.integer(
+        "keep_checkpoint_every_n_hours",
+        None,
+        "Keep one every so many hours too; by default none, and with "
+        "checkpoints_to_keep one an hour, as Magenta.",
+        at_least=1,
+    )
+
+
+def _add_device_flags(command: Command) -> None:
     command.boolean(
         "mixed_precision",
         False,
