@@ -57,6 +57,9 @@ command.float(
     "Share of the way from the input's latent vector to a random one, 0 to 1.",
     at_least=0.0,
 )
+command.boolean(
+    "clean", True, "Join notes that flicker, and remove those of a single step."
+)
 command.boolean("overlay", True, "Lay the input over what comes out.")
 command.boolean("pictures", True, "Draw a piano roll of each file beside it.")
 command.integer(
@@ -66,6 +69,7 @@ command.integer(
 
 def main(flags):
     from music_vae_tf.generation import piano_roll
+    from music_vae_tf.generation.roll_cleaning import Cleaning
 
     condition = piano_roll.condition(flags.condition)
     if flags.towards_random > 1:
@@ -81,7 +85,8 @@ def main(flags):
     else:
         share = flags.towards_random
         z = model.near(melody.cells(), flags.num_outputs, share, prior)
-    rolls = _rolls(model, z, condition)
+    cleaning = Cleaning() if flags.clean else None
+    rolls = _rolls(model, z, condition, cleaning)
     stem = f"{flags.condition}_{time.strftime('%Y-%m-%d_%H%M%S')}"
     with progress(len(rolls), "Writing", unit="files") as bar:
         for number, cells in enumerate(rolls, start=1):
@@ -130,14 +135,14 @@ def _melody(path, converter):
     return roll, sequence.tempos[0].qpm if sequence.tempos else DEFAULT_QPM
 
 
-def _rolls(model, z, condition):
+def _rolls(model, z, condition, cleaning):
     """Rolls of latent vectors, with what follows them if there is a model of that."""
     import numpy as np
 
-    rolls = model.decode(z, condition)
+    rolls = model.decode(z, condition, cleaning)
     if model.continuation is None:
         return rolls
-    return np.concatenate([rolls, model.follow(z, condition)], axis=1)
+    return np.concatenate([rolls, model.follow(z, condition, cleaning)], axis=1)
 
 
 def _sequence(converter, cells, melody, qpm):

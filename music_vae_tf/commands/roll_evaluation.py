@@ -11,6 +11,7 @@ from music_vae_tf.analysis import rolls as measures
 from music_vae_tf.analysis.latent_space import active_units
 from music_vae_tf.data.converters.piano_roll import CLASSES
 from music_vae_tf.generation.piano_roll import condition
+from music_vae_tf.generation.roll_cleaning import Cleaning
 from music_vae_tf.rendering import class_roll, scatter
 from music_vae_tf.rendering.class_roll import Picture
 
@@ -79,6 +80,7 @@ class Evaluation(NamedTuple):
         reconstructions = self.model.reconstruct(targets)
         predictions_by = {
             "model": reconstructions,
+            "cleaned": self.model.reconstruct(targets, Cleaning()),
             "frequencies": frequencies.predict(has, self.converter.roll_steps),
             "silence": targets * 0,
         }

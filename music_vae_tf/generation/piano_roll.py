@@ -13,6 +13,7 @@ from music_vae_tf.data.converters.piano_roll import CLASSES, NONE, PITCHES, NotA
 from music_vae_tf.errors import UserFacingError
 from music_vae_tf.generation.compiling import compiled
 from music_vae_tf.generation.music_vae import slerp
+from music_vae_tf.generation.roll_cleaning import Cleaning, cleaned
 from music_vae_tf.models.piano_roll_vae import ClstmDecoder, ConvCvae, condition_of
 
 # Share of the way from a roll's latent vector to a random one.
@@ -153,52 +154,68 @@ class TrainedRollVae:
 
     # Rolls.
 
-    def decode(self, z: np.ndarray, condition: np.ndarray) -> np.ndarray:
+    def decode(
+        self, z: np.ndarray, condition: np.ndarray, cleaning: Cleaning | None = None
+    ) -> np.ndarray:
         """The most probable class of each cell: [N, Z] -> uint8 [N, T, 128].
 
-        condition: [4] for all, or [N, 4].
+        Args:
+            condition: [4] for all, or [N, 4].
+            cleaning: removes flicker.
         """
-        (rolls,) = _in_batches(self._decode, z, _for_each(condition, z))
-        return rolls
+        arrays = z, _for_each(condition, z)
+        return _rolls(self._decode, arrays, cleaning)
 
-    def follow(self, z: np.ndarray, condition: np.ndarray) -> np.ndarray:
+    def follow(
+        self, z: np.ndarray, condition: np.ndarray, cleaning: Cleaning | None = None
+    ) -> np.ndarray:
         """What follows the rolls of latent vectors, uint8 [N, T', 128]."""
-        (rolls,) = _in_batches(self._follow, z, _for_each(condition, z))
-        return rolls
+        arrays = z, _for_each(condition, z)
+        return _rolls(self._follow, arrays, cleaning)
 
     def follow_rolls(self, rolls: np.ndarray) -> np.ndarray:
         """What follows rolls [N, T, 128], from their own latents' means."""
-        (following,) = _in_batches(self._follow_rolls, self._of_our_length(rolls))
-        return following
+        return _rolls(self._follow_rolls, (self._of_our_length(rolls),))
 
-    def reconstruct(self, rolls: np.ndarray) -> np.ndarray:
+    def reconstruct(
+        self, rolls: np.ndarray, cleaning: Cleaning | None = None
+    ) -> np.ndarray:
         """Reconstructions of rolls from their posterior means."""
         mu, _ = self.encode(rolls)
-        return self.decode(mu, condition_of(np.asarray(rolls)).numpy())
+        return self.decode(mu, condition_of(np.asarray(rolls)).numpy(), cleaning)
 
     def _posterior_step(self, rolls):
         rolls = tf.cast(rolls, tf.float32)
         return self.cvae.posterior(rolls, condition_of(rolls))
 
     def _decode_step(self, z, condition):
-        return (_mode(self.cvae.logits(z, condition)),)
+        return self.cvae.logits(z, condition)
 
     def _follow_step(self, z, condition):
         if self.continuation.latent_windows == 1:
-            return (_mode(self.continuation.logits(z[:, None], condition)),)
+            return self.continuation.logits(z[:, None], condition)
         # One vector has no windows: those of the roll that it decodes to are taken.
-        rolls = _mode(self.cvae.logits(z, condition))
+        rolls = tf.argmax(self.cvae.logits(z, condition), axis=-1)
         return self._follow_rolls_step(rolls, condition)
 
     def _follow_rolls_step(self, rolls, condition=None):
         rolls = tf.cast(rolls, tf.float32)
         latents = self.cvae.window_latents(rolls, self.continuation.latent_windows)
         condition = condition_of(rolls) if condition is None else condition
-        return (_mode(self.continuation.logits(latents, condition)),)
+        return self.continuation.logits(latents, condition)
 
 
-def _mode(logits):
-    return tf.cast(tf.argmax(logits, axis=-1), tf.uint8)
+def _rolls(logits_of, arrays, cleaning=None) -> np.ndarray:
+    """The most probable classes, or the cleaned ones: uint8 [N, T, 128]."""
+
+    def classes(*batch):
+        logits = logits_of(*batch)  # [B, T, 128, C]
+        if cleaning is None:
+            return (tf.cast(tf.argmax(logits, axis=-1), tf.uint8),)
+        return (tf.constant(cleaned(tf.nn.softmax(logits).numpy(), cleaning)),)
+
+    (rolls,) = _in_batches(classes, *arrays)
+    return rolls
 
 
 def _for_each(condition, z) -> np.ndarray:
