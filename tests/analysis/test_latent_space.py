@@ -43,6 +43,7 @@ def test_a_space_of_one_dimension_is_a_line():
     np.testing.assert_array_equal(plane.points[:, 1], 0)
 
 
+@pytest.mark.slow
 def test_umap_keeps_groups_apart_and_repeats_itself():
     groups = np.concatenate([MEANS[:15] - 20, MEANS[15:30] + 20])
     points = latent_space.neighbourhoods(groups, seed=1)

@@ -141,6 +141,7 @@ def test_the_last_event_alone_may_be_predicted(batch):
     np.testing.assert_allclose(loss, expected, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_xla_takes_the_same_step(batch):
     assert_xla_agrees(model_of(), batch)
 

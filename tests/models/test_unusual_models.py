@@ -135,7 +135,24 @@ class Reference:
             variable.assign(weights[names[ours]])
 
 
-@pytest.fixture(scope="module", params=MODELS)
+# Their graphs take long to build. The hierarchical decoders of configs have golden
+# numbers of their own.
+SLOW = {
+    "autoregressive",
+    "autoregressive_below",
+    "autoregressive_controls",
+    "reencoder",
+    "hierarchical_residual",
+}
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(name, marks=pytest.mark.slow if name in SLOW else ())
+        for name in MODELS
+    ],
+)
 def reference(request):
     return Reference(request.param)
 

@@ -15,9 +15,9 @@ TINY = "batch_size=2,enc_rnn_size=[2],dec_rnn_size=[2,2],z_size=2"
 @pytest.mark.parametrize(
     "name, steps, length",
     [
-        ("groovae_4bar", 64, 9),
         ("cat-mel_2bar_small", 32, 9),  # with scheduled sampling
-        ("hierdec-mel_16bar", 256, 256),
+        pytest.param("groovae_4bar", 64, 9, marks=pytest.mark.slow),
+        pytest.param("hierdec-mel_16bar", 256, 256, marks=pytest.mark.slow),
     ],
 )
 def test_xla_takes_the_same_step(name, steps, length):
