@@ -87,7 +87,7 @@ setup(
         "music_vae_tf": ["py.typed"],
         "music_vae_tf.configs": ["*.yaml"],
         "music_vae_tf.data": ["grooves.yaml"],
-        "music_vae_tf.pretrained": ["*.safetensors", "*.md"],
+        "music_vae_tf.pretrained": ["*.safetensors", "*.md", "*.json"],
         "music_vae_tf.data.drum_maps": ["*.yaml"],
     },
     install_requires=[

@@ -9,10 +9,14 @@ pitch range of drums is. Times are in quarters from the beginning of the example
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
+
+from music_vae_tf.errors import UserFacingError
 
 DEFAULT_QPM = 120.0  # of a NoteSequence without a tempo
 QUARTERS_PER_BAR = 4
@@ -23,12 +27,20 @@ KICKS, SNARES = (35, 36), (37, 38, 40)
 
 # Of a bar of sixteenths in 4/4: 0 is the downbeat, each level of the metre below is one
 # less (Longuet-Higgins and Lee 1984).
-METRIC_WEIGHTS = np.array([0, -4, -3, -4, -2, -4, -3, -4, -1, -4, -3, -4, -2, -4, -3, -4])
+METRIC_WEIGHTS = np.array(
+    [0, -4, -3, -4, -2, -4, -3, -4, -1, -4, -3, -4, -2, -4, -3, -4]
+)
 
 # Phases of a beat at which an off-beat eighth may be: from halfway between the straight
 # sixteenth at 1/4 and the eighth at 1/2, to halfway between the triplet at 2/3 and the
 # straight sixteenth at 3/4.
 EARLIEST_OFF_BEAT, LATEST_OFF_BEAT = 3 / 8, 17 / 24
+
+LARGEST_AMOUNT = 5.0  # standard deviations
+
+
+class BadAmounts(UserFacingError, ValueError):
+    """Amounts of attributes that are not numbers, or far beyond all data."""
 
 
 class Onsets(NamedTuple):
@@ -220,3 +232,41 @@ def table(examples: Iterable[Onsets]) -> np.ndarray:
     """All attributes of N examples: [N, K] in the order of `NAMES`."""
     rows = [list(measure(onsets).values()) for onsets in examples]
     return np.array(rows, float).reshape(-1, len(NAMES))
+
+
+def parse_amounts(amounts: str | Mapping[str, float]) -> dict[str, float]:
+    """`density=+1,swing=-0.5`, or a mapping -> `{'density': 1.0, 'swing': -0.5}`.
+
+    Raises:
+        BadAmounts: an amount is not a number from -5 to 5, or a name comes twice.
+    """
+    pairs = _pairs(amounts) if isinstance(amounts, str) else amounts.items()
+    parsed: dict[str, float] = {}
+    for name, amount in pairs:
+        if name in parsed:
+            raise BadAmounts(f"attribute {name} comes twice")
+        parsed[name] = _amount(name, amount)
+    if not parsed:
+        raise BadAmounts("no attribute is named; expected NAME=AMOUNT, as density=+1")
+    return parsed
+
+
+def _pairs(text):
+    for part in filter(None, map(str.strip, text.split(","))):
+        match = re.fullmatch(r"(\w+)\s*=\s*(\S+)", part)
+        if match is None:
+            raise BadAmounts(f"{part!r}: expected NAME=AMOUNT, as in density=+1")
+        yield match[1], match[2]
+
+
+def _amount(name, amount) -> float:
+    try:
+        number = float(amount)
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    if not abs(number) <= LARGEST_AMOUNT:
+        raise BadAmounts(
+            f"{name}={amount}: expected a number of standard deviations, from "
+            f"{-LARGEST_AMOUNT:g} to {LARGEST_AMOUNT:g}"
+        )
+    return number

@@ -8,26 +8,15 @@
 
 from __future__ import annotations
 
-import logging
-import os
 import re
 import sys
-import time
 
-from music_vae_tf.commands.command import (
-    LARGEST_SEED,
-    Command,
-    UserError,
-    writable_directory,
-)
-from music_vae_tf.commands.outputs import formats_in
+from music_vae_tf.commands.command import LARGEST_SEED, Command, UserError
+from music_vae_tf.commands.outputs import Outputs, Piece, add_file_flags
 from music_vae_tf.commands.progress import progress
 from music_vae_tf.quiet import import_tensorflow
 
-log = logging.getLogger("music_vae_tf")
-
 FORMATS = ("mid", "musicxml", "svg", "png", "pdf", "wav")
-SHEETS = ("musicxml", "svg", "png", "pdf")
 
 SLOWEST, FASTEST = 4, 1000  # BPM; a MIDI file cannot hold much slower ones
 MAX_BARS, MAX_OUTPUTS = 1000, 10_000
@@ -68,10 +57,12 @@ command.enum(
     "alone.",
 )
 command.renamed("key_change", "set_key")
-command.string(
-    "formats", ",".join(FORMATS), "Which files to write, with commas between."
+add_file_flags(
+    command,
+    ",".join(FORMATS),
+    "mid, wav (sound), and sheet music as musicxml, svg, png or pdf",
 )
-command.string("soundfont", None, "SoundFont (.sf2) to play with; by default found.")
+command.renamed("formats", "format")
 command.integer(
     "seed",
     None,
@@ -85,17 +76,18 @@ def main(flags):
     from music_vae_tf.data.clefs.keys import Key
 
     key = Key.parse(flags.key)
-    formats = formats_in(flags.formats, FORMATS, "formats")
+    draw = lambda piece, path, formats: _write_sheet(
+        piece, path, f"Piece in {key}", formats
+    )
+    outputs = Outputs(flags, FORMATS, draw)
     form = _form(flags)
     for name in ("tempo", "temperature"):
         if not flags[name].value > 0:
             raise UserError(f"--{name}={flags[name].value}: expected a number above 0")
-    _require_libraries(formats)
-    output_dir = writable_directory("output_dir", flags.output_dir)
-    pieces = _generate(flags, form, key)
-    soundless = _write(flags, formats, pieces, output_dir)
-    if soundless:
-        raise UserError(f"everything is written except the sound: {soundless}")
+    _require_libraries(outputs.formats)
+    outputs.check()
+    pieces = [Piece(sequence=one) for one in _generate(flags, form, key)]
+    outputs.write(f"clef_lstm_{str(key).replace(' ', '_')}", pieces)
 
 
 def _form(flags):
@@ -158,38 +150,9 @@ def _generate(flags, form, key) -> list:
     return pieces
 
 
-def _write(flags, formats, pieces, output_dir) -> str | None:
-    """Writes all files; returns why there is no sound, if there is none."""
-    from music_vae_tf.data.clefs.keys import Key
-    from music_vae_tf.rendering.audio import NoSound
-
-    key = Key.parse(flags.key)
-    stamp = time.strftime("%Y-%m-%d_%H%M%S")
-    name = f"clef_lstm_{str(key).replace(' ', '_')}_{stamp}-{{}}-of-{len(pieces):03d}"
-    title = f"Piece in {key}"
-    soundless = None
-    with progress(len(pieces), "Writing", unit="pieces") as bar:
-        for number, piece in enumerate(pieces):
-            path = output_dir / name.format(f"{number:03d}")
-            _write_midi_and_sheet(piece, path, title, formats)
-            if "wav" in formats and soundless is None:
-                try:
-                    _write_sound(piece, path, flags.soundfont)
-                except NoSound as error:
-                    soundless = str(error)
-            bar.advance()
-    log.info("Wrote %d pieces: %s.*", len(pieces), output_dir / name.format("*"))
-    return soundless
-
-
-def _write_midi_and_sheet(piece, path, title, formats):
-    from music_vae_tf.data.midi_writer import write_midi
+def _write_sheet(piece, path, title, formats):
     from music_vae_tf.rendering import engraving, score
 
-    if "mid" in formats:
-        write_midi(piece, f"{path}.mid")
-    if not set(SHEETS) & set(formats):
-        return
     xml = score.musicxml(piece, title)
     if "musicxml" in formats:
         _write_bytes(f"{path}.musicxml", xml)
@@ -204,13 +167,6 @@ def _write_midi_and_sheet(piece, path, title, formats):
             _write_bytes(f"{path}{suffix}.png", engraving.png(page))
     if "pdf" in formats:
         _write_bytes(f"{path}.pdf", engraving.pdf(pages))
-
-
-def _write_sound(piece, path, soundfont):
-    from music_vae_tf.rendering import audio
-
-    soundfont = soundfont and os.path.expanduser(soundfont)
-    _write_bytes(f"{path}.wav", audio.wav(piece, soundfont))
 
 
 def _write_bytes(path, data):

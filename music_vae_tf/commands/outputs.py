@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from music_vae_tf.commands.command import Command, UserError, writable_directory
 from music_vae_tf.commands.drum_map_flag import add_drum_map, drum_map
+from music_vae_tf.commands.progress import progress
 from music_vae_tf.wording import counted
 
 log = logging.getLogger("music_vae_tf")
@@ -37,21 +38,26 @@ def loop(sequence) -> Piece:
     return Piece(sequence=sequence, loop_seconds=sequence.total_time)
 
 
+def add_file_flags(
+    command: Command,
+    default: str = "mid",
+    known: str = "mid, wav (sound), png (piano roll)",
+) -> None:
+    """--format and --soundfont."""
+    command.string("format", default, f"Files to write, with commas between: {known}.")
+    command.string(
+        "soundfont", None, "SoundFont (.sf2) to play with; by default one is found."
+    )
+
+
 def add_format_flags(command: Command) -> None:
     """--format, --loop, --soundfont, --program and --drum_map."""
     add_drum_map(command)
-    command.string(
-        "format",
-        "mid",
-        "Files to write, with commas between: mid, wav (sound), png (piano roll).",
-    )
+    add_file_flags(command)
     command.boolean(
         "loop",
         False,
         "In WAV files of loops, what sounds after the end is added to the beginning.",
-    )
-    command.string(
-        "soundfont", None, "SoundFont (.sf2) to play with; by default one is found."
     )
     command.integer(
         "program",
@@ -65,16 +71,36 @@ def add_format_flags(command: Command) -> None:
 class Outputs:
     """Writes pieces into a directory, in all formats that are asked for."""
 
-    def __init__(self, flags):
+    def __init__(
+        self,
+        flags,
+        known: Sequence[str] = FORMATS,
+        draw: Callable[[object, Path, list[str]], None] | None = None,
+    ):
         """
+        Args:
+            flags: those of `add_format_flags`, or of `add_file_flags` alone.
+            known: the formats that there are.
+            draw: writes all formats other than mid and wav: a function of a
+                NoteSequence, the path without an ending, and the formats. By default
+                png is a piano roll.
+
         Raises:
             UserError: there is no such format, or no such SoundFont.
         """
-        self._formats = formats_in(flags.format, FORMATS, "format")
-        self._folds, self._soundfont = flags.loop, _soundfont(flags, self._formats)
-        self._directory, self._program = flags.output_dir, flags.program
-        self.drum_map = drum_map(flags)
+        self._formats = formats_in(flags.format, known, "format")
+        self._soundfont = _soundfont(flags, self._formats)
+        self._directory, self._draw = flags.output_dir, draw or _draw_piano_roll
+        of_loops = "loop" in flags
+        self._folds = of_loops and flags.loop
+        self._program = flags.program if of_loops else None
+        self.drum_map = drum_map(flags) if of_loops else None
         self._stamp = time.strftime("%Y-%m-%d_%H%M%S")
+
+    @property
+    def formats(self) -> list[str]:
+        """Those that are asked for."""
+        return list(self._formats)
 
     def check(self) -> Path:
         """The directory, made if there is none; sees if files can be written.
@@ -93,9 +119,10 @@ class Outputs:
         directory, count = self.check(), len(pieces)
         stem = f"{name}_{self._stamp}-{{}}-of-{count:03d}"
         soundless = None
-        for number, piece in enumerate(pieces):
-            path = directory / stem.format(f"{number:03d}")
-            soundless = self._write(piece, path) or soundless
+        with progress(count, "Writing", unit="pieces") as bar:
+            for number, piece in enumerate(bar.over(pieces)):
+                path = directory / stem.format(f"{number:03d}")
+                soundless = self._write(piece, path) or soundless
         is_midi = self._formats == ["mid"]
         what = counted(count, "MIDI file" if is_midi else "piece")
         endings = "mid" if is_midi else f"{{{','.join(self._formats)}}}"
@@ -105,7 +132,7 @@ class Outputs:
 
     def _write(self, piece, path):
         """Writes all formats; gives why there is no sound, if there is none."""
-        from music_vae_tf.rendering import audio, piano_roll
+        from music_vae_tf.rendering import audio
 
         if piece.sequence is not None and self._program is not None:
             piece = piece._replace(sequence=_played_by(piece.sequence, self._program))
@@ -114,8 +141,9 @@ class Outputs:
         if self._formats == ["mid"]:
             return None
         sequence = _sequence(piece, self.drum_map)
-        if "png" in self._formats:
-            piano_roll.write(sequence, f"{path}.png")
+        drawn = [name for name in self._formats if name not in ("mid", "wav")]
+        if drawn:
+            self._draw(sequence, path, drawn)
         try:
             if "wav" in self._formats:
                 self._write_sound(sequence, piece.loop_seconds, f"{path}.wav")
@@ -133,6 +161,12 @@ class Outputs:
             data = audio.wav(sequence, self._soundfont)
         with whole_file(path) as file:
             file.write(data)
+
+
+def _draw_piano_roll(sequence, path, formats):
+    from music_vae_tf.rendering import piano_roll
+
+    piano_roll.write(sequence, f"{path}.png")
 
 
 def formats_in(text: str, known: Sequence[str], flag: str) -> list[str]:
@@ -182,10 +216,12 @@ def _write_midi(piece, path, drum_map):
     from music_vae_tf.data.drum_maps import translated
     from music_vae_tf.data.midi_writer import write_midi
 
-    if piece.midi is None:
+    if piece.midi is not None:
+        midi_song.save(piece.midi, path)
+    elif drum_map is not None:
         write_midi(translated(piece.sequence, drum_map.write), path)
     else:
-        midi_song.save(piece.midi, path)
+        write_midi(piece.sequence, path)
 
 
 def _sequence(piece, drum_map):

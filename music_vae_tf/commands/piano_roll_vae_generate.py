@@ -12,21 +12,12 @@ melody of your own is varied, and laid over what comes out:
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
-import time
 
-from music_vae_tf.commands.command import (
-    LARGEST_SEED,
-    Command,
-    UserError,
-    writable_directory,
-)
-from music_vae_tf.commands.progress import progress
+from music_vae_tf.commands.command import LARGEST_SEED, Command, UserError
+from music_vae_tf.commands.outputs import FORMATS, Outputs, Piece, add_file_flags
 from music_vae_tf.commands.roll_runs import add_model_flags, trained_roll_vae
-
-log = logging.getLogger("music_vae_tf")
 
 command = Command("piano_roll_vae_generate", __doc__)
 add_model_flags(command)
@@ -36,7 +27,7 @@ command.string(
     "Who plays: piano, guitar, bass, or several with + between them.",
     required=True,
 )
-command.string("output_dir", None, "Where MIDI files and pictures go.", required=True)
+command.string("output_dir", None, "Where the files go.", required=True)
 command.integer("num_outputs", 5, "How many.", at_least=1, at_most=10_000)
 command.string(
     "input_midi",
@@ -61,7 +52,7 @@ command.boolean(
     "clean", True, "Join notes that flicker, and remove those of a single step."
 )
 command.boolean("overlay", True, "Lay the input over what comes out.")
-command.boolean("pictures", True, "Draw a piano roll of each file beside it.")
+add_file_flags(command, "mid,png")
 command.integer(
     "seed", None, "Repeats the same draws.", at_least=0, at_most=LARGEST_SEED
 )
@@ -76,7 +67,8 @@ def main(flags):
         raise UserError(
             f"--towards_random is {flags.towards_random}; at most 1 expected"
         )
-    directory = writable_directory("output_dir", flags.output_dir)
+    outputs = Outputs(flags, FORMATS, _draw)
+    outputs.check()
     model, converter = trained_roll_vae(flags, flags.seed)
     melody, qpm = _melody(flags.input_midi, converter)
     prior = _prior(flags.prior_path, model, converter, condition)
@@ -87,15 +79,16 @@ def main(flags):
         z = model.near(melody.cells(), flags.num_outputs, share, prior)
     cleaning = Cleaning() if flags.clean else None
     rolls = _rolls(model, z, condition, cleaning)
-    stem = f"{flags.condition}_{time.strftime('%Y-%m-%d_%H%M%S')}"
-    with progress(len(rolls), "Writing", unit="files") as bar:
-        for number, cells in enumerate(rolls, start=1):
-            name = f"{stem}-{number:03d}-of-{len(rolls):03d}"
-            over = melody if flags.overlay else None
-            sequence = _sequence(converter, cells, over, qpm)
-            _write(sequence, directory / name, flags)
-            bar.advance()
-    log.info("Wrote %d files to %s", len(rolls), directory)
+    over = melody if flags.overlay else None
+    sequences = [_sequence(converter, cells, over, qpm) for cells in rolls]
+    outputs.write(flags.condition, [Piece(sequence=one) for one in sequences])
+
+
+def _draw(sequence, path, formats):
+    """The piano roll, under the name of its file."""
+    from music_vae_tf.rendering import piano_roll
+
+    piano_roll.write(sequence, f"{path}.png", path.name)
 
 
 def _prior(path, model, converter, condition):
@@ -152,16 +145,6 @@ def _sequence(converter, cells, melody, qpm):
     if melody is not None:
         roll = melody.window(0, len(cells)).over(roll)
     return converter.roll_to_sequence(roll, qpm)
-
-
-def _write(sequence, path, flags):
-    from music_vae_tf.data.midi_writer import write_midi
-    from music_vae_tf.rendering import piano_roll
-
-    write_midi(sequence, path.with_name(f"{path.name}.mid"))
-    if flags.pictures:
-        title = f"{flags.condition}, {path.name}"
-        piano_roll.write(sequence, path.with_name(f"{path.name}.png"), title)
 
 
 run = command.entry(main)

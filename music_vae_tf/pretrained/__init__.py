@@ -1,6 +1,7 @@
 """Trained models that are part of the package: weights, configs and model cards.
 
 NAME.safetensors     compact weights (see `checkpoint.compact`) and the trained config
+NAME.attributes.json vectors that move attributes (see `generation.attributes`)
 NAME.md              the model card: data, licence, training, measurements, limits
 """
 
@@ -14,6 +15,7 @@ from music_vae_tf.errors import UserFacingError
 
 FOLDER = Path(__file__).resolve().parent
 SUFFIX = ".safetensors"
+ATTRIBUTES_SUFFIX = ".attributes.json"
 
 
 class PretrainedError(UserFacingError, ValueError):
@@ -37,6 +39,12 @@ def weights_path(name: str) -> str:
             f"{', '.join(names()) or 'none'}. Train one, and give its --run_dir"
         )
     return str(FOLDER / f"{name}{SUFFIX}")
+
+
+def attributes_path(name: str) -> Path | None:
+    """The file of a pretrained model's attribute vectors; None where it has none."""
+    path = FOLDER / f"{name}{ATTRIBUTES_SUFFIX}"
+    return path if name in names() and path.is_file() else None
 
 
 def config(name: str) -> configs.Config:

@@ -307,6 +307,38 @@ def test_files_and_pictures_are_written_for_a_condition(trained, tmp_path, prior
     assert sorted(pictures) == sorted(path.stem for path in tmp_path.glob("*.mid"))
 
 
+def test_sound_and_pictures_are_formats(trained, tmp_path):
+    generated(trained, tmp_path, condition="piano+bass", format="mid,wav")
+    sounds = sorted(tmp_path.glob("*.wav"))
+    assert [path.stem for path in sounds] == [
+        path.stem for path in sorted(tmp_path.glob("*.mid"))
+    ]
+    assert all(path.read_bytes()[:4] == b"RIFF" for path in sounds)
+    assert not list(tmp_path.glob("*.png"))
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        ({"format": "mp3"}, "--format=mp3: mp3 is none of mid, wav, png"),
+        ({"soundfont": "x.sf2"}, "--soundfont is for sound: give --format=mid,wav"),
+        ({"format": "wav", "soundfont": "no.sf2"}, "--soundfont=no.sf2: No such file"),
+    ],
+)
+def test_formats_are_checked_before_a_model_is_loaded(
+    trained, tmp_path, capsys, flags, words
+):
+    error = error_of(
+        capsys,
+        generate,
+        run_dir=trained / "cvae",
+        output_dir=tmp_path,
+        condition="piano",
+        **flags,
+    )
+    assert words in error
+
+
 @pytest.mark.parametrize("name", ["clstm_decoder", "clstm_decoder_windows"])
 def test_a_melody_is_laid_over_what_comes_out_and_goes_on(trained, tmp_path, name):
     melody = tmp_path / "melody.mid"
@@ -317,7 +349,7 @@ def test_a_melody_is_laid_over_what_comes_out_and_goes_on(trained, tmp_path, nam
         condition="guitar",
         input_midi=melody,
         clstm_run_dir=trained / name,
-        pictures=False,
+        format="mid",
     )
     for sequence in sequences:
         starts = {(round(n.start_time, 1), n.pitch) for n in sequence.notes}
@@ -327,7 +359,7 @@ def test_a_melody_is_laid_over_what_comes_out_and_goes_on(trained, tmp_path, nam
 
 def test_one_seed_gives_one_result(trained, tmp_path):
     one, other = (
-        generated(trained, tmp_path / name, condition="piano", pictures=False)
+        generated(trained, tmp_path / name, condition="piano", format="mid")
         for name in ("one", "other")
     )
     assert one[0].notes == other[0].notes and one[1].notes == other[1].notes

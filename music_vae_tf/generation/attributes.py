@@ -1,0 +1,229 @@
+"""Attributes of a trained model: which it can move, and how far along which vector.
+
+    model = TrainedModel("groovae_2bar_humanize")
+    attributes_of(model)  # {'density': AttributeVector(...), ...}
+    z = model.draw(4) + shift(model, "density=+1,swing=-0.5")
+
+The vectors of a pretrained model lie beside its weights; `music_vae_explore` writes
+those of any other model.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from music_vae_tf import pretrained
+from music_vae_tf.analysis.attributes import ATTRIBUTES, parse_amounts
+from music_vae_tf.data.whole_file import whole_file
+from music_vae_tf.errors import UserFacingError
+
+SAME_WEIGHTS = 1e-5  # relative difference of their norms
+SIGNIFICANT = 4  # digits of the numbers in files
+HOW_TO_MAKE = (
+    "music_vae_explore writes attributes.json for it, which --attribute_file reads"
+)
+
+
+class BadAttribute(UserFacingError, ValueError):
+    """An attribute that a model has not, or a file of attributes that does not fit."""
+
+
+class AttributeVector(NamedTuple):
+    """How a model moves an attribute.
+
+    Attributes:
+        vector: float32 [Z]; added once to a latent vector it is an amount of +1.
+        mean, deviation: of the attribute over the data, in its unit.
+        correlation: Spearman's, of the amount with the attribute of what is decoded.
+        moved: by an amount of +1, in standard deviations over the data.
+        unit, description: for users; see `analysis.attributes.Attribute`.
+        is_of_hits: whether onsets and pitches alone decide it.
+    """
+
+    vector: np.ndarray
+    mean: float
+    deviation: float
+    correlation: float
+    moved: float
+    unit: str
+    description: str
+    is_of_hits: bool
+
+
+NUMBERS = ("mean", "deviation", "correlation", "moved")  # of a file, beside vectors
+
+
+def attributes_of(
+    model: Any, path: str | os.PathLike | None = None
+) -> dict[str, AttributeVector]:
+    """The attributes that a `TrainedModel` can move, by name.
+
+    Args:
+        path: a file of `write_attributes`. By default that of the pretrained model, if
+            these are its weights; otherwise the model has no attributes.
+
+    Raises:
+        BadAttribute: the file is damaged, or of another model.
+        OSError: it cannot be opened.
+    """
+    if path is not None:
+        content = _read(path)
+        _check_model(content, model, path)
+        return _vectors(content, path)
+    path = pretrained.attributes_path(model.config.name)
+    if path is None:
+        return {}
+    content = _read(path)
+    return _vectors(content, path) if _is_of(content, model) else {}
+
+
+def shift(
+    model: Any,
+    amounts: str | Mapping[str, float],
+    path: str | os.PathLike | None = None,
+) -> np.ndarray:
+    """What some amounts of attributes add to a latent vector: float32 [Z].
+
+    Args:
+        amounts: `density=+1,swing=-0.5`, or a mapping. An amount of +1 is meant to add
+            one standard deviation of the attribute over the data.
+        path: as in `attributes_of`.
+
+    Raises:
+        analysis.attributes.BadAmounts: an amount is not a number from -5 to 5.
+        BadAttribute: the model has no such attribute; lists those it has.
+    """
+    amounts = parse_amounts(amounts)
+    vectors = attributes_of(model, path)
+    check_names(model, amounts, vectors)
+    moved = [amount * vectors[name].vector for name, amount in amounts.items()]
+    return np.sum(moved, axis=0, dtype=np.float32)
+
+
+def check_names(model: Any, names, vectors: Mapping) -> None:
+    """
+    Raises:
+        BadAttribute: one of the names is none of an attribute that the model has.
+    """
+    unknown = [name for name in names if name not in vectors]
+    if unknown and not vectors:
+        have = [n for n in pretrained.names() if pretrained.attributes_path(n)]
+        raise BadAttribute(
+            f"this model of config {model.config.name} has no attribute "
+            f"{', '.join(unknown)}, nor any other: {HOW_TO_MAKE}. Pretrained models "
+            f"that have some: {', '.join(have) or 'none'}"
+        )
+    if unknown:
+        raise BadAttribute(
+            f"this model of config {model.config.name} has no attribute "
+            f"{', '.join(unknown)}; it has {', '.join(vectors)}"
+        )
+
+
+# Files.
+
+
+def weights_norm(model: Any) -> float:
+    """The Euclidean norm of all weights, by which a file knows its model."""
+    values = (np.asarray(v, np.float64) for v in model.model.named_variables.values())
+    return float(np.sqrt(sum(np.sum(np.square(value)) for value in values)))
+
+
+def write_attributes(
+    path: str | os.PathLike, model: Any, vectors: Mapping[str, AttributeVector]
+) -> None:
+    """Writes the attributes of a `TrainedModel` as JSON; the same gives equal bytes."""
+    content = {
+        "config": model.config.name,
+        "weights_norm": float(f"{weights_norm(model):.8g}"),
+        "attributes": {name: _fields(one) for name, one in vectors.items()},
+    }
+    with whole_file(path) as file:
+        file.write((_dumped(content) + "\n").encode())
+
+
+def _fields(one: AttributeVector) -> dict:
+    fields = {name: _short(getattr(one, name)) for name in NUMBERS}
+    return {**fields, "vector": [_short(value) for value in one.vector]}
+
+
+def _short(value) -> float:
+    return float(f"{value:.{SIGNIFICANT}g}")
+
+
+def _dumped(content) -> str:
+    """A line for each attribute, so that versions can be compared."""
+    head = {name: value for name, value in content.items() if name != "attributes"}
+    lines = [f"{json.dumps(n)}: {json.dumps(v)}" for n, v in head.items()]
+    of_attributes = ",\n".join(
+        f"{json.dumps(name)}: {json.dumps(one)}"
+        for name, one in content["attributes"].items()
+    )
+    return "{" + ",\n".join([*lines, f'"attributes": {{\n{of_attributes}}}']) + "}"
+
+
+def _read(path) -> dict:
+    try:
+        content = json.loads(Path(path).expanduser().read_text(encoding="utf-8"))
+        str(content["config"]), float(content["weights_norm"])
+        dict(content["attributes"])
+    except (ValueError, LookupError, TypeError, OverflowError, RecursionError) as error:
+        raise BadAttribute(
+            f"{path} is not a file of attributes, as music_vae_explore writes them "
+            "(attributes.json)"
+        ) from error
+    return content
+
+
+def _is_of(content, model) -> bool:
+    norm = weights_norm(model)
+    is_close = abs(content["weights_norm"] - norm) <= SAME_WEIGHTS * norm
+    return content["config"] == model.config.name and is_close
+
+
+def _check_model(content, model, path):
+    if not _is_of(content, model):
+        raise BadAttribute(
+            f"{path} holds attributes of config {content['config']}, and of other "
+            f"weights than this model of {model.config.name}: each training has a "
+            "latent space of its own"
+        )
+    for name, one in content["attributes"].items():
+        size = len(one.get("vector", ())) if isinstance(one, dict) else 0
+        if size != model.z_size:
+            raise BadAttribute(
+                f"{path}: the vector of {name} has {size} numbers; {model.z_size} are "
+                "expected"
+            )
+
+
+def _vectors(content, path) -> dict[str, AttributeVector]:
+    vectors = {}
+    for name, fields in content["attributes"].items():
+        if name not in ATTRIBUTES:
+            raise BadAttribute(
+                f"{path}: {name!r} is none of {', '.join(ATTRIBUTES)}, the attributes "
+                "that are known"
+            )
+        vectors[name] = _vector(name, fields, path)
+    return vectors
+
+
+def _vector(name, fields, path) -> AttributeVector:
+    known = ATTRIBUTES[name]
+    try:
+        vector = np.array(fields["vector"], np.float32)
+        numbers = [float(fields[number]) for number in NUMBERS]
+    except (ValueError, LookupError, TypeError, OverflowError) as error:
+        raise BadAttribute(f"{path}: the entry of {name} is damaged") from error
+    if vector.ndim != 1 or not np.isfinite([*vector, *numbers]).all():
+        raise BadAttribute(f"{path}: {name} has numbers that are not finite")
+    return AttributeVector(
+        vector, *numbers, known.unit, known.description, known.is_of_hits
+    )
