@@ -12,6 +12,13 @@ each file: its columns colour the pictures, and make attributes:
         --attributes="style=funk minus style=rock"
     music_vae_generate --run_dir=run \\
         --attribute_vector=explored/style=funk_minus_style=rock.json
+
+Attributes that notes alone decide (density, syncopation, swing, ...) need no metadata:
+
+    music_vae_explore --run_dir=run --input=train.tfrecord --measure \\
+        --test_input=validation.tfrecord --output_dir=explored
+    music_vae_generate --run_dir=run --attribute_file=explored/attributes.json \\
+        --attribute="density=+1,swing=-0.5"
 """
 
 from __future__ import annotations
@@ -62,6 +69,23 @@ command.string(
     "Vectors to save, with semicolons between: style=funk minus style=rock; "
     "beat_type=fill. Without minus, all other examples are subtracted.",
 )
+command.boolean(
+    "measure",
+    False,
+    "Make vectors of density, syncopation, swing, and so on, which notes alone decide; "
+    "report how well each moves what it names.",
+)
+command.string(
+    "test_input",
+    None,
+    "Other music, like --input, on which the effects of these vectors are measured; by "
+    "default on --input.",
+)
+command.string(
+    "attribute_file",
+    None,
+    "Where --measure saves the vectors; by default attributes.json in output_dir.",
+)
 command.integer(
     "num_dimensions", 5, "How many of the most active ones are gone along.", at_least=0
 )
@@ -78,9 +102,13 @@ def main(flags):
 
     if not flags.temperature > 0:
         raise UserError(f"--temperature={flags.temperature}: expected a number above 0")
+    for name in ("test_input", "attribute_file"):
+        if flags[name].value and not flags.measure:
+            raise UserError(f"--{name} belongs to --measure")
     config, checkpoint = config_and_checkpoint(flags)
     known = _known(flags)
     source = _source(flags.input)
+    test_source = _source(flags.test_input) if flags.test_input else None
     output_dir = writable_directory("output_dir", flags.output_dir)
     import_tensorflow()
     if flags.umap:
@@ -94,6 +122,9 @@ def main(flags):
     for name, vector in attributes.items():
         _write_attribute(name, config, vector, output_dir)
     _go_along(flags, model, collection, output_dir / "dimensions")
+    if flags.measure:
+        test = _encode(model, test_source, {}) if test_source else collection
+        _measure(flags, model, collection, test, output_dir)
 
 
 # What is read.
@@ -130,6 +161,10 @@ def _model(flags, config, checkpoint):
             f"config {config.name} is conditioned, which ways along dimensions are "
             "not: give --num_dimensions=0"
         )
+    if flags.measure:
+        from music_vae_tf.generation.attribute_fitting import check_model
+
+        check_model(model)
     return model
 
 
@@ -233,6 +268,30 @@ def _write_attribute(name, config, vector, output_dir):
     path = output_dir / f"{re.sub('[^a-zA-Z0-9=]+', '_', name)}.json"
     collections.write_attribute(path, name, config, vector)
     log.info("Apply it with music_vae_generate --attribute_vector=%s", path)
+
+
+def _measure(flags, model, collection, test, output_dir):
+    """Vectors of attributes that notes alone decide, and a report on them."""
+    from music_vae_tf.generation import attribute_fitting
+    from music_vae_tf.generation.attributes import write_attributes
+
+    log.info("Measuring attributes, which takes some minutes for a large model")
+    fitted = attribute_fitting.fit(model, collection, test, flags.seed)
+    path = os.path.expanduser(flags.attribute_file or output_dir / "attributes.json")
+    write_attributes(path, model, fitted.vectors)
+    effects = output_dir / "attribute_effects.json"
+    attribute_fitting.write_effects(effects, fitted)
+    print(
+        "Rows: what is moved. Columns: Spearman's correlation of the amount with the "
+        f"change of what is measured\n({fitted.num_tested} examples, amounts -1 to 1). "
+        "moved: by +1, in standard deviations. leak: mean correlation with the others."
+    )
+    print("\n".join(fitted.lines()))
+    missing = [name for name in fitted.names if name not in fitted.vectors]
+    if missing:
+        log.warning("This model does not move %s", ", ".join(missing))
+    log.info("%s: apply them with music_vae_generate --attribute", path)
+    log.info("All figures: %s", effects)
 
 
 def _go_along(flags, model, collection, folder):

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from music_vae_tf.analysis.attributes import NAMES, measure, onsets_of
 from music_vae_tf.config import Config
 from music_vae_tf.data import pieces
 from music_vae_tf.data.pipeline import Report
@@ -34,6 +35,9 @@ class Collection(NamedTuple):
     rows: list[dict[str, str]]  # N; all have the same columns
     means: np.ndarray  # [N, Z], of their posteriors
     report: Report
+    deviations: np.ndarray  # [N, Z], of their posteriors
+    # Attributes of their notes, in the order of `analysis.attributes.NAMES`.
+    measured: np.ndarray  # [N, K], NaN where one is not defined
 
     @property
     def columns(self) -> list[str]:
@@ -76,21 +80,23 @@ class Collection(NamedTuple):
 def encode(
     model: TrainedModel, sequences: Iterable, known: Mapping[str, Mapping[str, str]]
 ) -> Collection:
-    """Encodes all examples of NoteSequences.
+    """Encodes all examples of NoteSequences, and measures their attributes.
 
     Args:
         known: `{filename of a NoteSequence: {column: text}}`, the same columns for all.
     """
     columns = next(iter(known.values()), {})
-    rows, means, waiting, report = [], [], [], Report()
+    rows, waiting, report = [], [], Report()
+    means, deviations, measured = [], [], []
 
     def encode_waiting():
-        _, mu, _ = model.encode_tensors(
+        _, mu, sigma = model.encode_tensors(
             [example.inputs for example in waiting],
             [example.length for example in waiting],
             [example.controls for example in waiting],
         )
         means.append(mu)
+        deviations.append(sigma)
         waiting.clear()
 
     for index, sequence in enumerate(sequences):
@@ -99,15 +105,37 @@ def encode(
         facts = known.get(sequence.filename, dict.fromkeys(columns, ""))
         for number, example in enumerate(extraction.examples):
             own = {FILE: sequence.filename, EXAMPLE: str(number)}
-            rows.append({**own, **facts, **own})  # a column of that name is no fact
-            waiting.append(model.converter.unpack(example))
+            dense = model.converter.unpack(example)
+            attributes = _attributes(model.converter, dense)
+            measured.append(list(attributes.values()))
+            # A column of the name of a file or example is no fact; one of an attribute
+            # is.
+            rows.append({**own, **_as_text(attributes), **facts, **own})
+            waiting.append(dense)
             if len(waiting) == model.batch_size:
                 encode_waiting()
     if waiting:
         encode_waiting()
+    nothing = np.zeros([0, model.z_size])
     return Collection(
-        rows, np.concatenate([np.zeros([0, model.z_size]), *means]), report
+        *(rows, np.concatenate([nothing, *means]), report),
+        np.concatenate([nothing, *deviations]),
+        np.array(measured, float).reshape(-1, len(NAMES)),
     )
+
+
+def _attributes(converter, example) -> dict[str, float]:
+    """Those of a dense example; NaN where its steps are no fractions of a bar."""
+    quarters = converter.quarters(len(example.targets))
+    if not quarters:
+        return dict.fromkeys(NAMES, np.nan)
+    controls = example.controls if converter.controls else None
+    sequence = converter.to_sequence(example.targets, controls)
+    return measure(onsets_of(sequence, quarters))
+
+
+def _as_text(attributes):
+    return {n: "" if np.isnan(v) else f"{v:.4g}" for n, v in attributes.items()}
 
 
 # Files.
