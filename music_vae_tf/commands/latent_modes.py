@@ -6,6 +6,7 @@ from __future__ import annotations
 import logging
 import re
 
+from music_vae_tf.commands.attribute_flag import attribute_shift
 from music_vae_tf.commands.command import Command, UserError
 from music_vae_tf.commands.drum_map_flag import read_music
 from music_vae_tf.commands.outputs import Outputs, loop
@@ -90,6 +91,7 @@ def run(flags, paths: list[str], outputs: Outputs) -> None:
         latent_verbs.check_continues(model)
     music = [read_music(flags, path, config) for path in paths]
     read = latent_verbs.read_inputs(model, music, options)
+    read = latent_verbs.moved(read, attribute_shift(flags, model))
     for one in read:
         _say_what_is_read(one, model)
     sequences = _generate(flags, model, read)

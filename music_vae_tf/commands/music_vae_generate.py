@@ -30,11 +30,12 @@ import re
 import sys
 
 from music_vae_tf.commands import verbs
-from music_vae_tf.commands.command import (
-    LARGEST_SEED,
-    Command,
-    UserError,
+from music_vae_tf.commands.attribute_flag import (
+    add_attribute_flags,
+    attribute_options,
+    attribute_shift,
 )
+from music_vae_tf.commands.command import LARGEST_SEED, Command, UserError
 from music_vae_tf.commands.drum_map_flag import read_music
 from music_vae_tf.commands.outputs import Outputs, add_format_flags, loop
 from music_vae_tf.commands.trained import add_model_flags, config_and_checkpoint
@@ -119,6 +120,7 @@ command.boolean(
     True,
     "Say no token where the grammar forbids it, in configs whose music is tokens.",
 )
+add_attribute_flags(command)
 verbs.add_verb_flags(command)
 add_format_flags(command)
 command.lists_configs()
@@ -130,6 +132,7 @@ def main(flags):
     if not flags.temperature > 0:
         raise UserError(f"--temperature={flags.temperature}: expected a number above 0")
     verbs.check(flags)
+    attribute_options(flags)  # which are checked before a model is loaded
     if verbs.is_wanted(flags):
         verbs.run(flags)
     else:
@@ -194,10 +197,12 @@ def _generate(flags, config, checkpoint, write) -> list:
         "c_input": controls,
     }
     if not model.z_size:
-        if inputs or flags.z_file or flags.save_z or flags.same_z or attribute:
+        of_z = flags.z_file, flags.save_z, flags.same_z, flags.attribute
+        if inputs or attribute or any(of_z):
             raise UserError(f"config {config.name} has no latent space")
         outputs = model.sample(flags.num_outputs, **options)
     else:
+        shift = shift + attribute_shift(flags, model)
         z = _latent_vectors(flags, model, inputs) + shift
         if flags.save_z:
             _save(z, flags.save_z)

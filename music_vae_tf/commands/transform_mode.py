@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
+from music_vae_tf.commands.attribute_flag import attribute_options
 from music_vae_tf.commands.command import Command, UserError
 from music_vae_tf.commands.outputs import Outputs, Piece
 from music_vae_tf.commands.progress import progress
@@ -81,6 +82,7 @@ def _transform(flags, model, path, outputs) -> list[Piece]:
         temperature=flags.temperature,
         num_outputs=flags.num_outputs if flags["num_outputs"].present else 1,
         drum_map=outputs.drum_map,
+        **attribute_options(flags),
         progress=lambda total: progress(total, "Transforming", unit="windows"),
     )
     for line in versions[0].report.lines():

@@ -70,6 +70,11 @@ def read_inputs(
     ]
 
 
+def moved(read: Sequence[ReadInput], shift: np.ndarray | float) -> list[ReadInput]:
+    """Inputs as if they lay elsewhere: [Z], as of `TrainedModel.shift`, is added."""
+    return [one._replace(mu=one.mu + shift) for one in read]
+
+
 # Latent vectors.
 
 

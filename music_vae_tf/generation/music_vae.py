@@ -344,6 +344,12 @@ class TrainedModel:
 
         return transform.transform(self, music, **options)
 
+    def shift(self, amounts: Any, path: Any = None) -> np.ndarray:
+        """What attributes add to a latent vector [Z]; see `attributes.shift`."""
+        from music_vae_tf.generation import attributes
+
+        return attributes.shift(self, amounts, path)
+
     def _check_conditional(self, verb):
         if not self.z_size:
             raise RuntimeError(f"Cannot {verb} with a non-conditional model.")

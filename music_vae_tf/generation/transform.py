@@ -13,7 +13,7 @@ counted.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -22,6 +22,7 @@ from typing import Any
 import mido
 import numpy as np
 
+from music_vae_tf.analysis.attributes import parse_amounts
 from music_vae_tf.data import midi_song
 from music_vae_tf.data.converters import drum_parts
 from music_vae_tf.data.converters.base import NotConvertible
@@ -31,8 +32,14 @@ from music_vae_tf.data.midi_editing import Edits
 from music_vae_tf.data.midi_song import DRUM_CHANNEL, MidiSong
 from music_vae_tf.data.song_grid import SongGrid, grid
 from music_vae_tf.errors import UserFacingError
+from music_vae_tf.generation.attributes import attributes_of, check_names
 from music_vae_tf.generation.transform_edits import Blend, add_edits, new_notes
-from music_vae_tf.generation.transform_tasks import Task, freedom, task_of
+from music_vae_tf.generation.transform_tasks import (
+    Task,
+    decides_hits,
+    freedom,
+    task_of,
+)
 from music_vae_tf.generation.transform_windows import WindowModel, perform
 
 VELOCITY, TIMING = APPLICABLE = "velocity", "timing"
@@ -113,6 +120,8 @@ def transform(
     num_outputs: int = 1,
     drums: str | None = None,
     drum_map: DrumMap = GENERAL_MIDI,
+    attributes: str | Mapping[str, float] = "",
+    attribute_file: Any = None,
     progress: Callable[[int], AbstractContextManager] | None = None,
 ) -> list[Transformed]:
     """Versions of a song, transformed as the model's config was trained to.
@@ -130,6 +139,8 @@ def transform(
         drums: which notes are drums, as in `drum_parts`; by default as in the config.
         drum_map: which note is which drum, for reading and for new notes; see
             `data.drum_maps.load`.
+        attributes, attribute_file: what the latent vectors of all windows are moved
+            by; see `attributes.shift`.
         progress: is called with the number of windows to do, and gives a context whose
             `advance(windows)` is called as they are done.
 
@@ -138,9 +149,11 @@ def transform(
         NothingToTransform: no drums in bars that the model can read.
         UnreadableMusic: the file is not MIDI, or broken.
         BadTransform: an option makes no sense.
+        BadAttribute, BadAmounts: as in `attributes.shift`.
     """
     blend = _blend(amount, apply, temperature)
     task = task_of(trained.config, trained.converter, preserve_onsets)
+    shift = _shift(trained, task, attributes, attribute_file)
     song = MidiSong.read(music)
     choice = drums or task.converter.drums
     numbers, remarks = chosen_drums(
@@ -155,7 +168,8 @@ def transform(
     model = _window_model(trained, task)
     tracks = _places(song, numbers)
     results = []
-    for version in _versions(model, gridded, num_outputs, temperature, progress):
+    versions = _versions(model, gridded, shift, num_outputs, temperature, progress)
+    for version in versions:
         new = new_notes(song, numbers, task, gridded.stretches, drum_map)
         edits = _edits(song, gridded, version, task, blend, new)
         report = _report(song, gridded, edits, task, tracks, remarks)
@@ -174,6 +188,23 @@ def _blend(amount, apply, temperature) -> Blend:
     if not temperature > 0:
         raise BadTransform(f"temperature={temperature}: expected a number above 0")
     return Blend(amount, VELOCITY in apply, TIMING in apply)
+
+
+def _shift(trained, task, attributes, path):
+    """What attributes add to the latent vector of each window: [Z], or 0."""
+    if not attributes:
+        return 0.0
+    amounts, vectors = parse_amounts(attributes), attributes_of(trained, path)
+    check_names(trained, amounts, vectors)
+    of_hits = [name for name in amounts if vectors[name].is_of_hits]
+    if of_hits and not decides_hits(task):
+        played = [name for name, one in vectors.items() if not one.is_of_hits]
+        raise BadTransform(
+            f"attribute {', '.join(of_hits)}: all hits stay where they are. Attributes "
+            f"that move their playing: {', '.join(played) or 'none'}. "
+            "--nopreserve_onsets lets a model decide hits, if its task does"
+        )
+    return trained.shift(amounts, path)
 
 
 def chosen_drums(
@@ -218,7 +249,7 @@ def _window_model(trained, task: Task) -> WindowModel:
     return kept[task]
 
 
-def _versions(model, gridded: SongGrid, num_outputs, temperature, progress):
+def _versions(model, gridded: SongGrid, shift, num_outputs, temperature, progress):
     """What the model plays in each stretch, version after version."""
     stretches = gridded.stretches
     inputs = [model.cut(stretch.played) for stretch in stretches]
@@ -229,7 +260,7 @@ def _versions(model, gridded: SongGrid, num_outputs, temperature, progress):
     decoded = sum(count * times for count, times in zip(counts, passes))
     total = sum(counts) + decoded * num_outputs
     with progress(total) if progress else nullcontext(_Silent) as shown:
-        windows = [model.read(one, shown.advance) for one in inputs]
+        windows = [model.read(one, shown.advance).moved(shift) for one in inputs]
         for _ in range(num_outputs):
             noise = temperature * model.trained.draw(1)[0]
             yield [

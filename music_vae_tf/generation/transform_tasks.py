@@ -141,6 +141,11 @@ def freedom(task: Task, played: Groove) -> Freedom:
     return Freedom(everything, everything)
 
 
+def decides_hits(task: Task) -> bool:
+    """Whether the model decides where any drum is hit."""
+    return not task.preserves_onsets or task.name == INFILL
+
+
 def is_silent(task: Task, played: Groove) -> np.ndarray:
     """Whether the model reads no hit in a step's bar: bool `[steps]`."""
     converter = task.converter

@@ -39,6 +39,10 @@ class Windows(NamedTuple):
     deviations: np.ndarray  # [N, Z]
     controls: list[np.ndarray] | None  # N times [rows, D_c]
 
+    def moved(self, shift: np.ndarray | float) -> Windows:
+        """The same elsewhere in the latent space: [Z] is added."""
+        return self._replace(means=self.means + shift)
+
     def slices(self) -> list[slice]:
         """The steps of each window."""
         return [slice(start, start + self.size) for start in self.starts]
