@@ -191,6 +191,17 @@ def encode(config, number, batch_size, length, checkpoint):
     measure(once)
 
 
+def render(song):
+    """A MIDI file to the bytes of a WAV file."""
+    from music_vae_tf.data.midi import read_midi
+    from music_vae_tf.rendering import audio
+
+    sequence = read_midi(song)
+    once = lambda: audio.wav(sequence)
+    once()
+    measure(once)
+
+
 if __name__ == "__main__":
     quiet.import_tensorflow()  # as all commands do
     workload, options = sys.argv[1:]

@@ -58,7 +58,13 @@ ROWS = (
     Row("sample", 5.0, "sample", GENERATED),
     Row("encode", 1.5, "encode", GENERATED),
     Row("start", 2.5, "start"),
+    # What Magenta has no command for. The goal is in seconds of music a second.
+    Row("transform", 10.0, "transform"),
+    Row("render", 20.0, "render"),
 )
+# Rows whose amounts grow with the pace; of the others, seconds or bytes shrink.
+PACES = ("train", "extract", "sample", "encode", "transform", "render")
+SONG_QPM, SONG_BARS = 120.0, 120  # four minutes in 4/4
 
 
 def table(results) -> str:

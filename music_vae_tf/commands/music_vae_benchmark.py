@@ -22,7 +22,15 @@ import time
 from pathlib import Path
 
 from music_vae_tf.commands import benchmark_magenta, benchmark_ours
-from music_vae_tf.commands.benchmark_rows import ROWS, Row, line, table
+from music_vae_tf.commands.benchmark_rows import (
+    PACES,
+    ROWS,
+    SONG_BARS,
+    SONG_QPM,
+    Row,
+    line,
+    table,
+)
 from music_vae_tf.commands.benchmark_worker import Worker, end_of, environment
 from music_vae_tf.commands.command import Command, UserError
 
@@ -88,12 +96,7 @@ class _Bench:
         """The row of the JSON file."""
         ours, magenta, limit, more = getattr(self, f"_{row.workload}")(row)
         ratio = ours / magenta if magenta else None
-        if row.workload not in (
-            "train",
-            "extract",
-            "sample",
-            "encode",
-        ):  # seconds, bytes
+        if row.workload not in PACES:  # seconds, bytes
             ratio = magenta / ours if magenta else None
         return {
             "row": row.name,
@@ -220,6 +223,29 @@ class _Bench:
         least = statistics.median(importing)
         return ours, magenta, magenta and magenta / least, {"unit": "s"}
 
+    def _transform(self, row):
+        """Seconds of music a second, of the whole process with the model in the box."""
+        return self._music_per_s(
+            lambda: self._run_ours(
+                "music_vae_generate",
+                "--mode=transform",
+                f"--input_midi={self._song}",
+                f"--output_dir={tempfile.mkdtemp(dir=self._folder)}",
+                "--seed=1",
+            )
+        )
+
+    def _render(self, row):
+        """Seconds of sound a second of rendering, in a process that is warm."""
+        with self._worker("ours", "render", song=str(self._song)) as worker:
+            worker.heard()
+            return self._music_per_s(lambda: worker.seconds(1))
+
+    def _music_per_s(self, seconds):
+        music_s = SONG_BARS * 4 * 60 / SONG_QPM
+        paces = [music_s / seconds() for _ in range(self._repeats)]
+        return statistics.median(paces), None, None, {"unit": "s/s"}
+
     def _first_step(self, row):
         """Until the checkpoint of the first step is there."""
 
@@ -263,6 +289,19 @@ class _Bench:
         if done.returncode:
             raise UserError(f"{' '.join([*program, *options])} failed:\n{end_of(log)}")
         return time.perf_counter() - start_s
+
+    @functools.cached_property
+    def _song(self):
+        """A MIDI file of four minutes: grooves of the project, one after another."""
+        from music_vae_tf.data import beats, grooves
+        from music_vae_tf.data.midi_writer import write_midi
+        from music_vae_tf.data.tempo import in_time
+
+        path, bars = self._folder / "song.mid", 4  # of a groove
+        played = [one for _, one in grooves.performances(SONG_BARS // bars)]
+        parts = [in_time(one, SONG_QPM, bars * 4) for one in played]
+        write_midi(beats.in_a_row(parts), path)
+        return path
 
     # What both sides read.
 

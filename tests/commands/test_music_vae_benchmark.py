@@ -140,3 +140,13 @@ def test_without_a_folder_the_projects_own_grooves_are_read(tmp_path, monkeypatc
     bench = music_vae_benchmark._Bench(flags, tmp_path)
     assert bench._midi.parent == tmp_path
     assert len(list(bench._midi.glob("*.mid"))) == 3
+
+
+def test_a_whole_song_is_transformed_and_rendered(tmp_path, monkeypatch):
+    monkeypatch.setattr(music_vae_benchmark, "SONG_BARS", 8)
+    output = tmp_path / "rows.json"
+    flags = ["--rows=transform,render", "--repeats=1", f"--output_json={output}"]
+    assert run(flags) == 0
+    transform, render = json.loads(output.read_text())
+    assert transform["ours"] > 0 and transform["unit"] == "s/s"
+    assert render["ours"] > 0 and render["magenta"] is None

@@ -14,6 +14,7 @@ from music_vae_tf.data import grooves
 from music_vae_tf.data.midi import read_midi
 from music_vae_tf.data.midi_writer import write_midi
 
+FLAT = "groovae_4bar"
 NAME = "hierdec-groove_4bar_small"
 STYLES = ("rock", "rock/slow", "funk", "jazz", "rocksteady")
 
@@ -226,3 +227,86 @@ def test_a_collection_without_an_example_is_told(explore, tmp_path, capsys):
     write_midi(groove, tmp_path / "in" / "short.mid")
     assert explore(input=tmp_path / "in") == 1
     assert "shorter than 4 bars" in capsys.readouterr().err
+
+
+# Attributes that notes alone decide.
+
+
+@pytest.fixture
+def measured(explore, trained, groove_records, tmp_path):
+    """A file of attributes of a model that was trained a little."""
+    flags = {"run_dir": trained(FLAT), "input": groove_records, "measure": "true"}
+    assert explore(**flags, test_input=groove_records, seed=1) == 0
+    return tmp_path / "out" / "attributes.json"
+
+
+def test_measured_attributes_are_columns_of_the_table(explore, tmp_path):
+    assert explore(color_by="density") == 0
+    rows = rows_of(tmp_path / "out" / "latent.csv")
+    assert all(float(row["density"]) > 0 for row in rows)
+    assert {row["pitch_range"] for row in rows} == {""}
+
+
+def test_vectors_are_measured_and_reported(
+    explore, trained, groove_records, tmp_path, capsys
+):
+    measured = tmp_path / "vectors.json"
+    flags = {"run_dir": trained(FLAT), "input": groove_records, "measure": "true"}
+    assert explore(**flags, attribute_file=measured) == 0
+    effects = json.loads((tmp_path / "out" / "attribute_effects.json").read_text())
+    shown = capsys.readouterr().out
+    assert "Rows: what is moved." in shown
+    for name in effects["attributes"]:
+        assert f"\n{name} " in shown
+    kept = json.loads(measured.read_text())
+    assert kept["config"] == FLAT and list(kept["attributes"]) == effects["has"]
+
+
+def test_samples_and_inputs_are_moved_by_them(
+    measured, trained, folder, tmp_path, capsys
+):
+    (name, *_) = json.loads(measured.read_text())["attributes"]
+    model = [f"--run_dir={trained(FLAT)}", f"--attribute_file={measured}", "--seed=1"]
+    z = {}
+    for amount in (0, 1):
+        path = tmp_path / f"{amount}.npy"
+        flags = [*model, f"--attribute={name}={amount}", f"--save_z={path}"]
+        out = f"--output_dir={tmp_path / 'samples'}"
+        assert music_vae_generate.run([*flags, out, "--num_outputs=2"]) == 0
+        z[amount] = np.load(path)
+    vector = json.loads(measured.read_text())["attributes"][name]["vector"]
+    np.testing.assert_allclose(z[1] - z[0], [vector] * 2, atol=1e-5)
+    song = folder / "session0" / "0.mid"
+    for mode, more in {
+        "reconstruct": [],
+        "vary": ["--num_outputs=2"],
+        "interpolate": [f"--input_midi={song},{song}", "--num_outputs=2"],
+        "transform": ["--nopreserve_onsets"],
+    }.items():
+        out = tmp_path / mode
+        flags = [f"--mode={mode}", f"--input_midi={song}", *more]
+        attribute = [f"--attribute={name}=+0.5", f"--output_dir={out}"]
+        assert music_vae_generate.run([*model, *flags, *attribute]) == 0
+        assert list(out.glob("*.mid"))
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--attribute=groove=1"], "has no attribute groove"),
+        (["--attribute=density=nan"], "density=nan: expected a number"),
+        (["--attribute=density"], "expected NAME=AMOUNT"),
+        (["--attribute_file=a.json"], "--attribute_file holds vectors for --attribute"),
+        (["--attribute=swing=1", "--attribute_file=no.json"], "no.json"),
+    ],
+)
+def test_attributes_without_sense_are_refused(trained, tmp_path, capsys, flags, words):
+    flags = [*flags, f"--run_dir={trained(FLAT)}", f"--output_dir={tmp_path / 'o'}"]
+    assert music_vae_generate.run(flags) == 1
+    said = capsys.readouterr().err
+    assert words in said and "Traceback" not in said
+
+
+def test_flags_of_measuring_need_it(explore, capsys):
+    assert explore(test_input="other/") == 1
+    assert "--test_input belongs to --measure" in capsys.readouterr().err

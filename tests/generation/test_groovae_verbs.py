@@ -62,7 +62,13 @@ def test_every_verb_works_on_a_file(name, song):
         assert len(latent_verbs.continue_inputs(model, read[:1], 1)) == 1
 
 
-@pytest.mark.parametrize("name", sorted(set(configs.names()) - set(GROOVES)))
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("hierdec-groove_4bar", "cat-drums_2bar_small", "cat-mel_2bar_small"),
+        *("hierdec-trio_16bar", "hier-multiperf_vel_1bar_med", "clef_lstm"),
+    ],
+)
 def test_configs_that_do_not_fit_are_refused_with_those_that_do(name):
     with pytest.raises(UnfitConfig, match=f"config {name} transforms no songs") as told:
         check_config(configs.load(name))
