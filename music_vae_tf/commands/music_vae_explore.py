@@ -277,21 +277,30 @@ def _measure(flags, model, collection, test, output_dir):
 
     log.info("Measuring attributes, which takes some minutes for a large model")
     fitted = attribute_fitting.fit(model, collection, test, flags.seed)
+    playing = attribute_fitting.fit_playing(model, collection, test, flags.seed)
     path = os.path.expanduser(flags.attribute_file or output_dir / "attributes.json")
-    write_attributes(path, model, fitted.vectors)
+    of_playing = playing.vectors if playing else {}
+    write_attributes(path, model, fitted.vectors, of_playing)
     effects = output_dir / "attribute_effects.json"
-    attribute_fitting.write_effects(effects, fitted)
+    attribute_fitting.write_effects(effects, fitted, playing)
     print(
         "Rows: what is moved. Columns: Spearman's correlation of the amount with the "
         f"change of what is measured\n({fitted.num_tested} examples, amounts -1 to 1). "
         "moved: by +1, in standard deviations. leak: mean correlation with the others."
     )
+    _show_effects(fitted, "")
+    if playing:
+        print("The same where the hits are given, as --mode=transform does:")
+        _show_effects(playing, " of given hits")
+    log.info("%s: apply them with music_vae_generate --attribute", path)
+    log.info("All figures: %s", effects)
+
+
+def _show_effects(fitted, of_what):
     print("\n".join(fitted.lines()))
     missing = [name for name in fitted.names if name not in fitted.vectors]
     if missing:
-        log.warning("This model does not move %s", ", ".join(missing))
-    log.info("%s: apply them with music_vae_generate --attribute", path)
-    log.info("All figures: %s", effects)
+        log.warning("This model does not move %s%s", ", ".join(missing), of_what)
 
 
 def _go_along(flags, model, collection, folder):

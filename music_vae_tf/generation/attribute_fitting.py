@@ -1,8 +1,9 @@
 """Attribute vectors of a trained model, and how well each moves what it names.
 
     fitted = fit(model, training_collection, test_collection)
-    write_attributes("attributes.json", model, fitted.vectors)
-    write_effects("attribute_effects.json", fitted)
+    playing = fit_playing(model, training_collection, test_collection)
+    write_attributes("attributes.json", model, fitted.vectors, playing.vectors)
+    write_effects("attribute_effects.json", fitted, playing)
 
 What is decoded is the mode, so that the same weights and data give the same vectors.
 """
@@ -21,6 +22,7 @@ from music_vae_tf.data.whole_file import whole_file
 from music_vae_tf.errors import UserFacingError
 from music_vae_tf.generation.attributes import AttributeVector
 from music_vae_tf.generation.collection import Collection
+from music_vae_tf.generation.held import HeldDecoder
 
 MODE_TEMPERATURE = 1e-12  # near 0, samples are the mode
 FEWEST_EXAMPLES = 10
@@ -53,7 +55,7 @@ class Fitted(NamedTuple):
 
     def lines(self) -> list[str]:
         """A table: how much +1 of each moves all, and Spearman's correlations."""
-        width = max(map(len, self.names)) + 2
+        width = max(map(len, self.names), default=0) + 2
         head = "".join(f"{name:>{width}}" for name in self.names)
         lines = [f"{'':<{width}}{head}{'moved':>8}{'leak':>6}"]
         for number, name in enumerate(self.names):
@@ -84,7 +86,7 @@ def check_model(model: Any) -> None:
 
 
 def fit(model: Any, data: Collection, test: Collection, seed: int = 0) -> Fitted:
-    """Attribute vectors of a `TrainedModel`.
+    """Attribute vectors of a `TrainedModel` that decodes latent vectors alone.
 
     Args:
         data: examples that the vectors are made of.
@@ -94,28 +96,76 @@ def fit(model: Any, data: Collection, test: Collection, seed: int = 0) -> Fitted
         NoAttributes: there are too few examples, or none of the attributes varies.
     """
     check_model(model)
+    decode = lambda z, held: model.decode(z, _length(model), MODE_TEMPERATURE)
+    fitted = _fit(model, decode, np.arange(len(NAMES)), data, test, seed)
+    if not fitted.names:
+        raise NoAttributes("no attribute varies in the music that the model decodes")
+    return fitted
+
+
+def fit_playing(
+    model: Any, data: Collection, test: Collection, seed: int = 0
+) -> Fitted | None:
+    """Attribute vectors of a `TrainedModel` that plays given hits, as `transform` lets
+    it: of velocities and timing. None where its decoder cannot be given hits.
+
+    Args, Raises: as in `fit`.
+    """
+    check_model(model)
+    if data.held is None or test.held is None:
+        return None
+    decoder = HeldDecoder(model)
+    decode = lambda z, held: map(
+        model.converter.to_sequence, decoder(z, held, None, MODE_TEMPERATURE)
+    )
+    tried = [k for k, name in enumerate(NAMES) if not ATTRIBUTES[name].is_of_hits]
+    return _fit(model, decode, np.array(tried), data, test, seed)
+
+
+class _Base(NamedTuple):
+    """Some examples."""
+
+    z: np.ndarray  # [B, Z]
+    held: np.ndarray | None  # [B, T, D_out]
+
+
+def _fit(model, decode, tried, data, test, seed) -> Fitted:
+    """tried: indices of attributes."""
     for collection in (data, test):
         if len(collection.means) < FEWEST_EXAMPLES:
             raise NoAttributes(
                 f"{len(collection.means)} examples are too few to measure attributes; "
                 f"{FEWEST_EXAMPLES} are needed"
             )
+
+    def measure(base: _Base):
+        z = base.z.astype(np.float32)
+        onsets = (onsets_of(one, _quarters(model)) for one in decode(z, base.held))
+        return table(onsets)[:, tried]
+
     rng = np.random.default_rng(seed)
-    z = _drawn(data, rng)
-    decoded = measured_of(model, z)
-    varied = ways.are_varied(decoded) & ways.are_varied(data.measured)
-    if not varied.any():
-        raise NoAttributes("no attribute varies in the music that the model decodes")
-    names = [name for name, is_varied in zip(NAMES, varied) if is_varied]
-    measure = lambda z: measured_of(model, z)[:, varied]
-    known = data.measured[:, varied]
+    drawn = _some(data, rng, NUM_REGRESSED, is_drawn=True)
+    decoded = measure(drawn)
+    varied = ways.are_varied(decoded) & ways.are_varied(data.measured[:, tried])
+    tried = tried[varied]
+    known = data.measured[:, tried]
     means, deviations = np.nanmean(known, axis=0), np.nanstd(known, axis=0)
-    vectors = ways.directions(z, decoded[:, varied])
-    base = rng.permutation(data.means)[:NUM_CALIBRATING]
+    vectors = ways.directions(drawn.z, decoded[:, varied])
+    base = _some(data, rng, NUM_CALIBRATING)
     vectors = _calibrated(measure, vectors, base, deviations)
-    base = rng.permutation(test.means)[:NUM_TESTED]
+    base = _some(test, rng, NUM_TESTED)
     effects = _effects(measure, vectors, base, deviations)
-    return _fitted(names, vectors, means, deviations, effects, len(base))
+    names = [NAMES[k] for k in tried]
+    return _fitted(names, vectors, means, deviations, effects, len(base.z))
+
+
+def _some(collection, rng, count, is_drawn=False) -> _Base:
+    """Some examples; with `is_drawn` by draws from their posteriors, not the means."""
+    chosen = rng.permutation(len(collection.means))[:count]
+    z = collection.means[chosen]
+    if is_drawn:
+        z = z + collection.deviations[chosen] * rng.standard_normal(z.shape)
+    return _Base(z, None if collection.held is None else collection.held[chosen])
 
 
 def _fitted(names, vectors, means, deviations, effects, num_tested) -> Fitted:
@@ -132,22 +182,18 @@ def _fitted(names, vectors, means, deviations, effects, num_tested) -> Fitted:
     return Fitted(names, found, effects, num_tested)
 
 
-def _drawn(data, rng):
-    """Latent vectors from the posteriors of some of the examples: [N, Z]."""
-    some = rng.permutation(len(data.means))[:NUM_REGRESSED]
-    eps = rng.standard_normal([len(some), data.means.shape[1]])
-    return data.means[some] + data.deviations[some] * eps
-
-
 def measured_of(model: Any, z: np.ndarray) -> np.ndarray:
     """The attributes of what is decoded from latent vectors: [N, Z] -> [N, K]."""
-    length, quarters = model.config.model.max_seq_len, _quarters(model)
-    decoded = model.decode(z.astype(np.float32), length, MODE_TEMPERATURE)
-    return table(onsets_of(sequence, quarters) for sequence in decoded)
+    decoded = model.decode(z.astype(np.float32), _length(model), MODE_TEMPERATURE)
+    return table(onsets_of(sequence, _quarters(model)) for sequence in decoded)
+
+
+def _length(model):
+    return model.config.model.max_seq_len
 
 
 def _quarters(model):
-    return model.converter.quarters(model.config.model.max_seq_len)
+    return model.converter.quarters(_length(model))
 
 
 def _calibrated(measure, vectors, base, deviations):
@@ -158,7 +204,11 @@ def _calibrated(measure, vectors, base, deviations):
         norms = np.linalg.norm(vectors, axis=1, keepdims=True)
         vectors = vectors * np.minimum(1, longest / np.maximum(norms, 1e-9))
         moved = [
-            ways.slopes(measure(base - v), measure(base + v), deviations)[k]
+            ways.slopes(
+                measure(base._replace(z=base.z - v)),
+                measure(base._replace(z=base.z + v)),
+                deviations,
+            )[k]
             for k, v in enumerate(vectors)
         ]
         factors = 1 / np.clip(moved, 0.5, 2)  # a step towards 1
@@ -170,18 +220,37 @@ def _calibrated(measure, vectors, base, deviations):
 def _effects(measure, vectors, base, deviations) -> ways.Effects:
     correlations, moved = [], []
     for vector in vectors:
-        z = base[:, None] + AMOUNTS[:, None] * vector  # [B, A, Z]
-        measured = measure(z.reshape(-1, z.shape[-1])).reshape(*z.shape[:2], -1)
+        steps = [
+            measure(base._replace(z=base.z + amount * vector)) for amount in AMOUNTS
+        ]
+        measured = np.stack(steps, axis=1)  # [B, A, K]
         change = measured - measured[:, AMOUNTS == 0]  # of each example by itself
         correlations.append(ways.correlations(AMOUNTS, change))
         moved.append(ways.slopes(measured[:, 0], measured[:, -1], deviations))
-    return ways.Effects(np.array(correlations), np.array(moved))
+    shape = [len(vectors), len(vectors)]  # [0, 0] where none varies
+    return ways.Effects(
+        np.reshape(correlations, shape).astype(float),
+        np.reshape(moved, shape).astype(float),
+    )
 
 
-def write_effects(path: str | os.PathLike, fitted: Fitted) -> None:
-    """Writes the matrices as JSON; rows are what is moved, columns what is measured."""
+def write_effects(
+    path: str | os.PathLike, fitted: Fitted, playing: Fitted | None = None
+) -> None:
+    """Writes the matrices as JSON; rows are what is moved, columns what is measured.
+
+    playing: of given hits, from `fit_playing`.
+    """
+    content = _effects_as_json(fitted)
+    if playing is not None:
+        content["given_hits"] = _effects_as_json(playing)
+    with whole_file(path) as file:
+        file.write((json.dumps(content, indent=2) + "\n").encode())
+
+
+def _effects_as_json(fitted) -> dict:
     rounded = lambda matrix: [[round(float(x), 3) for x in row] for row in matrix]
-    content = {
+    return {
         "attributes": fitted.names,
         "units": [ATTRIBUTES[name].unit for name in fitted.names],
         "amounts": AMOUNTS.tolist(),
@@ -191,5 +260,3 @@ def write_effects(path: str | os.PathLike, fitted: Fitted) -> None:
         "mean_leak": rounded([fitted.effects.leaks])[0],
         "has": list(fitted.vectors),
     }
-    with whole_file(path) as file:
-        file.write((json.dumps(content, indent=2) + "\n").encode())

@@ -56,15 +56,19 @@ class AttributeVector(NamedTuple):
     is_of_hits: bool
 
 
+# Sections of a file: vectors of free decoding, and of the playing of given hits.
+SECTIONS = FREE, GIVEN_HITS = "attributes", "given_hits"
 NUMBERS = ("mean", "deviation", "correlation", "moved")  # of a file, beside vectors
 
 
 def attributes_of(
-    model: Any, path: str | os.PathLike | None = None
+    model: Any, path: str | os.PathLike | None = None, *, given_hits: bool = False
 ) -> dict[str, AttributeVector]:
     """The attributes that a `TrainedModel` can move, by name.
 
     Args:
+        given_hits: those that it moves where it plays given hits, as `transform` lets
+            it; their vectors are others.
         path: a file of `write_attributes`. By default that of the pretrained model, if
             these are its weights; otherwise the model has no attributes.
 
@@ -75,35 +79,37 @@ def attributes_of(
     if path is not None:
         content = _read(path)
         _check_model(content, model, path)
-        return _vectors(content, path)
+        return _vectors(content, path, given_hits)
     path = pretrained.attributes_path(model.config.name)
     if path is None:
         return {}
     content = _read(path)
-    return _vectors(content, path) if _is_of(content, model) else {}
+    return _vectors(content, path, given_hits) if _is_of(content, model) else {}
 
 
 def shift(
     model: Any,
     amounts: str | Mapping[str, float],
     path: str | os.PathLike | None = None,
+    *,
+    given_hits: bool = False,
 ) -> np.ndarray:
     """What some amounts of attributes add to a latent vector: float32 [Z].
 
     Args:
         amounts: `density=+1,swing=-0.5`, or a mapping. An amount of +1 is meant to add
             one standard deviation of the attribute over the data.
-        path: as in `attributes_of`.
+        path, given_hits: as in `attributes_of`.
 
     Raises:
         analysis.attributes.BadAmounts: an amount is not a number from -5 to 5.
         BadAttribute: the model has no such attribute; lists those it has.
     """
     amounts = parse_amounts(amounts)
-    vectors = attributes_of(model, path)
+    vectors = attributes_of(model, path, given_hits=given_hits)
     check_names(model, amounts, vectors)
     moved = [amount * vectors[name].vector for name, amount in amounts.items()]
-    return np.sum(moved, axis=0, dtype=np.float32)
+    return np.asarray(np.sum(moved, axis=0), np.float32)
 
 
 def check_names(model: Any, names, vectors: Mapping) -> None:
@@ -136,13 +142,20 @@ def weights_norm(model: Any) -> float:
 
 
 def write_attributes(
-    path: str | os.PathLike, model: Any, vectors: Mapping[str, AttributeVector]
+    path: str | os.PathLike,
+    model: Any,
+    vectors: Mapping[str, AttributeVector],
+    playing: Mapping[str, AttributeVector] | None = None,
 ) -> None:
-    """Writes the attributes of a `TrainedModel` as JSON; the same gives equal bytes."""
+    """Writes the attributes of a `TrainedModel` as JSON; the same gives equal bytes.
+
+    playing: those of given hits.
+    """
     content = {
         "config": model.config.name,
         "weights_norm": float(f"{weights_norm(model):.8g}"),
-        "attributes": {name: _fields(one) for name, one in vectors.items()},
+        FREE: {name: _fields(one) for name, one in vectors.items()},
+        GIVEN_HITS: {name: _fields(one) for name, one in (playing or {}).items()},
     }
     with whole_file(path) as file:
         file.write((_dumped(content) + "\n").encode())
@@ -159,25 +172,30 @@ def _short(value) -> float:
 
 def _dumped(content) -> str:
     """A line for each attribute, so that versions can be compared."""
-    head = {name: value for name, value in content.items() if name != "attributes"}
+    head = {name: content[name] for name in ("config", "weights_norm")}
     lines = [f"{json.dumps(n)}: {json.dumps(v)}" for n, v in head.items()]
-    of_attributes = ",\n".join(
-        f"{json.dumps(name)}: {json.dumps(one)}"
-        for name, one in content["attributes"].items()
-    )
-    return "{" + ",\n".join([*lines, f'"attributes": {{\n{of_attributes}}}']) + "}"
+    for section in SECTIONS:
+        of_attributes = ",\n".join(
+            f"{json.dumps(name)}: {json.dumps(one)}"
+            for name, one in content[section].items()
+        )
+        lines.append(f'"{section}": {{\n{of_attributes}}}')
+    return "{" + ",\n".join(lines) + "}"
 
 
 def _read(path) -> dict:
     try:
         content = json.loads(Path(path).expanduser().read_text(encoding="utf-8"))
-        str(content["config"]), float(content["weights_norm"])
-        dict(content["attributes"])
-    except (ValueError, LookupError, TypeError, OverflowError, RecursionError) as error:
+        is_whole = isinstance(content["config"], str)
+        is_whole &= isinstance(content["weights_norm"], float)
+        is_whole &= all(isinstance(content[section], dict) for section in SECTIONS)
+    except (ValueError, LookupError, TypeError, RecursionError):
+        is_whole = False
+    if not is_whole:
         raise BadAttribute(
             f"{path} is not a file of attributes, as music_vae_explore writes them "
             "(attributes.json)"
-        ) from error
+        )
     return content
 
 
@@ -194,7 +212,8 @@ def _check_model(content, model, path):
             f"weights than this model of {model.config.name}: each training has a "
             "latent space of its own"
         )
-    for name, one in content["attributes"].items():
+    every = [pair for section in SECTIONS for pair in content[section].items()]
+    for name, one in every:
         size = len(one.get("vector", ())) if isinstance(one, dict) else 0
         if size != model.z_size:
             raise BadAttribute(
@@ -203,9 +222,9 @@ def _check_model(content, model, path):
             )
 
 
-def _vectors(content, path) -> dict[str, AttributeVector]:
+def _vectors(content, path, given_hits) -> dict[str, AttributeVector]:
     vectors = {}
-    for name, fields in content["attributes"].items():
+    for name, fields in content[GIVEN_HITS if given_hits else FREE].items():
         if name not in ATTRIBUTES:
             raise BadAttribute(
                 f"{path}: {name!r} is none of {', '.join(ATTRIBUTES)}, the attributes "
@@ -219,11 +238,19 @@ def _vector(name, fields, path) -> AttributeVector:
     known = ATTRIBUTES[name]
     try:
         vector = np.array(fields["vector"], np.float32)
-        numbers = [float(fields[number]) for number in NUMBERS]
+        mean, deviation, correlation, moved = (float(fields[n]) for n in NUMBERS)
     except (ValueError, LookupError, TypeError, OverflowError) as error:
         raise BadAttribute(f"{path}: the entry of {name} is damaged") from error
-    if vector.ndim != 1 or not np.isfinite([*vector, *numbers]).all():
+    numbers = [*vector.ravel(), mean, deviation, correlation, moved]
+    if vector.ndim != 1 or not np.isfinite(numbers).all():
         raise BadAttribute(f"{path}: {name} has numbers that are not finite")
     return AttributeVector(
-        vector, *numbers, known.unit, known.description, known.is_of_hits
+        vector,
+        mean=mean,
+        deviation=deviation,
+        correlation=correlation,
+        moved=moved,
+        unit=known.unit,
+        description=known.description,
+        is_of_hits=known.is_of_hits,
     )

@@ -15,10 +15,12 @@ import numpy as np
 from music_vae_tf.analysis.attributes import NAMES, measure, onsets_of
 from music_vae_tf.config import Config
 from music_vae_tf.data import pieces
+from music_vae_tf.data.converters.groove_edits import Groove
 from music_vae_tf.data.pipeline import Report
 from music_vae_tf.data.whole_file import whole_file
 from music_vae_tf.errors import UserFacingError
 from music_vae_tf.generation.music_vae import TrainedModel
+from music_vae_tf.generation.transform_tasks import is_fit
 
 # What a row has of every example: the name of its NoteSequence, and its number there.
 FILE, EXAMPLE = "file", "example"
@@ -38,6 +40,9 @@ class Collection(NamedTuple):
     deviations: np.ndarray  # [N, Z], of their posteriors
     # Attributes of their notes, in the order of `analysis.attributes.NAMES`.
     measured: np.ndarray  # [N, K], NaN where one is not defined
+    # What a decoder is given where it plays the hits of the examples: float32
+    # [N, T, D_out], NaN where it is free. None where it cannot be given them.
+    held: np.ndarray | None
 
     @property
     def columns(self) -> list[str]:
@@ -86,8 +91,9 @@ def encode(
         known: `{filename of a NoteSequence: {column: text}}`, the same columns for all.
     """
     columns = next(iter(known.values()), {})
+    keeps_hits = is_fit(model.config)
     rows, waiting, report = [], [], Report()
-    means, deviations, measured = [], [], []
+    means, deviations, measured, held = [], [], [], []
 
     def encode_waiting():
         _, mu, sigma = model.encode_tensors(
@@ -112,6 +118,8 @@ def encode(
             # is.
             rows.append({**own, **_as_text(attributes), **facts, **own})
             waiting.append(dense)
+            if keeps_hits:
+                held.append(_held_hits(model.converter, dense))
             if len(waiting) == model.batch_size:
                 encode_waiting()
     if waiting:
@@ -121,6 +129,7 @@ def encode(
         *(rows, np.concatenate([nothing, *means]), report),
         np.concatenate([nothing, *deviations]),
         np.array(measured, float).reshape(-1, len(NAMES)),
+        np.array(held, np.float32) if keeps_hits and held else None,
     )
 
 
@@ -132,6 +141,14 @@ def _attributes(converter, example) -> dict[str, float]:
     controls = example.controls if converter.controls else None
     sequence = converter.to_sequence(example.targets, controls)
     return measure(onsets_of(sequence, quarters))
+
+
+def _held_hits(converter, example):
+    """The hits of a groove, with free velocities and offsets: [T, D_out]."""
+    groove = converter.groove_of(example.targets)
+    struck = groove.hits > 0
+    is_free = Groove(np.zeros_like(struck), struck, struck)
+    return converter.held_rows(groove, is_free).astype(np.float32)
 
 
 def _as_text(attributes):

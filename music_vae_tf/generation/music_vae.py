@@ -344,11 +344,11 @@ class TrainedModel:
 
         return transform.transform(self, music, **options)
 
-    def shift(self, amounts: Any, path: Any = None) -> np.ndarray:
+    def shift(self, amounts: Any, path: Any = None, **options: Any) -> np.ndarray:
         """What attributes add to a latent vector [Z]; see `attributes.shift`."""
         from music_vae_tf.generation import attributes
 
-        return attributes.shift(self, amounts, path)
+        return attributes.shift(self, amounts, path, **options)
 
     def _check_conditional(self, verb):
         if not self.z_size:

@@ -22,7 +22,7 @@ from typing import Any
 import mido
 import numpy as np
 
-from music_vae_tf.analysis.attributes import parse_amounts
+from music_vae_tf.analysis.attributes import ATTRIBUTES, parse_amounts
 from music_vae_tf.data import midi_song
 from music_vae_tf.data.converters import drum_parts
 from music_vae_tf.data.converters.base import NotConvertible
@@ -32,7 +32,7 @@ from music_vae_tf.data.midi_editing import Edits
 from music_vae_tf.data.midi_song import DRUM_CHANNEL, MidiSong
 from music_vae_tf.data.song_grid import SongGrid, grid
 from music_vae_tf.errors import UserFacingError
-from music_vae_tf.generation.attributes import attributes_of, check_names
+from music_vae_tf.generation.attributes import attributes_of
 from music_vae_tf.generation.transform_edits import Blend, add_edits, new_notes
 from music_vae_tf.generation.transform_tasks import (
     Task,
@@ -194,17 +194,16 @@ def _shift(trained, task, attributes, path):
     """What attributes add to the latent vector of each window: [Z], or 0."""
     if not attributes:
         return 0.0
-    amounts, vectors = parse_amounts(attributes), attributes_of(trained, path)
-    check_names(trained, amounts, vectors)
-    of_hits = [name for name in amounts if vectors[name].is_of_hits]
-    if of_hits and not decides_hits(task):
-        played = [name for name, one in vectors.items() if not one.is_of_hits]
+    amounts, given_hits = parse_amounts(attributes), not decides_hits(task)
+    vectors = attributes_of(trained, path, given_hits=given_hits)
+    fixed = [name for name in amounts if name in ATTRIBUTES and name not in vectors]
+    if given_hits and vectors and fixed:
         raise BadTransform(
-            f"attribute {', '.join(of_hits)}: all hits stay where they are. Attributes "
-            f"that move their playing: {', '.join(played) or 'none'}. "
+            f"attribute {', '.join(fixed)}: all hits stay where they are, and this "
+            f"model moves {', '.join(vectors)} of their playing. "
             "--nopreserve_onsets lets a model decide hits, if its task does"
         )
-    return trained.shift(amounts, path)
+    return trained.shift(amounts, path, given_hits=given_hits)
 
 
 def chosen_drums(

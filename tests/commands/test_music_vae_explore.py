@@ -260,6 +260,8 @@ def test_vectors_are_measured_and_reported(
         assert f"\n{name} " in shown
     kept = json.loads(measured.read_text())
     assert kept["config"] == FLAT and list(kept["attributes"]) == effects["has"]
+    assert list(kept["given_hits"]) == effects["given_hits"]["has"]
+    assert "where the hits are given" in shown
 
 
 def test_samples_and_inputs_are_moved_by_them(

@@ -15,6 +15,7 @@ from music_vae_tf.generation import collection as collections
 from music_vae_tf.generation.attribute_fitting import (
     NoAttributes,
     fit,
+    fit_playing,
     measured_of,
     write_effects,
 )
@@ -55,10 +56,15 @@ def fitted(small, collection):
     return fit(small, collection, collection)
 
 
+@pytest.fixture(scope="module")
+def playing(small, collection):
+    return fit_playing(small, collection, collection)
+
+
 @pytest.fixture
-def file(small, fitted, tmp_path):
+def file(small, fitted, playing, tmp_path):
     path = tmp_path / "attributes.json"
-    write_attributes(path, small, fitted.vectors)
+    write_attributes(path, small, fitted.vectors, playing.vectors)
     return path
 
 
@@ -94,14 +100,15 @@ def test_an_amount_of_one_moves_what_it_names(humanize, name):
 
 
 def test_a_song_is_moved_by_attributes_of_its_playing(humanize):
-    usual, moved = (
+    low, high = (
         strokes(humanize.transform(band(), temperature=1e-9, attributes=a)[0].midi)
-        for a in ("", {"velocity": 2})
+        for a in ("velocity=-1", {"velocity": 1})
     )
     step = lambda stroke: (round(stroke[0] / STEP), stroke[1])
-    assert sorted(map(step, moved)) == sorted(map(step, strokes(band())))
-    velocities = [[velocity for _, _, velocity in one] for one in (usual, moved)]
-    assert np.abs(np.subtract(*velocities)).mean() > 5
+    for one in (low, high):
+        assert sorted(map(step, one)) == sorted(map(step, strokes(band())))
+    low, high = (np.mean([velocity for _, _, velocity in one]) for one in (low, high))
+    assert high > low + 5
     with pytest.raises(BadTransform, match="density: all hits stay where they are"):
         humanize.transform(band(), attributes={"density": 1})
     assert humanize.transform(band(), attributes={"density": 1}, preserve_onsets=False)
@@ -148,20 +155,41 @@ def test_vectors_are_made_of_data_and_kept_in_a_file(small, fitted, file):
         assert one.correlation >= 0.2
 
 
-def test_the_same_data_give_the_same_bytes(small, collection, file, tmp_path):
-    write_attributes(tmp_path / "b", small, fit(small, collection, collection).vectors)
+def test_the_same_data_give_the_same_bytes(small, collection, playing, file, tmp_path):
+    again = fit(small, collection, collection).vectors
+    write_attributes(tmp_path / "b", small, again, playing.vectors)
     assert (tmp_path / "b").read_bytes() == file.read_bytes()
 
 
-def test_the_report_has_a_row_and_a_column_for_each_attribute(fitted, tmp_path):
+def test_vectors_of_given_hits_are_of_their_playing_and_kept_apart(
+    small, playing, file
+):
+    assert playing.names and set(playing.names) <= {
+        *("swing", "laid_back", "velocity", "velocity_range")
+    }
+    kept = attributes_of(small, file, given_hits=True)
+    assert list(kept) == list(playing.vectors)
+
+
+def test_a_decoder_that_cannot_be_given_hits_has_none_of_their_playing():
+    model = untrained("hierdec-groove_4bar_small")
+    music = (one for _, one in grooves.performances(12))
+    collection = collections.encode(model, music, {})
+    assert fit_playing(model, collection, collection) is None
+
+
+def test_the_report_has_a_row_and_a_column_for_each_attribute(
+    fitted, playing, tmp_path
+):
     count = len(fitted.names)
     assert len(fitted.lines()) == count + 1
-    write_effects(tmp_path / "effects.json", fitted)
+    write_effects(tmp_path / "effects.json", fitted, playing)
     effects = json.loads((tmp_path / "effects.json").read_text())
     assert effects["attributes"] == fitted.names
     assert np.shape(effects["spearman"]) == (count, count)
     assert np.abs(effects["spearman"]).max() <= 1
     assert np.shape(effects["moved_deviations"]) == (count, count)
+    assert effects["given_hits"]["attributes"] == playing.names
 
 
 def test_vectors_stay_within_reach(fitted):
