@@ -101,7 +101,9 @@ def test_the_site_builds(tmp_path):
 
 
 # What a page's commands find in the folder where they run.
-NEEDS = re.compile(r"groovae_4bar\.tar|hf://|funk|/shared/|--help")
+NEEDS = re.compile(
+    r"groovae_4bar\.tar|hf://|funk|/shared/|--help|train\.tfrecord|explored/attributes"
+)
 QUICK = (
     "convert_dir_to_note_sequences",
     "music_vae_generate",
