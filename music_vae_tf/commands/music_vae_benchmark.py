@@ -238,7 +238,7 @@ class _Bench:
     def _render(self, row):
         """Seconds of sound a second of rendering, in a process that is warm."""
         with self._worker("ours", "render", song=str(self._song)) as worker:
-            worker.heard()
+            worker.answer()
             return self._music_per_s(lambda: worker.seconds(1))
 
     def _music_per_s(self, seconds):

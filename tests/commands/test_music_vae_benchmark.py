@@ -38,7 +38,7 @@ class FakeWorker:
         self.side, self.seconds_per_unit = side, {"ours": 0.5, "magenta": 2.0}[side]
         self.peak_memory_bytes = {"ours": 100, "magenta": 150}[side]
 
-    def heard(self):
+    def answer(self):
         return self.says
 
     def seconds(self, number):
@@ -96,7 +96,7 @@ def test_a_worker_takes_steps_when_it_is_told_to(tmp_path):
     arguments = [sys.executable, benchmark_ours.__file__, "train", options]
     worker = benchmark_worker.Worker(arguments, tmp_path / "log")
     with worker:
-        assert worker.heard() == "ready"
+        assert worker.answer() == "ready"
         assert 0 < worker.seconds(2) < 600
     assert worker.peak_memory_bytes > 2**20
 
@@ -107,7 +107,7 @@ def test_a_worker_that_fails_is_shown(tmp_path):
         benchmark_worker.Worker(arguments, tmp_path / "log") as worker,
         pytest.raises(music_vae_benchmark.UserError, match="no such thing"),
     ):
-        worker.heard()
+        worker.answer()
 
 
 def test_the_products_of_a_step_are_counted(capsys):
