@@ -36,6 +36,7 @@ MAY_IMPORT = {
         *("models", "strategies"),  # one training step is a model's
         *("run_directory", "run_lock", "quiet", "folders", "kinds"),
         "generation",  # a training's result loads the trained model
+        "pretrained",  # weights that a training starts from
     },
     "pretrained": {"config", "checkpoint", "run_directory"},
     "generation": {

@@ -4,13 +4,13 @@ from music_vae_tf import quiet
 
 quiet.import_quietly()
 
-from music_vae_tf.generation.music_vae import (  # noqa: E402
+from music_vae_tf.generation.examples import (  # noqa: E402
     MultipleExtractedExamplesError,
     NoExtractedExamplesError,
-    TrainedModel,
     only_example,
-    slerp,
 )
+from music_vae_tf.generation.interpolation import slerp  # noqa: E402
+from music_vae_tf.generation.music_vae import TrainedModel  # noqa: E402
 
 __all__ = [
     "MultipleExtractedExamplesError",

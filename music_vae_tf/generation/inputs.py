@@ -19,7 +19,7 @@ from music_vae_tf.data.converters import drum_parts
 from music_vae_tf.data.converters.groove import GrooveConverter
 from music_vae_tf.data.converters.groove_edits import Groove
 from music_vae_tf.errors import UserFacingError
-from music_vae_tf.generation.music_vae import NoExtractedExamplesError
+from music_vae_tf.generation.examples import NoExtractedExamplesError
 
 FIRST, LAST, LONGEST, ALL = "first", "last", "longest", "all"
 LOOP, PAD = "loop", "pad"

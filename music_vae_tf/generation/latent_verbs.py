@@ -20,7 +20,7 @@ from music_vae_tf.data.tempo import in_time
 from music_vae_tf.errors import UserFacingError
 from music_vae_tf.generation.held import HeldDecoder
 from music_vae_tf.generation.inputs import Input, InputOptions, inputs_of, window_bars
-from music_vae_tf.generation.music_vae import slerp
+from music_vae_tf.generation.interpolation import slerp
 
 
 class BadVerb(UserFacingError, ValueError):

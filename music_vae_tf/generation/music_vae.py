@@ -13,10 +13,10 @@ import tensorflow as tf
 from music_vae_tf import build, checkpoint, pretrained
 from music_vae_tf import config as configs
 from music_vae_tf.batch import Batch
-from music_vae_tf.data.converters.drum_parts import TAKEN_AS_DRUMS
-from music_vae_tf.data.tempo import ended_after
 from music_vae_tf.errors import UserFacingError
 from music_vae_tf.generation.compiling import compiled
+from music_vae_tf.generation.examples import only_example
+from music_vae_tf.generation.interpolation import slerp
 from music_vae_tf.models.decoder import Samples
 from music_vae_tf.models.prng import PRNGKey
 from music_vae_tf.run_directory import RunDirectory
@@ -24,76 +24,10 @@ from music_vae_tf.run_directory import RunDirectory
 log = logging.getLogger("music_vae_tf")
 
 DEFAULT_BATCH_SIZE = 8
-# Below this sine of the angle between two vectors, the line between them is as good as
-# the arc, and the arc's formula divides by nearly nothing.
-SMALLEST_SINE = 1e-6
 
 
 class EagerExecutionIsOff(UserFacingError, RuntimeError):
     """TensorFlow was set to build graphs, as notebooks for TensorFlow 1 do."""
-
-
-class NoExtractedExamplesError(UserFacingError, ValueError):
-    """A NoteSequence from which the converter extracts no example; says why."""
-
-
-class MultipleExtractedExamplesError(UserFacingError, ValueError):
-    """A NoteSequence from which the converter extracts several examples.
-
-    `sequences` are these as NoteSequences of their own, of one example each.
-    """
-
-    def __init__(self, message: str, sequences: list):
-        super().__init__(message)
-        self.sequences = sequences
-
-
-def only_example(converter: Any, sequence: Any, name: str) -> Any:
-    """The one example that a converter makes of a NoteSequence, dense.
-
-    Says so where notes are drums only by their looks.
-
-    Raises:
-        NoExtractedExamplesError, MultipleExtractedExamplesError: it makes none of it,
-            or several.
-    """
-    examples, left_out = converter.extract(sequence)
-    if not examples:
-        reasons = "; ".join(left_out) or "it has no notes of the kind"
-        raise NoExtractedExamplesError(
-            f"No examples extracted from {name}: {reasons}. One is needed."
-        )
-    if TAKEN_AS_DRUMS in left_out:
-        log.info("%s: %s", name, TAKEN_AS_DRUMS)
-    dense = [converter.unpack(example) for example in examples]
-    if len(dense) > 1:
-        raise MultipleExtractedExamplesError(
-            f"Multiple ({len(dense)}) examples extracted from {name}. One is needed.",
-            [_sequence_of(converter, example) for example in dense],
-        )
-    return dense[0]
-
-
-def _sequence_of(converter, example):
-    """A dense example as the NoteSequence that it stands for, as long as its bars."""
-    controls = example.controls if converter.controls else None
-    sequence = converter.to_sequence(example.targets, controls)
-    quarters = converter.quarters(len(example.targets))
-    return ended_after(sequence, quarters) if quarters else sequence
-
-
-def slerp(p0: np.ndarray, p1: np.ndarray, t: float) -> np.ndarray:
-    """From p0 to p1 along the arc between them, t of the way: [..., Z] each.
-
-    Parallel vectors, which have no unique arc, are interpolated linearly.
-    """
-    p0, p1 = np.asarray(p0, np.float64), np.asarray(p1, np.float64)
-    norms = np.linalg.norm(p0) * np.linalg.norm(p1)
-    cosine = np.sum(p0 * p1) / norms if norms else 1.0
-    omega = np.arccos(np.clip(cosine, -1.0, 1.0))
-    if np.sin(omega) < SMALLEST_SINE:
-        return (1.0 - t) * p0 + t * p1
-    return (np.sin((1.0 - t) * omega) * p0 + np.sin(t * omega) * p1) / np.sin(omega)
 
 
 class TrainedModel:

@@ -12,7 +12,7 @@ import tensorflow as tf
 from music_vae_tf.data.converters.piano_roll import CLASSES, NONE, PITCHES, NotARoll
 from music_vae_tf.errors import UserFacingError
 from music_vae_tf.generation.compiling import compiled
-from music_vae_tf.generation.music_vae import slerp
+from music_vae_tf.generation.interpolation import slerp
 from music_vae_tf.generation.roll_cleaning import Cleaning, cleaned
 from music_vae_tf.models.piano_roll_vae import ClstmDecoder, ConvCvae, condition_of
 

@@ -6,7 +6,6 @@ import contextlib
 import dataclasses
 import logging
 import math
-import os
 import shlex
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -25,11 +24,11 @@ from music_vae_tf.training.options import OptionError, TrainingOptions
 from music_vae_tf.training.progress import progress_of
 from music_vae_tf.training.request import Request, make_writable, request
 from music_vae_tf.training.result import TrainingResult, best_checkpoint
+from music_vae_tf.training.warm_start import warm_start, weights_to_start_from
 
 log = logging.getLogger("music_vae_tf")
 KEPT_BYTES = 10**9  # of all checkpoints, where nothing is said of their number
 MAGENTAS_TO_KEEP = 100
-PRETRAINED = "pretrained"  # in place of the path of a checkpoint
 VALIDATED_BATCHES = 10  # at most, so that validating costs little
 
 
@@ -95,7 +94,7 @@ def train_with(
     """
     options = dataclasses.replace(options, data=data)
     asked = request(config, run_dir, options, kinds)
-    _weights_to_start_from(asked)  # an error comes before anything is made
+    weights_to_start_from(asked)  # an error comes before anything is made
     training_data = asked.data()
     with folders.empty_ones_removed():
         make_writable(asked.directory.train_dir)
@@ -238,44 +237,12 @@ def _restore(training: _Training) -> None:
     directory, model = training.request.directory, training.model
     vocabulary = vocabulary_of(training.data)
     if training.request.options.warm_start_checkpoint:
-        _warm_start(training, vocabulary)
+        warm_start(training.request, training.model, vocabulary)
     if vocabulary is not None and training.is_chief:
         checkpoint.keep_vocabulary(directory.train_dir, vocabulary)
     newest = loop.resume(model, directory.train_dir)
     if newest is not None:
         log.info("Resuming from %s (step %d)", newest, model.steps_taken)
-
-
-def _warm_start(training, vocabulary) -> None:
-    from music_vae_tf import checkpoint
-
-    directory = training.request.directory
-    if directory.checkpoint():
-        raise OptionError(
-            "{warm_start_checkpoint} starts a new training, and {path} holds one "
-            "already: name another {run_dir}",
-            path=directory.path,
-        )
-    path = _weights_to_start_from(training.request)
-    if vocabulary is not None:
-        checkpoint.check_vocabulary(path, vocabulary)
-    fit = checkpoint.warm_start(training.model.named_variables, path)
-    log.info("Starting from the weights in %s:\n%s", path, fit)
-
-
-def _weights_to_start_from(asked: Request) -> str | None:
-    """The path of a checkpoint; None if the training starts from random weights.
-
-    Raises:
-        pretrained.PretrainedError: the config has no pretrained model.
-    """
-    from music_vae_tf import pretrained
-
-    named = asked.options.warm_start_checkpoint
-    if named is None:
-        return None
-    path = os.path.expanduser(os.fspath(named))
-    return pretrained.weights_path(asked.config.name) if path == PRETRAINED else path
 
 
 def vocabulary_of(data):

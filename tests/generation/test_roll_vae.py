@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from music_vae_tf.data.converters.piano_roll import NotARoll
-from music_vae_tf.generation.music_vae import slerp
+from music_vae_tf.generation.interpolation import slerp
 from music_vae_tf.generation.piano_roll import (
     BadCondition,
     Prior,

@@ -1,0 +1,61 @@
+"""The one example of a NoteSequence that a model encodes."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from music_vae_tf.data.converters.drum_parts import TAKEN_AS_DRUMS
+from music_vae_tf.data.tempo import ended_after
+from music_vae_tf.errors import UserFacingError
+
+log = logging.getLogger("music_vae_tf")
+
+
+class NoExtractedExamplesError(UserFacingError, ValueError):
+    """A NoteSequence from which the converter extracts no example; says why."""
+
+
+class MultipleExtractedExamplesError(UserFacingError, ValueError):
+    """A NoteSequence from which the converter extracts several examples.
+
+    `sequences` are these as NoteSequences of their own, of one example each.
+    """
+
+    def __init__(self, message: str, sequences: list):
+        super().__init__(message)
+        self.sequences = sequences
+
+
+def only_example(converter: Any, sequence: Any, name: str) -> Any:
+    """The one example that a converter makes of a NoteSequence, dense.
+
+    Says so where notes are drums only by their looks.
+
+    Raises:
+        NoExtractedExamplesError, MultipleExtractedExamplesError: it makes none of it,
+            or several.
+    """
+    examples, left_out = converter.extract(sequence)
+    if not examples:
+        reasons = "; ".join(left_out) or "it has no notes of the kind"
+        raise NoExtractedExamplesError(
+            f"No examples extracted from {name}: {reasons}. One is needed."
+        )
+    if TAKEN_AS_DRUMS in left_out:
+        log.info("%s: %s", name, TAKEN_AS_DRUMS)
+    dense = [converter.unpack(example) for example in examples]
+    if len(dense) > 1:
+        raise MultipleExtractedExamplesError(
+            f"Multiple ({len(dense)}) examples extracted from {name}. One is needed.",
+            [_sequence_of(converter, example) for example in dense],
+        )
+    return dense[0]
+
+
+def _sequence_of(converter, example):
+    """A dense example as the NoteSequence that it stands for, as long as its bars."""
+    controls = example.controls if converter.controls else None
+    sequence = converter.to_sequence(example.targets, controls)
+    quarters = converter.quarters(len(example.targets))
+    return ended_after(sequence, quarters) if quarters else sequence
