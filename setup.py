@@ -28,6 +28,7 @@ COMMANDS = [
     "music_vae_evaluate",
     "music_vae_explore",
     "music_vae_inspect",
+    "music_vae_serve",
     "music_vae_export",
     "piano_roll_vae_prepare",
     "piano_roll_vae_train",
