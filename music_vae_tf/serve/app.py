@@ -123,7 +123,7 @@ class _Page:
 
     async def offers(self, request: Request) -> Response:
         offers = [
-            {"id": offer.id, "title": offer.title}
+            {"id": offer.id, "title": offer.title, "config": offer.config.name}
             for offer in self._models.offers.values()
         ]
         limits = {
