@@ -27,7 +27,7 @@ add_model_flags(command)
 command.string(
     "examples_path",
     None,
-    "Folder of music files, or a TFRecord file of NoteSequences, whose examples are the "
+    "Folder of music files, or a TFRecord file of NoteSequences: their examples are the "
     "points of the map; by default the project's own grooves.",
 )
 command.string(

@@ -31,7 +31,9 @@ class LatentMap(NamedTuple):
     """N points of a plane, and where each lies in the latent space."""
 
     points: np.ndarray  # [N, 2], within -1 and 1
-    means: np.ndarray  # [N, Z], of the posterior
+    means: np.ndarray  # [N, Z], of the posteriors
+    sigmas: np.ndarray  # [N, Z]
+    projection: np.ndarray  # [Z, 2], from centred means to points
     examples: list[Example]  # N; none where points are draws from the prior
     shares: tuple[float, float]  # of the variance, of both axes
     source: str
@@ -49,11 +51,16 @@ class LatentMap(NamedTuple):
         return mean.astype(np.float32)
 
     def place(self, z: np.ndarray) -> np.ndarray:
-        """Where a latent vector [Z] is shown: at its nearest examples, [2]."""
-        squared = np.sum((self.means - z) ** 2, axis=1)
-        nearest = np.argsort(squared, kind="stable")[:NEIGHBOURS]
-        weights = 1 / np.maximum(squared[nearest], 1e-9)
-        return weights @ self.points[nearest] / weights.sum()
+        """Where a latent vector [Z] is shown: its principal components, [2]."""
+        return (z - self.means.mean(axis=0)) @ self.projection
+
+    def draw(self, seed: int) -> np.ndarray:
+        """A latent vector [Z] from the aggregated posterior, the mean of the posteriors
+        of all examples. Where these are draws from the prior it is the prior."""
+        rng = np.random.default_rng(seed)
+        number = rng.integers(len(self.means))
+        noise = self.sigmas[number] * rng.standard_normal(self.means.shape[1])
+        return (self.means[number] + noise).astype(np.float32)
 
 
 def of_sequences(model: Any, sequences: Iterable, source: str, check) -> LatentMap:
@@ -78,24 +85,28 @@ def of_sequences(model: Any, sequences: Iterable, source: str, check) -> LatentM
             break
     if len(waiting) < FEWEST_POINTS:
         return of_prior(model)
-    _, means, _ = model.encode_tensors(
+    _, means, sigmas = model.encode_tensors(
         [example.inputs for example in waiting],
         [example.length for example in waiting],
         [example.controls for example in waiting],
     )
-    return _map(means, examples, source)
+    return _map(means, sigmas, examples, source)
 
 
 def of_prior(model: Any) -> LatentMap:
     """The map of draws from the prior, where no examples are known."""
     model.reseed(0)
-    return _map(model.draw(PRIOR_POINTS), [], "draws from the prior")
+    draws = model.draw(PRIOR_POINTS)
+    return _map(draws, np.zeros_like(draws), [], "draws from the prior")
 
 
-def _map(means, examples, source):
+def _map(means, sigmas, examples, source):
+    means = np.asarray(means, np.float64)
     points, shares = principal(means)
-    largest = max(float(np.abs(points).max(initial=0)), 1e-9)
-    return LatentMap(points / largest, np.asarray(means), examples, shares, source)
+    points = points / max(float(np.abs(points).max(initial=0)), 1e-9)
+    # Points are linear in means: this finds the directions again.
+    projection, *_ = np.linalg.lstsq(means - means.mean(axis=0), points, rcond=None)
+    return LatentMap(points, means, sigmas, projection, examples, shares, source)
 
 
 def _example(model, dense, name, style) -> Example:

@@ -29,13 +29,13 @@ class Recipe(NamedTuple):
 
 
 FIELDS = ("model", "where", "seed", "temperature", "qpm", "attributes")
-PLACES = ("prior", "point", "xy", "z", "between")
+PLACES = ("draw", "point", "xy", "z", "between")
 
 
 def read_recipe(fields: Fields, playable: Any) -> Recipe:
     """The recipe in a request.
 
-    `where` is one of: `{"prior": seed}`, a draw; `{"point": n}`, an example of the map;
+    `where` is one of: `{"draw": seed}`; `{"point": n}`, an example of the map;
     `{"xy": [x, y]}`, a place of the map; `{"z": base64}`; or
     `{"between": {"a": base64, "b": base64, "t": 0 to 1}}`.
 
@@ -68,8 +68,7 @@ def _vector(where, playable):
         return latent_map.means[number].astype(np.float32)
     if "xy" in where:
         return latent_map.vector(np.array(where.numbers("xy", 2, 10)))
-    model.reseed(where.integer("prior", 0, LARGEST_SEED))
-    return model.draw(1)[0]
+    return latent_map.draw(where.integer("draw", 0, LARGEST_SEED))
 
 
 def _amounts(fields, model):
@@ -100,7 +99,7 @@ def answer(recipe: Recipe, playable: Any) -> dict:
     x, y = playable.latent_map.place(recipe.z).tolist()
     return {
         "notes": notes(sequence, recipe.qpm / 60),
-        "quarters": sequence.total_time * recipe.qpm / 60,
+        "quarters": round(sequence.total_time * recipe.qpm / 60, 5),
         "qpm": recipe.qpm,
         "seed": recipe.seed,
         "temperature": recipe.temperature,

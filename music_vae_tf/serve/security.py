@@ -12,7 +12,7 @@ from typing import Any
 
 from music_vae_tf.serve.errors import Forbidden, Refused
 
-# A header that makes a browser ask first, where another site sends it; and it is refused.
+# A header for which a browser asks first, where another site sends it: it is refused.
 OWN_HEADER = "x-music-vae"
 LOCAL = ("127.0.0.1", "localhost", "[::1]")
 CONTENT_SECURITY = (

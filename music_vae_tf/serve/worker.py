@@ -1,4 +1,4 @@
-"""One thread that works for all requests, one after another, and a limit to the queue."""
+"""One thread that works for all requests in turn, and a limit to its queue."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Stopped(Exception):
 
 
 class Worker:
-    """A queue of work. Models are used by its thread alone: their draws have an order."""
+    """A queue of work. Only its thread uses models, whose draws have an order."""
 
     def __init__(self, most_waiting: int = MOST_WAITING):
         """most_waiting: jobs, with the one that is being done."""

@@ -16,6 +16,7 @@ const player = new Player();
 const banks = new Map(); // of single sounds, by the facts they are made with
 const pins = {};
 let facts = null, offers = null, loop = null, seed = 0, shelf = null, song = null, timer = 0;
+let frame = 0;
 
 const say = (words) => { $("status").className = ""; $("status").textContent = words; };
 function fail(error) {
@@ -35,8 +36,10 @@ const recipe = (where) => ({
 
 const request = latestOnly(async (where, restart) => {
   try {
-    show(await postJson("/api/sample", recipe(where)), !where.xy && where.point === undefined);
-    if (restart) await player.playLoop();
+    const answer = await postJson("/api/sample", recipe(where));
+    player.setLoop(answer);
+    if (restart) await player.playLoop(); // first the sound, then the picture
+    show(answer, !where.xy && where.point === undefined);
   } catch (error) {
     fail(error);
   }
@@ -51,8 +54,8 @@ function sample(where, restart) {
 
 function show(answer, moveCursor) {
   loop = { ...answer, model: facts.id, config: facts.config, fingerprint: facts.fingerprint };
-  player.setLoop(loop);
-  if (moveCursor) map.cursor = loop.xy;
+  if (player.loop !== answer) player.setLoop(answer);
+  if (moveCursor) map.moveTo(loop.xy);
   map.draw();
   const hits = `${loop.notes.length} ${facts.is_drums ? "hits" : "notes"}`;
   $("facts").textContent = `${hits}, ${loop.quarters} beats, seed ${loop.seed}`;
@@ -84,7 +87,7 @@ const here = () => ({ z: loop.z });
 
 function newLoop() {
   seed = randomSeed();
-  sample({ prior: seed }, true);
+  sample({ draw: seed }, true);
 }
 
 function vary() {
@@ -339,8 +342,9 @@ function redraw() {
 function animate() {
   const bar = $("meter").firstElementChild;
   bar.style.transform = `scaleX(${Math.min(player.level(), 1).toFixed(3)})`;
-  if (player.mode === "loop") drawLoop();
-  if (player.mode === "song") song.draw();
+  frame = (frame + 1) % 2; // half of the frames are smooth enough
+  if (frame && player.mode === "loop") drawLoop();
+  if (frame && player.mode === "song") song.draw();
   requestAnimationFrame(animate);
 }
 

@@ -121,9 +121,12 @@ export class LatentMap {
     this.go(number === null ? xy : this.points[number], number, restart);
   }
 
+  moveTo(xy) {
+    this.cursor = xy.map((value) => Math.max(-1.05, Math.min(1.05, value)));
+  }
+
   go(xy, number, restart) {
-    const within = (value) => Math.max(-1.15, Math.min(1.15, value));
-    this.cursor = xy.map(within);
+    this.moveTo(xy);
     this.draw();
     const where = number === null ? { xy: this.cursor } : { point: number };
     this.onmove({ where, restart });

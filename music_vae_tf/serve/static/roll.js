@@ -133,7 +133,7 @@ function drawNote(context, note, x, y, tall, paint, options, index) {
   if (Math.abs(off) < (options.audible ?? EARLY_S)) return;
   context.fillStyle = off > 0 ? paint.late : paint.early;
   const from = x(reference);
-  context.fillRect(Math.min(from, left), middle + high / 2 + 1, Math.max(Math.abs(left - from), 2), 2.5);
+  context.fillRect(Math.min(from, left), middle + high / 2 + 1, Math.max(Math.abs(left - from), 3), 3);
 }
 
 // Of each note of a song, where it was before: the one of its kind in the same order,
