@@ -27,8 +27,8 @@ add_model_flags(command)
 command.string(
     "examples_path",
     None,
-    "Folder of music files, or a TFRecord file of NoteSequences: their examples are the "
-    "points of the map; by default the project's own grooves.",
+    "Folder of music files, or a TFRecord file of NoteSequences, for the points of "
+    "the map; by default the project's own grooves.",
 )
 command.string(
     "host",

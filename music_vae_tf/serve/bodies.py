@@ -147,7 +147,8 @@ class Fields:
         if not isinstance(text, str):
             raise Refused(f"{name}: a latent vector in base64 is expected")
         try:
-            data = base64.urlsafe_b64decode(text.encode() + b"=" * (-len(text) % 4))
+            padded = text.encode() + b"=" * (-len(text) % 4)
+            data = base64.b64decode(padded, altchars=b"-_", validate=True)
         except (ValueError, binascii.Error) as error:
             raise Refused(f"{name}: no base64") from error
         if len(data) != 4 * size:

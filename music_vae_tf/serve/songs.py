@@ -27,6 +27,8 @@ def read(data: bytes) -> Any:
     Raises:
         Unplayable: no MIDI, without notes, or too long.
     """
+    if not data:
+        raise Unplayable("the file is empty")
     with refused():
         sequence = midi_reading.parse_as_daw(data)
     if not sequence.notes:
