@@ -135,7 +135,8 @@ class Page:
 
     def errors(self):
         """What the console says, policy violations included."""
-        return [entry["message"] for entry in self.driver.get_log("browser")]
+        entries = self.driver.get_log("browser")
+        return [entry["message"] for entry in entries if entry["level"] == "SEVERE"]
 
 
 @pytest.fixture
