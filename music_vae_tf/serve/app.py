@@ -209,7 +209,7 @@ class _Page:
         from music_vae_tf.data.midi_writer import midi_bytes
 
         playable, recipe = self._recipe(fields)
-        sequence = loops.decode(recipe, playable.player)
+        sequence = loops.decode(recipe, playable)
         title = f"{playable.offer.config.name}, seed {recipe.seed}"
         make: dict[str, Callable[[], bytes]] = {
             "mid": lambda: midi_bytes(sequence),

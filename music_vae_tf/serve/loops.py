@@ -48,7 +48,7 @@ def read_recipe(fields: Fields, playable: Any) -> Recipe:
         seed=fields.integer("seed", 0, LARGEST_SEED, 0),
         temperature=fields.number("temperature", COOLEST, HOTTEST, USUAL_TEMPERATURE),
         qpm=fields.number("qpm", SLOWEST_QPM, FASTEST_QPM, DEFAULT_QPM),
-        amounts=_amounts(fields.fields("attributes"), playable.player),
+        amounts=_amounts(fields.fields("attributes"), playable.attributes),
     )
 
 
@@ -71,16 +71,17 @@ def _vector(where, playable):
     return latent_map.draw(where.integer("draw", 0, LARGEST_SEED))
 
 
-def _amounts(fields, model):
-    known, furthest = attributes.attributes_of(model), attributes.FURTHEST
+def _amounts(fields, known):
+    furthest = attributes.FURTHEST
     fields.only(known)
     return {name: fields.number(name, -furthest, furthest) for name in fields.names()}
 
 
-def decode(recipe: Recipe, model: Any) -> Any:
+def decode(recipe: Recipe, playable: Any) -> Any:
     """The NoteSequence of a recipe, at its tempo and as long as its bars."""
+    model = playable.player
     model.reseed(recipe.seed)
-    z = recipe.z + attributes.shift(model, recipe.amounts)
+    z = recipe.z + attributes.shift(playable.attributes, recipe.amounts)
     length = model.config.model.max_seq_len
     (sequence,) = model.decode(z[None], length, recipe.temperature)
     quarters = model.converter.quarters(length) or _whole_quarters(sequence)
@@ -95,7 +96,7 @@ def _whole_quarters(sequence):
 
 def answer(recipe: Recipe, playable: Any) -> dict:
     """What the page shows and plays: times in quarter notes."""
-    sequence = decode(recipe, playable.player)
+    sequence = decode(recipe, playable)
     x, y = playable.latent_map.place(recipe.z).tolist()
     return {
         "notes": notes(sequence, recipe.qpm / 60),

@@ -38,6 +38,7 @@ class Playable:
     player: Any
     batches: Any
     latent_map: latent_map.LatentMap
+    attributes: dict[str, attributes.Attribute]
     fingerprint: str
 
 
@@ -61,8 +62,12 @@ class Playables:
             CannotServe: the model has no latent space, or is conditioned.
         """
         self._examples, self._check, self._loaded = examples, check, {}
-        offers = [_own_offer(*own)] if own else []
-        offers += filter(_is_playable, map(_offer_of, pretrained.names()))
+        box = [*filter(_is_playable, map(_offer_of, pretrained.names()))]
+        # A model in the box that the command line names comes first.
+        named = [offer for offer in box if own == (offer.config, offer.checkpoint)]
+        if own and not named:
+            named = [_own_offer(*own)]
+        offers = [*named, *(offer for offer in box if offer not in named)]
         self.offers = {offer.id: offer for offer in offers}
         if not offers:
             raise CannotServe("there is no pretrained model: give --run_dir")
@@ -94,10 +99,15 @@ class Playables:
             for size in (1, BATCH_SIZE)
         )
         playable = Playable(
-            offer, player, batches, self._map(batches), loops.fingerprint(player)
+            offer=offer,
+            player=player,
+            batches=batches,
+            latent_map=self._map(batches),
+            attributes=attributes.attributes_of(player),
+            fingerprint=loops.fingerprint(player),
         )
         first = loops.Recipe(player.draw(1)[0], 0, loops.USUAL_TEMPERATURE, 120.0, {})
-        loops.decode(first, player)  # compiles, so that the first click need not
+        loops.decode(first, playable)  # compiles, so that the first click need not
         return playable
 
     def _map(self, model) -> latent_map.LatentMap:
@@ -146,7 +156,10 @@ def description(playable: Playable) -> dict:
         "quarters": converter.quarters(config.model.max_seq_len),
         "is_drums": hasattr(converter, "pitch_classes"),
         "transform": task_description(playable),
-        "attributes": list(attributes.attributes_of(model)),
+        "attributes": [
+            {"name": name, "description": one.description}
+            for name, one in playable.attributes.items()
+        ],
         "map": {
             "points": [[round(float(x), 4) for x in point] for point in plane.points],
             "examples": [

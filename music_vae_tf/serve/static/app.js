@@ -222,11 +222,12 @@ async function choose(id) {
 }
 
 function showAttributes() {
-  $("attributes").replaceChildren(...facts.attributes.map((name) => {
+  $("attributes").replaceChildren(...facts.attributes.map(({ name, description }) => {
     const box = document.createElement("label"), out = document.createElement("output");
     const input = document.createElement("input");
-    Object.assign(input, { type: "range", name, min: -2, max: 2, step: 0.1, value: 0 });
+    Object.assign(input, { type: "range", name, min: -3, max: 3, step: 0.1, value: 0 });
     out.value = "0";
+    box.title = description;
     input.addEventListener("input", () => {
       out.value = input.value;
       if (loop) sample(here(), false);
