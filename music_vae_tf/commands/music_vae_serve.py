@@ -101,7 +101,7 @@ def _serve(flags, own, opened):
     settings = app.Settings(
         flags.soundfont,
         int(flags.max_upload_mb * 2**20),
-        [*security.LOCAL, flags.host, *names],
+        [*security.LOCAL, server.shown(flags.host), *names],
     )
     address = server.address_of(opened, flags.host)
     try:

@@ -61,9 +61,13 @@ def _why(error, host, port):
 
 def address_of(opened: socket.socket, host: str) -> str:
     """What to open in a browser."""
-    shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host
-    shown = f"[{shown}]" if ":" in shown else shown
-    return f"http://{shown}:{opened.getsockname()[1]}/"
+    name = "127.0.0.1" if host in ("0.0.0.0", "::") else shown(host)
+    return f"http://{name}:{opened.getsockname()[1]}/"
+
+
+def shown(host: str) -> str:
+    """A host as it stands in an address: `::1` -> `[::1]`."""
+    return f"[{host}]" if ":" in host and not host.startswith("[") else host
 
 
 def serve(app: Any, opened: socket.socket, started: Callable[[], None]) -> None:

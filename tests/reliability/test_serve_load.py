@@ -97,7 +97,7 @@ def test_every_damaged_upload_has_a_result_or_a_reason(served):
 @pytest.mark.slow
 def test_every_one_of_many_damaged_uploads_has_a_result_or_a_reason(served):
     rng = np.random.default_rng(1)
-    for number in range(1500):
+    for number in range(500):
         check_upload(served, (TRANSFORM, PLACE)[number % 2], fuzzed(rng, number))
 
 
@@ -196,9 +196,9 @@ def test_memory_stays_over_many_samples(served):
 @pytest.mark.slow
 def test_memory_stays_over_thousands_of_requests_of_all_kinds(served):
     work = everything(served)
-    for number in range(600):  # sounds fill their own, limited memory
+    for number in range(300):  # sounds fill their own, limited memory
         work(number)
-    assert grown_by(served, work, 3000) < 48 * MIB
+    assert grown_by(served, work, 1200) < 48 * MIB
 
 
 def test_the_server_still_answers_after_connections_that_say_nothing(served):

@@ -1,11 +1,13 @@
 """What a request may contain: each field has limits, and JSON has no infinity."""
 
+import asyncio
+
 import numpy as np
 import pytest
 
 from music_vae_tf.serve import bodies
 from music_vae_tf.serve.bodies import Fields
-from music_vae_tf.serve.errors import Refused
+from music_vae_tf.serve.errors import Refused, TooLarge, TooSlow
 
 DEEP = b"[" * 100_000
 BODIES = [b"", b"\xff", b"{", b"[1, 2", DEEP, b"NaN", b'{"a": Infinity}', b"9" * 9999]
@@ -73,3 +75,36 @@ def test_what_is_no_latent_vector_of_the_model_is_refused(text, words):
 def test_what_is_no_place_of_the_map_is_refused(value):
     with pytest.raises(Refused, match="xy"):
         Fields({"xy": value}).numbers("xy", 2, 10)
+
+
+class Arriving:
+    """A request whose body comes in chunks, and then no more."""
+
+    def __init__(self, *chunks, ends=True, **headers):
+        self.headers, self._chunks, self._ends = headers, chunks, ends
+
+    async def stream(self):
+        for chunk in self._chunks:
+            yield chunk
+        if not self._ends:
+            await asyncio.sleep(60)
+
+
+def test_a_body_is_read_whole():
+    assert asyncio.run(bodies.read(Arriving(b"ab", b"", b"c"), 3)) == b"abc"
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [Arriving(b"ab", b"cd"), Arriving(**{"content-length": "4"}, ends=False)],
+    ids=["as it comes", "announced"],
+)
+def test_a_body_above_its_limit_is_not_read_further(request_):
+    with pytest.raises(TooLarge, match="at most"):
+        asyncio.run(bodies.read(request_, 3))
+
+
+def test_a_body_that_does_not_come_is_not_waited_for(monkeypatch):
+    monkeypatch.setattr(bodies, "BODY_SECONDS", 0.05)
+    with pytest.raises(TooSlow, match=r"0\.05 s"):
+        asyncio.run(bodies.read(Arriving(b"a", ends=False), 3))
