@@ -4,7 +4,7 @@ import { getJson, latestOnly, post, postJson, save } from "/static/api.js";
 import * as link from "/static/link.js";
 import { LatentMap } from "/static/map.js";
 import { Player } from "/static/player.js";
-import { drawNotes } from "/static/roll.js";
+import { drawNotes, pen } from "/static/roll.js";
 import { Shelf } from "/static/shelf.js";
 import { SongPanel } from "/static/song.js";
 import { Sounds } from "/static/sounds.js";
@@ -61,11 +61,16 @@ function show(answer, moveCursor) {
   $("facts").textContent = `${hits}, ${loop.quarters} beats, seed ${loop.seed}`;
   $("roll").setAttribute("aria-label", `The loop: ${hits} in ${loop.quarters} beats at ${Math.round(loop.qpm)} BPM`);
   say(`${hits} at ${Math.round(loop.qpm)} BPM`);
-  for (const id of ["again", "keep", "link", "play", "pin-a", "pin-b"]) $(id).disabled = false;
-  for (const button of document.querySelectorAll(".save")) button.disabled = false;
+  enable(true);
   drawLoop();
   clearTimeout(timer);
   timer = setTimeout(remember, 300);
+}
+
+// What can be done with a loop, once one is there.
+function enable(is) {
+  for (const id of ["again", "keep", "link", "play", "pin-a", "pin-b"]) $(id).disabled = !is;
+  for (const button of document.querySelectorAll(".save")) button.disabled = !is;
 }
 
 function remember() {
@@ -195,13 +200,25 @@ async function keepSteps() {
 
 // Models.
 
-async function choose(id) {
-  say("Loading the model …");
+// Nothing of the model before stays: each has a latent space of its own.
+function clear() {
+  player.stop();
+  loop = null;
+  enable(false);
+  clearTimeout(timer);
+  $("facts").textContent = "";
+  $("roll").setAttribute("aria-label", "No loop yet");
+  pen($("roll"));
   for (const name of ["a", "b"]) {
     delete pins[name];
     $(`pin-${name}`).classList.remove("pinned");
   }
   $("between").disabled = $("keep-steps").disabled = true;
+}
+
+async function choose(id) {
+  say("Loading the model …");
+  clear();
   facts = await getJson(`/api/models/${encodeURIComponent(id)}`);
   $("model").value = id;
   const key = JSON.stringify(facts.sounds);
@@ -210,10 +227,11 @@ async function choose(id) {
   map.show(facts.map);
   $("colour").replaceChildren(...map.choices.map((name) => new Option(name, name)));
   $("colour").value = map.colourBy;
+  $("colour").parentElement.hidden = !map.choices.length;
   $("map-source").textContent = `${facts.map.points.length} points: ${facts.map.source}. The axes show ${
     facts.map.shares.map((share) => `${Math.round(share * 100)} %`).join(" and ")} of the variance.`;
-  $("task").textContent = facts.transform ? `The model ${facts.transform}.` : "This model transforms no songs.";
-  $("file").disabled = !facts.transform;
+  $("task").textContent = facts.transform ? `The model ${facts.transform}.`
+    : "The first bars of a file are played as the model reads them.";
   showAttributes();
   $("new").disabled = false;
   // The sounds of the kit come before they are needed.

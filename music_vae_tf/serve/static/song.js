@@ -1,6 +1,6 @@
 // A user's own MIDI file: transformed, seen and heard before and after.
 
-import { latestOnly, postJson, save, upload } from "/static/api.js";
+import { latestOnly, save, upload } from "/static/api.js";
 import { drawNotes, references } from "/static/roll.js";
 
 const $ = (id) => document.getElementById(id);
@@ -39,14 +39,13 @@ export class SongPanel {
   async take(file) {
     if (!file) return;
     try {
-      if (!this.page.model().transform) throw new Error("This model transforms no songs. Choose another one.");
       if (file.size > this.limit) {
         throw new Error(`${file.name} is too large: at most ${(this.limit / 2 ** 20).toFixed(1)} MiB are accepted.`);
       }
       this.bytes = await file.arrayBuffer();
       this.name = file.name.replace(/\.\w+$/, "").replace(/[^\w-]+/g, "_") || "song";
       $("file").value = "";
-      await this.transform();
+      await (this.page.model().transform ? this.transform() : this.place());
     } catch (error) {
       this.page.fail(error);
     }
