@@ -1,4 +1,4 @@
-"""The application in this process, with the pretrained model and a small map."""
+"""The application in this process, and the page of a server in Chromium."""
 
 import pytest
 
@@ -29,3 +29,28 @@ def client(models):
         raise_server_exceptions=False,
     ) as client:
         yield client
+
+
+@pytest.fixture(scope="session")
+def downloads(tmp_path_factory):
+    return tmp_path_factory.mktemp("downloads")
+
+
+@pytest.fixture(scope="session")
+def chromium(downloads):
+    import browser
+
+    driver = browser.start(downloads)
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture
+def page(chromium, served):
+    from browser import Page
+
+    page = Page(chromium)
+    page.errors()  # of the test before
+    page.open(served.address)
+    chromium.execute_script("localStorage.clear()")
+    return page.open(served.address)
