@@ -61,7 +61,7 @@ def samples_of(data):
 # Loops.
 
 
-def test_the_model_is_described_with_its_map(client):
+def test_the_model_is_described_with_its_map(client, models):
     facts = client.get(f"/api/models/{MODEL}").json()
     plane = facts["map"]
     assert len(plane["points"]) == len(plane["examples"]) >= 12
@@ -69,7 +69,8 @@ def test_the_model_is_described_with_its_map(client):
     assert {style for _, style, *_ in plane["examples"]} > {"rock", "funk"}
     assert all(density > 0 for *_, density, _ in plane["examples"])
     assert facts["quarters"] == 8 and facts["is_drums"]
-    assert facts["attributes"] == []
+    names = [attribute["name"] for attribute in facts["attributes"]]
+    assert names == list(models.load(MODEL).attributes)
 
 
 def test_the_same_request_gives_the_same_loop(client):
@@ -136,7 +137,7 @@ def test_the_ends_of_an_interpolation_are_its_loops(client):
         ({"temperature": "hot"}, "temperature"),
         ({"qpm": 1e9}, "qpm"),
         ({"seed": 2**31}, "seed"),
-        ({"attributes": {"density": 1}}, "density"),
+        ({"attributes": {"wetness": 1}}, "wetness"),
         ({"path": "/etc/passwd"}, "path"),
         ({"model": 3}, "model"),
     ],
