@@ -126,6 +126,12 @@ def hostile():
         "a type of patterns": midi_bytes.midi(
             midi_bytes.track((0, hit[0]), (480, hit[1])), kind=2
         ),
+        "type 0 with two tracks": midi_bytes.midi(
+            *[midi_bytes.track((0, hit[0]), (480, hit[1]))] * 2, kind=0
+        ),
+        "a type that does not exist": midi_bytes.midi(
+            midi_bytes.track((0, hit[0]), (480, hit[1])), kind=0x2601
+        ),
         "many notes": midi_bytes.midi(midi_bytes.track(*strokes)),
         "a chunk that lies": midi_bytes.chunk(b"MThd", b"\0\1\0\1\1\0", 2**31),
         "many tracks": midi_bytes.midi(*[midi_bytes.track((0, hit[0]))] * 3000),
