@@ -61,7 +61,7 @@ EVALUATE = ["scikit-learn>=1.4", "threadpoolctl>=3.1"]
 # have no wheels for Python 3.10; pip finds 1.23 for it.
 ONNX = ["tf2onnx>=1.17", "onnx>=1.19", "onnxruntime>=1.20"]
 # A page to play in: music_vae_serve.
-SERVE = ["starlette>=0.46", "uvicorn>=0.34"]
+SERVE = ["starlette>=1.7", "uvicorn>=0.34"]
 # Models of the Hugging Face Hub: --checkpoint_file=hf://user/repo.
 HUB = ["huggingface_hub>=0.30"]
 # The documentation as a site: bin/docs.
