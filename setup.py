@@ -28,6 +28,7 @@ COMMANDS = [
     "music_vae_evaluate",
     "music_vae_explore",
     "music_vae_inspect",
+    "music_vae_serve",
     "music_vae_export",
     "piano_roll_vae_prepare",
     "piano_roll_vae_train",
@@ -59,6 +60,8 @@ EVALUATE = ["scikit-learn>=1.4", "threadpoolctl>=3.1"]
 # Models for ONNX Runtime: music_vae_export --format=onnx. Newer versions of onnxruntime
 # have no wheels for Python 3.10; pip finds 1.23 for it.
 ONNX = ["tf2onnx>=1.17", "onnx>=1.19", "onnxruntime>=1.20"]
+# A page to play in: music_vae_serve.
+SERVE = ["starlette>=1.7", "uvicorn>=0.34"]
 # Models of the Hugging Face Hub: --checkpoint_file=hf://user/repo.
 HUB = ["huggingface_hub>=0.30"]
 # The documentation as a site: bin/docs.
@@ -89,6 +92,7 @@ setup(
         "music_vae_tf.data": ["grooves.yaml"],
         "music_vae_tf.pretrained": ["*.safetensors", "*.md", "*.json"],
         "music_vae_tf.data.drum_maps": ["*.yaml"],
+        "music_vae_tf.serve": ["static/*"],
     },
     install_requires=[
         # The tests pass with the newest of these versions, which the upper bounds name.
@@ -137,6 +141,7 @@ setup(
         "evaluate": EVALUATE,
         "onnx": ONNX,
         "hub": HUB,
+        "serve": SERVE,
         "docs": DOCS,
         "test": [
             *TFDS,
@@ -147,6 +152,9 @@ setup(
             *EVALUATE,
             *ONNX,
             *HUB,
+            *SERVE,
+            "httpx2>=2",  # of starlette's TestClient
+            "selenium>=4.20",  # the page in Chromium, where that is installed
             *DOCS,
             "nbclient>=0.10",
             "ipykernel>=6",

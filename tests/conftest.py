@@ -6,6 +6,7 @@ from pathlib import Path
 
 import golden_data
 import pytest
+from served import serving
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SHARED = Path(os.environ.get("MUSIC_VAE_TF_SHARED", REPOSITORY.parent / "shared"))
@@ -65,3 +66,13 @@ def groove_records(tmp_path_factory):
         for _, sequence in grooves.performances(12):
             write(sequence.SerializeToString())
     return path
+
+
+@pytest.fixture(scope="session")
+def served(groove_records, tmp_path_factory):
+    """A running `music_vae_serve`, whose map has a few grooves."""
+    pytest.importorskip("uvicorn", reason="left out: uvicorn is not installed")
+    log = tmp_path_factory.mktemp("served") / "log"
+    flags = f"--examples_path={groove_records}", "--max_upload_mb=0.25"
+    with serving(log, *flags) as server:
+        yield server

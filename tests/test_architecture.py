@@ -47,6 +47,10 @@ MAY_IMPORT = {
         "losses",  # masks of steps
         "run_directory",  # the config of a training
     },
+    "serve": {
+        *("pretrained", "generation", "data", "rendering", "build"),
+        "analysis",  # principal components
+    },
     "export": {
         *("build", "config", "data", "models", "checkpoint", "generation"),
         "run_directory",

@@ -21,7 +21,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from music_vae_tf.commands import benchmark_magenta, benchmark_ours
+from music_vae_tf.commands import benchmark_magenta, benchmark_ours, benchmark_page
 from music_vae_tf.commands.benchmark_rows import (
     PACES,
     ROWS,
@@ -260,6 +260,12 @@ class _Bench:
             ]
 
         return self._durations("music_vae_train", options)
+
+    def _page(self, row):
+        """Seconds until the page of music_vae_serve has the notes of a loop."""
+        latency = benchmark_page.measure(self._folder / "page.log")
+        log.info("95 of 100 requests within %.3g s", latency.p95)
+        return latency.median, None, None, {"unit": "s", "p95": latency.p95}
 
     def _durations(self, name, options):
         """Seconds of one of the commands, ours and Magenta's."""

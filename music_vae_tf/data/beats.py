@@ -40,6 +40,11 @@ class TempoMap:
         i = max(bisect.bisect_right(self._seconds, seconds) - 1, 0)
         return self._quarters[i] + (seconds - self._seconds[i]) * self._qpm[i] / 60
 
+    def seconds(self, quarters: float) -> float:
+        """The time of a beat; the opposite of `quarters`."""
+        i = max(bisect.bisect_right(self._quarters, quarters) - 1, 0)
+        return self._seconds[i] + (quarters - self._quarters[i]) * 60 / self._qpm[i]
+
     def qpm(self, quarters: float) -> float:
         """The tempo at a beat."""
         i = bisect.bisect_right(self._quarters, quarters + NEARLY) - 1

@@ -24,6 +24,7 @@ from music_vae_tf.data.whole_file import whole_file
 
 COARSEST_TICKS_PER_QUARTER = 96  # a coarser file is made finer, or timing is lost
 PATTERNS = 2  # a type of MIDI file
+SIMULTANEOUS = (0, 1)  # types whose tracks sound at once
 COMMON_TIME = (4, 4)
 
 
@@ -66,7 +67,9 @@ class MidiSong:
         """
         _check(midi)
         finer = -(-COARSEST_TICKS_PER_QUARTER // midi.ticks_per_beat)
-        self.kind, self.charset = midi.type, midi.charset
+        # A file that says type 0 and has more tracks is read as type 1, as DAWs do.
+        self.kind = midi.type if len(midi.tracks) == 1 else 1
+        self.charset = midi.charset
         self.ticks_per_quarter = midi.ticks_per_beat * finer
         self.is_finer = finer > 1
         self.tracks = [_in_ticks(track, finer) for track in midi.tracks]
@@ -161,6 +164,11 @@ def _check(midi):
     if midi.type == PATTERNS:
         raise UnreadableMusic(
             "a MIDI file of type 2, whose tracks are patterns: export it as type 0 or 1"
+        )
+    if midi.type not in SIMULTANEOUS:
+        raise UnreadableMusic(
+            f"a MIDI file of type {midi.type}, which does not exist: export it again, "
+            "as type 0 or 1"
         )
     ticks = max((sum(m.time for m in track) for track in midi.tracks), default=0)
     if ticks > MAX_TICKS:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 import functools
+import io
 import itertools
 from collections import defaultdict
 from collections.abc import Iterator
@@ -34,6 +35,20 @@ def write_midi(sequence: music_pb2.NoteSequence, path) -> None:
     part; of several that begin together the loudest is kept. Silent notes (velocity 0)
     are left out.
     """
+    midi = midi_file(sequence)
+    with whole_file(path) as file:
+        midi.save(file=file)
+
+
+def midi_bytes(sequence: music_pb2.NoteSequence) -> bytes:
+    """The MIDI file that `write_midi` writes."""
+    buffer = io.BytesIO()
+    midi_file(sequence).save(file=buffer)
+    return buffer.getvalue()
+
+
+def midi_file(sequence: music_pb2.NoteSequence) -> mido.MidiFile:
+    """The MIDI file of a NoteSequence; see `write_midi`."""
     ticks_per_quarter = sequence.ticks_per_quarter or constants.STANDARD_PPQ
     clock = _Clock(_tempos(sequence, ticks_per_quarter))
     names = {info.instrument: info.name for info in sequence.instrument_infos}
@@ -46,8 +61,7 @@ def write_midi(sequence: music_pb2.NoteSequence, path) -> None:
         name = names.get(part.instrument) or part.default_name
         part_events = _part_events(name, part.program, channel, events, clock)
         midi.tracks.append(_track(part_events, end))
-    with whole_file(path) as file:
-        midi.save(file=file)
+    return midi
 
 
 class _Tempo(NamedTuple):

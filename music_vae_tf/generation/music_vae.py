@@ -140,6 +140,10 @@ class TrainedModel:
         z = self._rng.standard_normal([draws, self.z_size]).astype(np.float32)
         return np.repeat(z, n, axis=0) if same_z else z
 
+    def reseed(self, seed: int | None) -> None:
+        """Begins the draws anew: what follows is as after a start with this seed."""
+        self._rng = np.random.default_rng(seed)
+
     def encode(
         self, note_sequences: Iterable, assert_same_length: bool = False
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -126,6 +126,21 @@ def synthesize(
     """
     if sample_rate != int(sample_rate) or sample_rate <= 0:
         raise ValueError(f"sample_rate={sample_rate}: expected a whole number of Hz")
+    samples = mixed(sequence, soundfont)
+    if mono:
+        samples = samples.mean(axis=1)  # [N]
+    samples = _resampled(samples, int(sample_rate))
+    return samples * (PEAK / max(_peak(samples), QUIETEST_PEAK))
+
+
+def mixed(sequence, soundfont=None) -> np.ndarray:
+    """The samples of `synthesize` as loud as the synthesiser has them: float32 [N, 2].
+
+    1 is full scale of one MIDI file; several at once can exceed it.
+
+    Raises:
+        NoSound: as in `wav`.
+    """
     font = _SoundFont.read(find_soundfont(soundfont))
     end_s = max((note.end_time for note in sequence.notes), default=0.0)
     length = round((end_s + LONGEST_TAIL_S) * RATE_HZ)
@@ -133,11 +148,7 @@ def synthesize(
     for events in _renderings(sequence):
         rendered = _rendered(font, events, length)
         samples[: len(rendered)] += rendered[:length]
-    samples = _until_silent(samples, round((end_s + SHORTEST_TAIL_S) * RATE_HZ))
-    if mono:
-        samples = samples.mean(axis=1)  # [N]
-    samples = _resampled(samples, int(sample_rate))
-    return samples * (PEAK / max(_peak(samples), QUIETEST_PEAK))
+    return _until_silent(samples, round((end_s + SHORTEST_TAIL_S) * RATE_HZ))
 
 
 def _resampled(samples, sample_rate):

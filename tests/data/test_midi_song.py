@@ -130,6 +130,7 @@ def test_a_chunk_of_a_daws_own_is_passed_over():
         (b"GIF89a", "not a MIDI file"),
         (data(band(bars=1))[:100], "broken MIDI"),
         (data(song(track(beat(1)), kind=2)), "type 2"),
+        (data(song(track(beat(1)))).replace(b"\0\1\0\1", b"\0\7\0\1", 1), "type 7"),
         (data(band(bars=1)).replace(b"\x01\xe0", b"\xe7\x28", 1), "SMPTE frames"),
     ],
 )
@@ -138,6 +139,15 @@ def test_what_cannot_be_edited_is_refused_with_the_reason(content, words, tmp_pa
     path.write_bytes(content)
     with pytest.raises(UnreadableMusic, match=f"one.mid: .*{words}"):
         MidiSong.read(path)
+
+
+def test_a_file_of_type_0_with_several_tracks_is_written_as_type_1():
+    """As DAWs read it; mido refuses to write what it reads here."""
+    whole = data(song(track(beat(1)), track(beat(1))))
+    song_ = MidiSong.read(whole.replace(b"\0\1\0\2", b"\0\0\0\2", 1))
+    edited = song_.edited(Edits())
+    assert edited.type == 1 and len(edited.tracks) == 2
+    assert MidiSong.read(data(edited)).notes == song_.notes
 
 
 def test_only_notes_are_notes():

@@ -1,0 +1,1 @@
+"""The page to play in: a local web server around trained models (`music_vae_serve`)."""

@@ -1,0 +1,191 @@
+"""The models that the page offers: those in the box, and one of the user's own."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+from music_vae_tf import pretrained
+from music_vae_tf.errors import UserFacingError
+from music_vae_tf.serve import attributes, latent_map, loops, sounds
+from music_vae_tf.serve.errors import CannotServe, Unknown
+
+BATCH_SIZE = 16  # of what is not heard at once: maps and songs
+MOST_LOADED = 2
+OWN = "own"  # the id of a model that the command line names
+
+
+class Offer(NamedTuple):
+    """A model that can be chosen."""
+
+    id: str
+    title: str
+    config: Any
+    checkpoint: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Playable:
+    """A model that is loaded.
+
+    Attributes:
+        player: a `TrainedModel` of batches of one, for what is heard at once.
+        batches: the same model for more at a time.
+    """
+
+    offer: Offer
+    player: Any
+    batches: Any
+    latent_map: latent_map.LatentMap
+    attributes: dict[str, attributes.Attribute]
+    fingerprint: str
+
+
+class Playables:
+    """Offers, and the most recent ones loaded. For one thread."""
+
+    def __init__(
+        self,
+        own: tuple[Any, str] | None,
+        examples: Callable[[], tuple[Iterable, str]] | None = None,
+        check: Callable[..., None] = lambda *_: None,
+    ):
+        """
+        Args:
+            own: config and checkpoint of a model besides those in the box.
+            examples: gives pairs (style, NoteSequence) for maps, and where they are
+                from; by default the project's own grooves.
+            check: is called in the course of loading, and may end it.
+
+        Raises:
+            CannotServe: the model has no latent space, or is conditioned.
+        """
+        self._examples, self._check, self._loaded = examples, check, {}
+        box = [*filter(_is_playable, map(_offer_of, pretrained.names()))]
+        # A model in the box that the command line names comes first.
+        named = [offer for offer in box if own == (offer.config, offer.checkpoint)]
+        if own and not named:
+            named = [_own_offer(*own)]
+        offers = [*named, *(offer for offer in box if offer not in named)]
+        self.offers = {offer.id: offer for offer in offers}
+        if not offers:
+            raise CannotServe("there is no pretrained model: give --run_dir")
+
+    @property
+    def default(self) -> str:
+        """The id of the model that the page opens with."""
+        return next(iter(self.offers))
+
+    def load(self, id: str) -> Playable:
+        """The model of an offer, loaded at most once while it is used.
+
+        Raises:
+            Unknown: there is no such offer.
+        """
+        if id not in self.offers:
+            raise Unknown(f"no model {id[:60]!r}; there are {', '.join(self.offers)}")
+        playable = self._loaded.pop(id, None) or self._load(self.offers[id])
+        self._loaded[id] = playable
+        while len(self._loaded) > MOST_LOADED:
+            del self._loaded[next(iter(self._loaded))]
+        return playable
+
+    def _load(self, offer) -> Playable:
+        from music_vae_tf.generation import TrainedModel
+
+        player, batches = (
+            TrainedModel(offer.config, size, offer.checkpoint, seed=0)
+            for size in (1, BATCH_SIZE)
+        )
+        playable = Playable(
+            offer=offer,
+            player=player,
+            batches=batches,
+            latent_map=self._map(batches),
+            attributes=attributes.attributes_of(player),
+            fingerprint=loops.fingerprint(player),
+        )
+        first = loops.Recipe(player.draw(1)[0], 0, loops.USUAL_TEMPERATURE, 120.0, {})
+        loops.decode(first, playable)  # compiles, so that the first click need not
+        return playable
+
+    def _map(self, model) -> latent_map.LatentMap:
+        if self._examples is None:
+            sequences, source = latent_map.own_grooves(), "the project's own grooves"
+        else:
+            sequences, source = self._examples()
+        return latent_map.of_sequences(model, sequences, source, self._check)
+
+
+def _own_offer(config, checkpoint) -> Offer:
+    offer = Offer(OWN, f"{config.name} (yours)", config, checkpoint)
+    if not _is_playable(offer):
+        raise CannotServe(
+            f"config {config.name} cannot be played on the page: it "
+            f"{'has no latent space' if not config.model.z_size else _CONDITIONED}"
+        )
+    return offer
+
+
+_CONDITIONED = "is conditioned, and the page has no chords or hits to give it"
+
+
+def _offer_of(name) -> Offer:
+    return Offer(name, name, pretrained.config(name), pretrained.weights_path(name))
+
+
+def _is_playable(offer) -> bool:
+    from music_vae_tf import build
+
+    if not offer.config.model.z_size:
+        return False
+    return build.converter(offer.config).controls is None
+
+
+def description(playable: Playable) -> dict:
+    """What the page has to know of a model."""
+    model, plane = playable.player, playable.latent_map
+    converter, config = model.converter, playable.offer.config
+    return {
+        "id": playable.offer.id,
+        "title": playable.offer.title,
+        "config": config.name,
+        "fingerprint": playable.fingerprint,
+        "z_size": model.z_size,
+        "quarters": converter.quarters(config.model.max_seq_len),
+        "is_drums": hasattr(converter, "pitch_classes"),
+        "transform": task_description(playable),
+        "attributes": [
+            {"name": name, "description": one.description}
+            for name, one in playable.attributes.items()
+        ],
+        "map": {
+            "points": [[round(float(x), 4) for x in point] for point in plane.points],
+            "examples": [
+                [one.name, one.style, round(one.density, 2), round(one.velocity, 1)]
+                for one in plane.examples
+            ],
+            "shares": [round(float(share), 4) for share in plane.shares],
+            "source": plane.source,
+        },
+        "sounds": {
+            "drum_velocities": sounds.velocities_of(True),
+            "drum_seconds": sounds.seconds_of(True),
+            "pitched_velocities": sounds.velocities_of(False),
+            "pitched_seconds": sounds.seconds_of(False),
+            "most_pitches": sounds.MOST_PITCHES,
+        },
+    }
+
+
+def task_description(playable: Playable) -> str | None:
+    """What the model does to a song; None where it transforms none."""
+    from music_vae_tf.generation.transform_tasks import DESCRIPTIONS, task_of
+
+    try:
+        return DESCRIPTIONS[
+            task_of(playable.offer.config, playable.player.converter).name
+        ]
+    except UserFacingError:
+        return None

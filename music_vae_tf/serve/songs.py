@@ -1,0 +1,133 @@
+"""A user's own MIDI file: transformed, or as a place of the latent space."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import io
+from collections.abc import Iterator
+from typing import Any
+
+from music_vae_tf.data import beats
+from music_vae_tf.data import midi as midi_reading
+from music_vae_tf.errors import UserFacingError
+from music_vae_tf.serve.errors import Unplayable
+from music_vae_tf.serve.loops import notes
+
+MOST_SECONDS = 900.0
+MOST_NOTES = 20_000
+MOST_BARS = 2_000
+MOST_SOUND_SECONDS = 180.0
+DRUMS = ("auto", "channel10", "all")
+
+
+def read(data: bytes) -> Any:
+    """The NoteSequence of an uploaded file.
+
+    Raises:
+        Unplayable: no MIDI, without notes, or too long.
+    """
+    if not data:
+        raise Unplayable("the file is empty")
+    with refused():
+        sequence = midi_reading.parse_as_daw(data)
+    if not sequence.notes:
+        raise Unplayable("the file has no notes")
+    if sequence.total_time > MOST_SECONDS:
+        raise Unplayable(
+            f"the file lasts {sequence.total_time / 60:.0f} minutes; the page takes "
+            f"{MOST_SECONDS / 60:.0f} at most. music_vae_generate takes any length"
+        )
+    if len(sequence.notes) > MOST_NOTES:
+        raise Unplayable(
+            f"the file has {len(sequence.notes):,} notes; the page takes "
+            f"{MOST_NOTES:,} at most. music_vae_generate takes more"
+        )
+    return sequence
+
+
+@contextlib.contextmanager
+def refused() -> Iterator[None]:
+    """Errors of a user's music become `Unplayable`."""
+    try:
+        yield
+    except UserFacingError as error:
+        raise Unplayable(str(error)) from error
+
+
+def transformed(model: Any, data: bytes, check, **options: Any) -> dict:
+    """A song before and after, with the MIDI file of the latter in base64.
+
+    check: is called after each window, and may end the work.
+
+    Raises:
+        Unplayable: as in `read`, or the model finds nothing to transform.
+    """
+    before = read(data)
+    with refused():
+        (version,) = model.transform(
+            data, progress=lambda total: _Progress(check), **options
+        )
+    buffer = io.BytesIO()
+    version.midi.save(file=buffer)
+    with refused():
+        after = midi_reading.parse_as_daw(buffer.getvalue())
+    return {
+        "before": notes(before),
+        "after": notes(after),
+        "seconds": max(before.total_time, after.total_time),
+        "bars": _bars(before),
+        "report": version.report.lines(),
+        "midi": base64.b64encode(buffer.getvalue()).decode(),
+    }
+
+
+class _Progress(contextlib.nullcontext):
+    """Asks after each window whether the work is still wanted."""
+
+    def __init__(self, check):
+        super().__init__(self)
+        self._check = check
+
+    def advance(self, windows):
+        """Some windows are done."""
+        self._check(windows)
+
+
+def _bars(sequence) -> list[float]:
+    """When each bar begins, in seconds."""
+    tempo_map = beats.TempoMap(sequence)
+    starts = [bar.start for bar in beats.bars(beats.in_beats(sequence))]
+    return [round(tempo_map.seconds(start), 4) for start in starts[:MOST_BARS]]
+
+
+def place(model: Any, data: bytes) -> tuple[Any, float]:
+    """The latent vector [Z] of the first bars of a file, and their tempo in BPM.
+
+    Raises:
+        Unplayable: as in `read`, or the model reads nothing of it.
+    """
+    from music_vae_tf.generation.latent_verbs import read_inputs
+
+    sequence = read(data)
+    with refused():
+        (one,) = read_inputs(model, [sequence])
+    return one.mu, one.input.qpm
+
+
+def wav(data: bytes, soundfont=None) -> bytes:
+    """A song as sound.
+
+    Raises:
+        Unplayable: as in `read`, or too long for it.
+    """
+    from music_vae_tf.rendering import audio
+
+    sequence = read(data)
+    if sequence.total_time > MOST_SOUND_SECONDS:
+        raise Unplayable(
+            f"the page makes WAV files of {MOST_SOUND_SECONDS:.0f} s at most, and this "
+            f"one would last {sequence.total_time:.0f} s: music_vae_generate "
+            "--mode=transform --format=wav takes any length"
+        )
+    return audio.wav(sequence, soundfont)
