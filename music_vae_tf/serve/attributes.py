@@ -20,8 +20,11 @@ class Attribute(NamedTuple):
 
 
 def attributes_of(model: Any) -> dict[str, Attribute]:
-    """The attributes of a `TrainedModel` by name; none has any yet."""
-    return {}
+    """The attributes of a `TrainedModel` by name; see `generation.attributes`."""
+    from music_vae_tf.generation import attributes
+
+    found = attributes.attributes_of(model)
+    return {name: Attribute(o.vector, o.description) for name, o in found.items()}
 
 
 def shift(attributes: Mapping[str, Attribute], amounts: Mapping[str, float]):
