@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from music_vae_tf.batch import Batch
 from music_vae_tf.models.lstm import flat_states, split_states
-from music_vae_tf.models.staves import NUM_PITCHES, StaffInput
+from music_vae_tf.models.staves import NUM_PITCHES, StaffInput, one_hot
 
 
 def endpoints(model: Any) -> dict[str, tuple]:
@@ -88,5 +88,4 @@ def _pitches(network, classes):
     """The chords of note classes, [B] -> [B, 128]; none for classes below 0."""
     chords = network.sizes.chords
     table = [[float(p in chord) for p in range(NUM_PITCHES)] for chord in chords]
-    one_hot = tf.one_hot(classes, len(chords))
-    return tf.matmul(one_hot, tf.constant(table, tf.float32))
+    return tf.matmul(one_hot(classes, len(chords)), tf.constant(table, tf.float32))

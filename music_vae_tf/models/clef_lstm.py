@@ -20,7 +20,13 @@ from music_vae_tf.models.cell import State
 from music_vae_tf.models.lstm import FLOAT32, LSTMLayer, dropout_factors
 from music_vae_tf.models.metrics import WeightedMean
 from music_vae_tf.models.prng import PRNGKey
-from music_vae_tf.models.staves import NUM_PITCHES, Logits, StaffInput, StaffSizes
+from music_vae_tf.models.staves import (
+    NUM_PITCHES,
+    Logits,
+    StaffInput,
+    StaffSizes,
+    one_hot,
+)
 from music_vae_tf.models.trainable import Trainable
 
 NOTE_SIZE, DURATION_SIZE, CLOCK_SIZE, OTHER_STAFF_SIZE = 128, 32, 16, 64
@@ -43,8 +49,8 @@ class Lookup(keras.Layer):
 
     def call(self, classes: tf.Tensor) -> tf.Tensor:
         # A product, since the gradient of a gather is no plain tensor.
-        one_hot = tf.one_hot(tf.cast(classes, tf.int32), self.num_classes)
-        return tf.tensordot(one_hot, tf.convert_to_tensor(self.table), 1)
+        rows = one_hot(tf.cast(classes, tf.int32), self.num_classes)
+        return tf.tensordot(rows, tf.convert_to_tensor(self.table), 1)
 
 
 class StaffNetwork(keras.Layer):

@@ -33,3 +33,11 @@ class StaffSizes(NamedTuple):
     chords: tuple[tuple[int, ...], ...]  # pitches of each note class
     clock: tuple[int, ...]  # classes of each column of the clock
     is_accompaniment: bool  # whether it reads the other staff
+
+
+def one_hot(classes: tf.Tensor, depth: int) -> tf.Tensor:
+    """Integers [...] -> [..., depth], zeros below 0.
+
+    `OneHot` of ONNX counts negative classes from the end, so that none is passed.
+    """
+    return tf.one_hot(tf.maximum(classes, -1) + 1, depth + 1)[..., 1:]
