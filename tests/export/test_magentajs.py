@@ -3,19 +3,18 @@
 import json
 import shutil
 import subprocess
-from pathlib import Path
 
 import numpy as np
 import pytest
+from magenta_js import Exported
 
-from music_vae_tf import build, checkpoint
+from music_vae_tf import checkpoint
 from music_vae_tf import config as configs
 from music_vae_tf.commands import music_vae_export, music_vae_generate
 from music_vae_tf.export import magentajs, magentajs_spec, weights_manifest
 from music_vae_tf.export.errors import ExportError
 from music_vae_tf.generation import TrainedModel
 
-JS = Path(__file__).resolve().parents[1] / "js"
 MAGENTA = [
     name
     for name in configs.names("music_vae")
@@ -29,37 +28,6 @@ NOT_RUNNABLE = {
     "hierdec-mel_16bar": "its encoder has 2 layers",
     "hierdec-trio_16bar": "its decoder is hierarchical and its encoder is flat",
 }
-
-
-def small(name):
-    """A config with its own depths and lengths, and few units."""
-    config = configs.load(name)
-    layers = ",".join("4" for _ in config.model.dec_rnn_size)
-    hparams = f"enc_rnn_size=[6],dec_rnn_size=[{layers}],z_size=3"
-    if config.model.nade_num_hidden:
-        hparams += ",nade_num_hidden=5"
-    return configs.override(config, hparams)
-
-
-class Exported:
-    """A model of seeded weights: its checkpoint, and a folder for Magenta.js."""
-
-    def __init__(self, name, folder, quantization="none"):
-        self.config = small(name)
-        self.run_dir = folder / "run"
-        self.folder = folder / name
-        self.folder.mkdir(parents=True)
-        model = build.model(self.config, build.converter(self.config))
-        rng = np.random.default_rng(len(name))
-        values = {
-            name: rng.normal(0, 0.7, variable.shape)
-            for name, variable in model.named_variables.items()
-        }
-        magentajs.write_run(self.run_dir, self.config, values)
-        magentajs.export(self.config, self.run_dir, self.folder, quantization)
-
-    def spec(self):
-        return json.loads((self.folder / "config.json").read_text())
 
 
 @pytest.fixture(scope="module")
@@ -265,29 +233,6 @@ def test_a_checkpoint_of_another_config_is_refused(exported, tmp_path, capsys):
 
 
 # In Magenta.js itself.
-
-
-@pytest.fixture(scope="session")
-def magenta_js(tmp_path_factory):
-    """A folder in which Node finds Magenta.js, installed from the lock file."""
-    if shutil.which("node") is None or shutil.which("npm") is None:
-        pytest.skip("left out: Node.js and npm are not on this machine")
-    folder = JS
-    if not (JS / "node_modules" / "@magenta").is_dir():
-        folder = tmp_path_factory.mktemp("js")
-        for file in JS.iterdir():
-            if file.is_file():
-                shutil.copy(file, folder)
-        installed = subprocess.run(
-            ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"],
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            timeout=300,
-        )
-        if installed.returncode:
-            pytest.skip("left out: npm cannot install Magenta.js (no network?)")
-    return folder
 
 
 def expectations(exported):

@@ -1,5 +1,6 @@
 """Clef LSTM and class rolls in TensorFlow and ONNX Runtime, without this package."""
 
+import functools
 import json
 import shutil
 import subprocess
@@ -85,6 +86,7 @@ def clef_run(name, folder):
     return run_dir
 
 
+@functools.cache
 def exported(format, run_dir):
     folder = run_dir.parent / f"{run_dir.name}-{format}"
     arguments = [f"--format={format}", f"--run_dir={run_dir}"]
@@ -166,7 +168,10 @@ def test_class_rolls_are_encoded_and_decoded_as_the_model_does(format, rolls_run
     np.testing.assert_array_equal(results["decode"]["rolls"], mode)
 
 
-@pytest.fixture(scope="module", params=CLEFS)
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param("clef_lstm", marks=pytest.mark.slow), "clef_lstm_small"],
+)
 def clefs_run(request, tmp_path_factory):
     return clef_run(request.param, tmp_path_factory.mktemp("clefs"))
 
