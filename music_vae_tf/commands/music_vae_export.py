@@ -102,7 +102,7 @@ def _to_magentajs(flags, folder):
 def _to_compact(flags, folder):
     from music_vae_tf.export import compact
 
-    config, checkpoint_path = _config_and_checkpoint(flags)
+    config, _, _, checkpoint_path = _restored(flags)
     path = compact.export(config, checkpoint_path, folder, flags.bits)
     size = path.stat().st_size / 1e6
     return f"{config.name} as {{folder}}/{path.name}: {size:.1f} MB"

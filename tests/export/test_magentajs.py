@@ -1,5 +1,6 @@
 """Models in Magenta.js: descriptions, weights, the way back, and Node itself."""
 
+import dataclasses
 import json
 import shutil
 import subprocess
@@ -59,6 +60,35 @@ def test_sizes_that_magenta_js_cannot_run_are_refused(hparams, reason):
     config = configs.override(configs.load("groovae_4bar"), hparams)
     with pytest.raises(ExportError, match=reason):
         magentajs_spec.spec(config)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "reason"),
+    [
+        ("cat-mel_2bar_small", {"add_end_token": True}, "rows of 91 columns"),
+        ("cat-drums_2bar_small", {"roll_input": False}, "rows of 512 columns"),
+        (
+            "groovae_4bar",
+            {"num_velocity_bins": 4, "num_offset_bins": 4},
+            "twin GrooveConverter has 27 and 27",
+        ),
+    ],
+)
+def test_rows_that_no_twin_makes_are_refused(name, arguments, reason):
+    config = configs.load(name)
+    kind = config.converter
+    kind = dataclasses.replace(kind, arguments={**kind.arguments, **arguments})
+    with pytest.raises(ExportError, match=reason):
+        magentajs_spec.spec(dataclasses.replace(config, converter=kind))
+
+
+def test_a_config_of_ones_own_without_a_twin_is_refused(exported, tmp_path, capsys):
+    own = tmp_path / "own.yaml"
+    own.write_text(configs.dump(configs.load("musicvae_groove_tokens_small")))
+    flags = ["--format=magentajs", f"--config={own}"]
+    flags += [f"--checkpoint_file={exported.run_dir}", f"--output_dir={tmp_path}/out"]
+    assert music_vae_export.run(flags) == 1
+    assert "no twin of the converter tokens" in capsys.readouterr().err
 
 
 def test_descriptions_name_converter_and_controls():
@@ -145,6 +175,24 @@ def damaged(change, exported, tmp_path):
         (lambda group, _: group["weights"][0].update(shape=[9, 2**20]), "cut short"),
         (lambda group, _: group["weights"][0].update(dtype="string"), "is stored as"),
         (lambda group, _: group.pop("paths"), "not a manifest"),
+        (lambda group, _: group.update(paths=["other"]), "which is not there"),
+        (lambda group, _: group.update(paths=["a\0"]), "only files in the folder"),
+        (
+            lambda group, _: group["weights"][0].update(quantization="uint8"),
+            "is stored as",
+        ),
+        (
+            lambda group, _: group["weights"][0].update(
+                quantization={"dtype": "uint8", "scale": "1", "min": 0}
+            ),
+            "has the scale '1'",
+        ),
+        (
+            lambda group, _: group["weights"][0].update(
+                quantization={"dtype": "uint8", "scale": 1}
+            ),
+            "has the min None",
+        ),
         (
             lambda _, folder: (folder / "group1-shard1of1").write_bytes(b"short"),
             "cut short",
@@ -165,6 +213,13 @@ def test_a_damaged_folder_is_refused(change, message, exported, tmp_path):
         ),
         ({"type": "MusicVAE", "dataConverter": {"type": "Piano"}}, "'Piano'"),
         ({"type": "MusicVAE"}, "damaged"),
+        (
+            {
+                "type": "MusicVAE",
+                "dataConverter": {"type": "GrooveConverter", "args": [["a", 1]]},
+            },
+            "damaged",
+        ),
         ([1], "damaged"),
     ],
 )
