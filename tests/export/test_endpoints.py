@@ -199,6 +199,28 @@ def test_the_whole_decoder_in_onnx_draws_the_same_numbers_from_a_seed(onnx_folde
         np.testing.assert_allclose(rows, model.decoded(temperature), atol=1e-5)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("output", [*sorted({*CONFIGS} - {"groove"}), "tokens"])
+def test_the_whole_decoder_of_every_output_is_the_same_in_onnx(output):
+    model = Model({**CONFIGS, "tokens": tokens}[output]())
+    decode = onnx_function(
+        onnx.convert(*onnx.portable_endpoints(model.model)["decode"])
+    )
+    for temperature in (GREEDY, 1.0):
+        inputs = {
+            "z": model.z,
+            "length": np.array(model.steps, np.int32),
+            "temperature": np.array(temperature, np.float32),
+            "seed": np.array(SEED, np.int32),
+        }
+        rows = decode(**model.with_controls(inputs))["rows"]
+        np.testing.assert_allclose(rows, model.decoded(temperature), atol=1e-5)
+
+
+def tokens():
+    return configs.load("musicvae_groove_tokens_small")
+
+
 def example():
     """The program in Python that the page shows."""
     (program,) = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(), re.M | re.S)
