@@ -7,6 +7,7 @@ import subprocess
 
 import numpy as np
 import pytest
+from magenta_configs import MAGENTA
 from magenta_js import Exported
 
 from music_vae_tf import checkpoint
@@ -16,11 +17,6 @@ from music_vae_tf.export import magentajs, magentajs_spec, weights_manifest
 from music_vae_tf.export.errors import ExportError
 from music_vae_tf.generation import TrainedModel
 
-MAGENTA = [
-    name
-    for name in configs.names("music_vae")
-    if not name.startswith(("hierdec-groove", "musicvae_groove"))
-]
 RUNNABLE = [n for n in MAGENTA if not magentajs_spec.obstacles(configs.load(n))]
 GREEDY = 1e-6
 NOT_RUNNABLE = {
@@ -44,7 +40,7 @@ def test_what_magenta_js_cannot_run_is_refused_with_the_reason(name):
 
 def test_all_others_of_magentas_configs_are_exported():
     assert len(RUNNABLE) == 19
-    assert {*RUNNABLE, *NOT_RUNNABLE} == set(MAGENTA)
+    assert {*RUNNABLE, *NOT_RUNNABLE} == {*MAGENTA}
 
 
 @pytest.mark.parametrize(
