@@ -38,6 +38,7 @@ CONFIGS = {
         configs.load("flat-trio_16bar"), "max_seq_len=32"
     ),
     "groove": lambda: configs.load("groovae_4bar"),
+    "groove_mixture": lambda: configs.load("groovae_2bar_humanize_mixture"),
     "nade": lambda: configs.load("nade-drums_2bar_full"),
     "bernoulli": lambda: with_output("nade-drums_2bar_full", "kind: bernoulli"),
     "groove_bce": lambda: with_output(
@@ -99,13 +100,16 @@ class Model:
         state = start(z=self.z)["state"]
         row = np.zeros([2, self.model.decoder.depth], np.float32)
         draws = np.full([2, self.model.decoder.num_draws], 0.5, np.float32)
+        # In the middle of a mixture's components is not the most probable value.
+        is_mixture = "mixture" in self.config.name
+        temperature = GREEDY if is_mixture else 1
         rows = []
         for t in range(self.steps):
             inputs = {
                 "previous": row,
                 "z": self.z,
                 "state": state,
-                "temperature": np.array(1, np.float32),
+                "temperature": np.array(temperature, np.float32),
                 "draws": draws,
             }
             outputs = step(**self.with_controls(inputs, "control", t))
