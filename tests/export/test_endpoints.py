@@ -20,7 +20,7 @@ from music_vae_tf.models.prng import PRNGKey
 from music_vae_tf.models.prng_portable import PortableKey
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "play" / "export.md"
-GREEDY = 1e-6
+GREEDY = 1e-7
 SEED = [3, -5]
 
 
