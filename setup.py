@@ -159,6 +159,7 @@ setup(
             "nbclient>=0.10",
             "ipykernel>=6",
             "pytest>=8",
+            "selenium>=4.20",  # a page of Magenta.js in Chromium
             "pytest-xdist>=3.6",
             "pytest-cov>=5",
             "pyright[nodejs]>=1.1.400",

@@ -6,6 +6,7 @@ moments, their decay powers and the step are flat tensors in
 transposed or split; `names.py` has the one list of names.
 """
 
+from music_vae_tf.checkpoint.companions import companions
 from music_vae_tf.checkpoint.finding import CheckpointError, find, latest, step_of
 from music_vae_tf.checkpoint.names import magenta_names, our_names
 from music_vae_tf.checkpoint.reading import config_in, read
@@ -17,6 +18,7 @@ __all__ = [
     "CheckpointError",
     "RestoreReport",
     "check_vocabulary",
+    "companions",
     "config_in",
     "find",
     "keep_vocabulary",

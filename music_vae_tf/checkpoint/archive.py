@@ -6,6 +6,7 @@ import hashlib
 import os
 import shutil
 import tarfile
+from collections.abc import Iterable
 from pathlib import PurePosixPath
 
 from music_vae_tf.checkpoint import tar_stream
@@ -59,9 +60,25 @@ def config_in(archive: str) -> str | None:
     Raises:
         CheckpointError: the archive is damaged or unsafe.
     """
+    return texts(archive, [CONFIG]).get(CONFIG)
+
+
+def texts(archive: str, names: Iterable[str]) -> dict[str, str]:
+    """{name: text} of those small members of a bundle that it has.
+
+    Raises:
+        CheckpointError: the archive is damaged or unsafe.
+    """
     try:
         with tar_stream.opened(archive) as tar:
-            return _text(tar, _members(archive, tar), CONFIG)
+            members = _members(archive, tar)
+            sums = _sums(_text(tar, members, SUMS))
+            found = {name: _text(tar, members, name) for name in names}
+            found = {name: text for name, text in found.items() if text is not None}
+            for name, text in found.items():
+                digest = hashlib.sha256(text.encode("utf-8")).hexdigest()
+                _check_sum(archive, name, digest, sums)
+            return found
     except (tar_stream.TooLarge, *tar_stream.DAMAGED) as error:
         if isinstance(error, CheckpointError):
             raise
@@ -76,16 +93,26 @@ def _text(tar, members, name):
     return None
 
 
-def _check_sums(archive, sums, directory):
+def _sums(text):
+    """{name: SHA-256 sum} of the sums that a bundle holds."""
+    lines = [line.partition("  ") for line in (text or "").splitlines()]
+    return {name: digest for digest, _, name in lines}
+
+
+def _check_sums(archive, text, directory):
     """Compares what was unpacked with the SHA-256 sums of a bundle."""
-    for line in (sums or "").splitlines():
-        expected, _, name = line.partition("  ")
+    sums = _sums(text)
+    for name in sums:
         path = os.path.join(directory, os.path.basename(name))
-        if os.path.isfile(path) and _sha256(path) != expected:
-            raise CheckpointError(
-                f"{archive} is damaged: the checksum of {name} does not fit. Get it "
-                "again."
-            )
+        if os.path.isfile(path):
+            _check_sum(archive, name, _sha256(path), sums)
+
+
+def _check_sum(archive, name, digest, sums):
+    if sums.get(name, digest) != digest:
+        raise CheckpointError(
+            f"{archive} is damaged: the checksum of {name} does not fit. Get it again."
+        )
 
 
 def _sha256(path):

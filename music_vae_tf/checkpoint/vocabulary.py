@@ -8,10 +8,9 @@ import logging
 import os
 from typing import Any
 
-from music_vae_tf.checkpoint import compact
+from music_vae_tf.checkpoint.companions import VOCABULARY, companions
 from music_vae_tf.checkpoint.finding import CheckpointError, find
 
-FILE = "vocabulary.json"
 log = logging.getLogger("music_vae_tf")
 
 
@@ -24,7 +23,7 @@ def keep_vocabulary(directory: str | os.PathLike, vocabulary: Any) -> None:
     Raises:
         CheckpointError: another vocabulary lies there, or none that can be read.
     """
-    path = os.path.join(directory, FILE)
+    path = os.path.join(directory, VOCABULARY)
     if os.path.exists(path):
         _compare(path, _text_of(path), vocabulary)
         return
@@ -43,16 +42,15 @@ def check_vocabulary(path: str | os.PathLike, vocabulary: Any) -> None:
     Raises:
         CheckpointError: there is no checkpoint, or it was trained with another one.
     """
-    found = find(path)
-    beside = os.path.join(os.path.dirname(found), FILE)
-    if found.endswith(compact.SUFFIX) and FILE in compact.metadata(found).files:
-        _compare(found, compact.metadata(found).files[FILE], vocabulary)
-    elif os.path.exists(beside):
-        _compare(beside, _text_of(beside), vocabulary)
+    text, found = companions(path).get(VOCABULARY), find(path)
+    where = os.path.join(os.path.dirname(found), VOCABULARY)
+    where = found if os.path.isfile(found) else where
+    if text is not None:
+        _compare(where, text, vocabulary)
     else:
         log.warning(
             "%s is not there: nothing tells that the checkpoint's %d tokens are %s's",
-            *(beside, len(vocabulary.tokens), vocabulary.made_by),
+            *(where, len(vocabulary.tokens), vocabulary.made_by),
         )
 
 

@@ -34,6 +34,7 @@ from music_vae_tf.commands.command import Command, UserError
 from music_vae_tf.commands.trained import (
     add_model_flags,
     config_and_checkpoint,
+    converter_of,
     restored,
 )
 from music_vae_tf.quiet import import_tensorflow
@@ -42,6 +43,7 @@ FORMATS = (
     *("magentajs", "safetensors", "savedmodel", "onnx", "bundle", "huggingface"),
     "checkpoint",
 )
+CARD = "README.md"
 
 command = Command("music_vae_export", __doc__)
 command.enum("format", None, FORMATS, "What to write.")
@@ -84,11 +86,9 @@ def _check_pairs(flags):
 
 
 def _to_magentajs(flags, folder):
-    from music_vae_tf import config as configs
     from music_vae_tf.export import magentajs
 
-    config, checkpoint_path = config_and_checkpoint(flags)
-    config = configs.override(config, flags.hparams)
+    config, checkpoint_path = _config_and_checkpoint(flags, only_for="Magenta.js")
     size = magentajs.export(config, checkpoint_path, folder, flags.quantize)
     note = ""
     if config.converter.arguments.get("add_instruments"):
@@ -100,11 +100,9 @@ def _to_magentajs(flags, folder):
 
 
 def _to_compact(flags, folder):
-    from music_vae_tf import config as configs
     from music_vae_tf.export import compact
 
-    config, checkpoint_path = config_and_checkpoint(flags, kinds=())
-    config = configs.override(config, flags.hparams)
+    config, _, _, checkpoint_path = _restored(flags)
     path = compact.export(config, checkpoint_path, folder, flags.bits)
     size = path.stat().st_size / 1e6
     return f"{config.name} as {{folder}}/{path.name}: {size:.1f} MB"
@@ -129,9 +127,10 @@ def _to_endpoints(flags, folder):
     """--format=savedmodel and --format=onnx."""
     from music_vae_tf.export import onnx, saved_model
 
-    config, model, _, _ = _restored(flags)
+    config, model, _, checkpoint_path = _restored(flags)
     write = (saved_model if flags.format == "savedmodel" else onnx).export
     names = write(config, model, folder)
+    _write(_companions(checkpoint_path), folder)
     obstacle = model.decoder.step_obstacle if config.kind == "music_vae" else ""
     reason = f"\nNo start and step: {obstacle}." if obstacle else ""
     return f"{config.name} in {{folder}}: {', '.join(names)}{reason}"
@@ -140,9 +139,10 @@ def _to_endpoints(flags, folder):
 def _to_bundle(flags, folder):
     from music_vae_tf.export import bundle
 
-    config, model, step, checkpoint_path = _restored(flags)
+    config, model, step, checkpoint_path = _restored(flags, only_for="Magenta")
+    texts = {**_companions(checkpoint_path), **_card(checkpoint_path)}
     path = folder / f"{config.name}.tar"
-    bundle.export(config, model, max(step, 0), _card(checkpoint_path), path)
+    bundle.export(config, model, max(step, 0), texts, path)
     return f"{config.name} as {{folder}}/{path.name}"
 
 
@@ -150,7 +150,7 @@ def _to_hugging_face(flags, folder):
     from music_vae_tf.export import hugging_face
 
     config, _, _, checkpoint_path = _restored(flags)
-    card = _card(checkpoint_path)
+    card = _card(checkpoint_path).get(CARD)
     hugging_face.export(config, checkpoint_path, folder, flags.bits, card)
     return (
         f"{config.name} for the Hugging Face Hub in {{folder}}. Complete README.md, "
@@ -158,25 +158,49 @@ def _to_hugging_face(flags, folder):
     )
 
 
-def _restored(flags):
-    """The config, the model, its step and the path of its checkpoint."""
-    from music_vae_tf import build
+def _config_and_checkpoint(flags, only_for=""):
+    """The config with its hyperparameters, and the path of its checkpoint.
+
+    only_for: a program that has models of the kind music_vae alone.
+    """
     from music_vae_tf import config as configs
 
     config, checkpoint_path = config_and_checkpoint(flags, kinds=())
-    config = configs.override(config, flags.hparams)
-    model, step = restored(config, build.converter(config), checkpoint_path)
+    if only_for and config.kind != "music_vae":
+        raise UserError(
+            f"--format={flags.format} is for {only_for}, which has no models of kind "
+            f"{config.kind}: use --format=savedmodel or --format=onnx"
+        )
+    return configs.override(config, flags.hparams), checkpoint_path
+
+
+def _restored(flags, only_for=""):
+    """The config, the model, its step and the path of its checkpoint."""
+    config, checkpoint_path = _config_and_checkpoint(flags, only_for)
+    converter = converter_of(config, checkpoint_path)
+    model, step = restored(config, converter, checkpoint_path)
     return config, model, step, checkpoint_path
 
 
+def _companions(checkpoint_path):
+    from music_vae_tf import checkpoint
+
+    return checkpoint.companions(checkpoint_path)
+
+
+def _write(texts, folder):
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
+
+
 def _card(checkpoint_path):
-    """The model card of a pretrained model, or README.md beside a checkpoint."""
+    """{README.md: the model card} of a pretrained model, or beside a checkpoint."""
     path = Path(os.path.expanduser(checkpoint_path))
-    places = (path / "README.md", path.parent / "README.md", path.with_suffix(".md"))
+    places = (path / CARD, path.parent / CARD, path.with_suffix(".md"))
     for place in reversed(places):
         if place.is_file():
-            return place.read_text(encoding="utf-8")
-    return None
+            return {CARD: place.read_text(encoding="utf-8")}
+    return {}
 
 
 @contextlib.contextmanager

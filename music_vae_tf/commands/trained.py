@@ -141,12 +141,35 @@ def _check_fits(config, asked, kinds, holds):
         )
 
 
+def converter_of(config, path):
+    """The converter of a config, with the labels of a checkpoint where it needs them.
+
+    Raises:
+        UserError: a clef LSTM's labels are not with its checkpoint.
+    """
+    from music_vae_tf import build, checkpoint
+
+    converter = build.converter(config)
+    if config.kind != "clef_lstm":
+        return converter
+    from music_vae_tf.checkpoint.companions import LABELS
+    from music_vae_tf.data.clefs import labels
+
+    text = checkpoint.companions(path).get(LABELS)
+    if text is None:
+        raise UserError(
+            f"{path}: {LABELS} is not beside the checkpoint; without it the classes of "
+            "a clef LSTM mean nothing. clef_lstm_train writes it into run_dir/train"
+        )
+    return converter.windows(labels.from_json(text))
+
+
 def restored(config, converter, path):
     """A model with the weights of a checkpoint, and the step they are of; -1 where its
     name does not tell."""
     from music_vae_tf import build, checkpoint
 
-    if converter.token_vocabulary is not None:
+    if getattr(converter, "token_vocabulary", None) is not None:
         checkpoint.check_vocabulary(path, converter.token_vocabulary)
     model = build.uninitialized_model(config, converter)
     found = checkpoint.find(path)

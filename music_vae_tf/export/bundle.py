@@ -3,6 +3,7 @@
 model.ckpt-N.index, .data-00000-of-00001   the weights, as Magenta's
 config.yaml                                the config that was trained
 README.md                                  the model card, if there is one
+vocabulary.json                            the tokens, for models of tokens
 SHA256SUMS                                 of all these files, for `sha256sum --check`
 
 The same weights give the same bytes: members have no owner, and no time of their own.
@@ -13,17 +14,22 @@ from __future__ import annotations
 import hashlib
 import tarfile
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from music_vae_tf import checkpoint
 from music_vae_tf import config as configs
-from music_vae_tf.checkpoint.archive import CARD, CONFIG, SUMS
+from music_vae_tf.checkpoint.archive import CONFIG, SUMS
 from music_vae_tf.export.compact import titled
 from music_vae_tf.models.trainable import Trainable
 
 
 def export(
-    config: configs.Config, model: Trainable, step: int, card: str | None, path: Path
+    config: configs.Config,
+    model: Trainable,
+    step: int,
+    texts: Mapping[str, str],
+    path: Path,
 ) -> None:
     """Writes the archive.
 
@@ -31,7 +37,7 @@ def export(
         config: of the model.
         model: with its trained weights.
         step: of the training.
-        card: the model card, in Markdown.
+        texts: {name: text} of the model card and of what belongs to the model.
         path: of the archive.
     """
     with tempfile.TemporaryDirectory() as directory:
@@ -39,8 +45,8 @@ def export(
         weights = {**model.named_variables, "step": step}
         checkpoint.write(folder / f"model.ckpt-{step}", weights)
         (folder / CONFIG).write_text(titled(config), encoding="utf-8")
-        if card is not None:
-            (folder / CARD).write_text(card, encoding="utf-8")
+        for name, text in texts.items():
+            (folder / name).write_text(text, encoding="utf-8")
         _write_sums(folder)
         with tarfile.open(path, "w", format=tarfile.USTAR_FORMAT) as tar:
             for file in sorted(folder.iterdir()):

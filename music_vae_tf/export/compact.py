@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from music_vae_tf import checkpoint
 from music_vae_tf import config as configs
 from music_vae_tf.checkpoint import compact
 from music_vae_tf.checkpoint.names import TRAINING_STATE
-from music_vae_tf.checkpoint.vocabulary import FILE as VOCABULARY
 from music_vae_tf.export.errors import ExportError
-
-COMPANIONS = (VOCABULARY, "labels.json")  # files that lie beside a checkpoint
 
 
 def export(config: configs.Config, checkpoint_path, folder: Path, bits: int) -> Path:
@@ -35,7 +31,7 @@ def export(config: configs.Config, checkpoint_path, folder: Path, bits: int) -> 
     tensors = checkpoint.read(found)
     weights = {k: v for k, v in tensors.items() if not TRAINING_STATE.fullmatch(k)}
     metadata = compact.Metadata(
-        titled(config), checkpoint.step_of(found), _companions(found)
+        titled(config), checkpoint.step_of(found), checkpoint.companions(found)
     )
     path = folder / f"{config.name}{compact.SUFFIX}"
     try:
@@ -48,12 +44,3 @@ def export(config: configs.Config, checkpoint_path, folder: Path, bits: int) -> 
 def titled(config: configs.Config) -> str:
     """A config as YAML, with its name in the first line."""
     return f"# Config {config.name}\n{configs.dump(config)}"
-
-
-def _companions(found: str) -> dict[str, str]:
-    folder = Path(os.path.dirname(found))
-    return {
-        name: (folder / name).read_text(encoding="utf-8")
-        for name in COMPANIONS
-        if (folder / name).is_file()
-    }

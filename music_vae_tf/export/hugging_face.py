@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from music_vae_tf import checkpoint
 from music_vae_tf import config as configs
 from music_vae_tf.checkpoint import hub
 from music_vae_tf.export import compact
@@ -28,7 +29,7 @@ Data: not stated. Licence: not stated.
 def export(
     config: configs.Config, checkpoint_path, folder: Path, bits: int, card: str | None
 ) -> None:
-    """Writes `README.md`, `config.yaml` and `model.safetensors`.
+    """Writes `README.md`, `config.yaml`, `model.safetensors` and a vocabulary.
 
     Args:
         config: what was trained.
@@ -45,5 +46,7 @@ def export(
     path.rename(folder / hub.WEIGHTS)
     (folder / "config.yaml").write_text(compact.titled(config), encoding="utf-8")
     text = CARD.format(config=config.name) if card is None else card
+    for name, companion in checkpoint.companions(checkpoint_path).items():
+        (folder / name).write_text(companion, encoding="utf-8")
     head = "" if text.startswith("---\n") else HEAD.format(config=config.name)
     (folder / "README.md").write_text(head + text, encoding="utf-8")

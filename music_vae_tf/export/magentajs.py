@@ -88,11 +88,12 @@ def _spec_of(folder):
     try:
         spec = json.loads(file.read_text(encoding="utf-8"))
         kind = spec["dataConverter"]["type"]
+        (spec["dataConverter"].get("args") or {}).items()
     except FileNotFoundError:
         raise ExportError(
             f"{folder} has no {CONFIG_FILE}: not a Magenta.js model"
         ) from None
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise ExportError(
             f"{file} is damaged: a JSON object with `dataConverter` is expected"
         ) from None

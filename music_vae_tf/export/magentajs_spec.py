@@ -58,7 +58,11 @@ def obstacles(config: Config) -> list[str]:
         return [f"it is a model of kind {config.kind}, not music_vae"]
     if config.converter.kind not in _ARGUMENTS:
         return [f"it has no twin of the converter {config.converter.kind}"]
-    return [*_encoder_obstacles(config), *_decoder_obstacles(config)]
+    return [
+        *_encoder_obstacles(config),
+        *_decoder_obstacles(config),
+        *_row_obstacles(config),
+    ]
 
 
 def _encoder_obstacles(config):
@@ -103,6 +107,19 @@ def _decoder_obstacles(config):
             yield "it decodes all parts in one; three decoders are expected"
     elif (output := _output(decoder)) != OUTPUTS[kind]:
         yield f"its output is {output}; {kind} goes with {OUTPUTS[kind]}"
+
+
+def _row_obstacles(config):
+    """Rows of another depth than those of the twin: with an end token, for instance."""
+    converter = build.converter(config)
+    kind = _converter_type(config.converter.kind, converter)
+    ours = converter.inputs.depth, converter.targets.depth
+    theirs = _DEPTHS[kind](converter) if kind in _DEPTHS else ours
+    if ours != theirs:
+        yield (
+            f"its converter reads rows of {ours[0]} columns and writes {ours[1]}; the "
+            f"twin {kind} has {theirs[0]} and {theirs[1]}"
+        )
 
 
 def _output(decoder: Kind) -> str:
@@ -171,6 +188,29 @@ _ARGUMENTS = {
     "trio": _trio,
     "multitrack": _multitrack,
     "groove": _groove,
+}
+
+
+def _melody_depths(converter):
+    depth = converter.max_pitch - converter.min_pitch + 3
+    return depth, depth
+
+
+def _num_classes(converter):
+    return len(drum_classes.classes(converter.pitch_classes))
+
+
+def _groove_depths(converter):
+    depth = 3 if converter.split_instruments else 3 * _num_classes(converter)
+    return depth, depth
+
+
+# Columns that each converter of Magenta.js reads and writes.
+_DEPTHS = {
+    "MelodyConverter": _melody_depths,
+    "DrumsConverter": lambda c: (_num_classes(c) + 1, 2 ** _num_classes(c)),
+    "DrumRollConverter": lambda c: (_num_classes(c) + 1, _num_classes(c)),
+    "GrooveConverter": _groove_depths,
 }
 
 

@@ -48,10 +48,11 @@ def export(config: configs.Config, model: Trainable, folder: Path) -> list[str]:
 
 def portable_endpoints(model: Trainable) -> dict[str, tuple]:
     """The endpoints of a model with portable random numbers, without doubles."""
-    if not isinstance(model, MusicVAE):
-        return model.endpoints()
-    endpoints = Endpoints(model, PortableKey).all()
-    endpoints.pop("serve")  # it is `decode`, by Keras's name
+    if isinstance(model, MusicVAE):
+        endpoints = Endpoints(model, PortableKey).all()
+    else:
+        endpoints = model.endpoints()
+    endpoints.pop("serve")  # it is another one, by Keras's name
     return endpoints
 
 

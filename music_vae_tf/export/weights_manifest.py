@@ -133,7 +133,7 @@ def _groups(folder):
 
 
 def _shard(folder, path):
-    if "/" in path or "\\" in path or path in ("", ".", ".."):
+    if any(c in path for c in "/\\\0") or path in ("", ".", ".."):
         raise ExportError(
             f"{folder / MANIFEST} names the file {path!r}: only files in the folder "
             "itself are read"
@@ -141,14 +141,16 @@ def _shard(folder, path):
     file = folder / path
     if not file.resolve().is_relative_to(folder.resolve()):
         raise ExportError(f"{file} is a link that leaves the folder: it is not read")
+    if not file.is_file():
+        raise ExportError(f"{folder / MANIFEST} names {path}, which is not there")
     return file.read_bytes()
 
 
 def _decoded(folder, entry, data):
     """The array of a manifest's entry, and how many bytes it takes."""
     name, shape = entry["name"], entry.get("shape")
-    quantization = entry.get("quantization")
-    dtype = quantization["dtype"] if quantization else entry.get("dtype")
+    quantization = entry.get("quantization") or entry
+    dtype = quantization.get("dtype") if isinstance(quantization, dict) else None
     if dtype not in ("float32", "float16", "uint16", "uint8"):
         raise ExportError(f"{folder / MANIFEST}: {name} is stored as {dtype!r}")
     if not _is_shape(shape):
@@ -162,12 +164,22 @@ def _decoded(folder, entry, data):
         )
     array = np.frombuffer(data[:size], stored).reshape(shape).astype(np.float32)
     if dtype.startswith("uint"):
-        array = array * np.float32(quantization["scale"]) + np.float32(
-            quantization["min"]
+        scale, low = (
+            _number(folder, name, quantization, key) for key in ("scale", "min")
         )
+        array = array * scale + low
     if not np.isfinite(array).all():
         raise ExportError(f"{folder / MANIFEST}: {name} has values that are not finite")
     return array, size
+
+
+def _number(folder, name, quantization, key):
+    value = quantization.get(key)
+    if type(value) not in (int, float) or not abs(value) <= np.finfo(np.float32).max:
+        raise ExportError(
+            f"{folder / MANIFEST}: {name} has the {key} {value!r}; a number is expected"
+        )
+    return np.float32(value)
 
 
 def _is_shape(shape):

@@ -8,48 +8,28 @@ below 0 mean none: they are read as zeros, and are no targets.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from music_vae_tf.batch import Batch
-from music_vae_tf.models import prng
+from music_vae_tf.models import clef_endpoints, prng
 from music_vae_tf.models.cell import State
 from music_vae_tf.models.lstm import FLOAT32, LSTMLayer, dropout_factors
 from music_vae_tf.models.metrics import WeightedMean
 from music_vae_tf.models.prng import PRNGKey
+from music_vae_tf.models.staves import (
+    NUM_PITCHES,
+    Logits,
+    StaffInput,
+    StaffSizes,
+    one_hot,
+)
 from music_vae_tf.models.trainable import Trainable
 
-NUM_PITCHES = 128
 NOTE_SIZE, DURATION_SIZE, CLOCK_SIZE, OTHER_STAFF_SIZE = 128, 32, 16, 64
-
-
-class StaffInput(NamedTuple):
-    """Input of a staff before an event: the previous event, and the moment."""
-
-    classes: tf.Tensor  # of note and duration, [..., 2]
-    pitches: tf.Tensor  # of the same event, 0 or 1, [..., 128]
-    clock: tf.Tensor  # classes of the moment, [..., columns]
-    other_staff: tf.Tensor  # pitches of the other staff, now and next, [..., 2 * 128]
-
-
-class Logits(NamedTuple):
-    """Unnormalised log probabilities of a staff's next event."""
-
-    notes: tf.Tensor  # [..., note classes]
-    durations: tf.Tensor  # [..., duration classes]
-
-
-class StaffSizes(NamedTuple):
-    """Sizes of a staff's network, and the chords of its note classes."""
-
-    note_counts: tuple[int, ...]  # occurrences of each class in training
-    duration_counts: tuple[int, ...]
-    chords: tuple[tuple[int, ...], ...]  # pitches of each note class
-    clock: tuple[int, ...]  # classes of each column of the clock
-    is_accompaniment: bool  # whether it reads the other staff
 
 
 @keras.saving.register_keras_serializable("music_vae_tf")
@@ -69,8 +49,8 @@ class Lookup(keras.Layer):
 
     def call(self, classes: tf.Tensor) -> tf.Tensor:
         # A product, since the gradient of a gather is no plain tensor.
-        one_hot = tf.one_hot(tf.cast(classes, tf.int32), self.num_classes)
-        return tf.tensordot(one_hot, tf.convert_to_tensor(self.table), 1)
+        rows = one_hot(tf.cast(classes, tf.int32), self.num_classes)
+        return tf.tensordot(rows, tf.convert_to_tensor(self.table), 1)
 
 
 class StaffNetwork(keras.Layer):
@@ -274,23 +254,8 @@ class ClefLSTM(Trainable):
         }
 
     def endpoints(self) -> dict[str, tuple]:
-        """`serve`: a Batch's arrays -> logits of both staves and heads, by name."""
-        clock = sum(len(network.sizes.clock) for network in self.staves.values())
-        signature = [
-            tf.TensorSpec([None, None, 4 * NUM_PITCHES], tf.float32),  # inputs
-            tf.TensorSpec([None, None, 4], tf.float32),  # targets
-            tf.TensorSpec([None, None, clock], tf.float32),  # controls
-            tf.TensorSpec([None, 2], tf.int32),  # lengths
-        ]
-
-        def serve(*batch):
-            return {
-                f"{staff}_{head}": logits
-                for staff, heads in self(Batch(*batch)).items()
-                for head, logits in heads._asdict().items()
-            }
-
-        return {"serve": (serve, signature)}
+        """`predict` and `serve`, a step of either staff: see `clef_endpoints`."""
+        return clef_endpoints.endpoints(self)
 
     def training_loss(
         self, batch: Batch, rng: PRNGKey, step: Any

@@ -218,7 +218,8 @@ class _Logistics:
         means = tf.reduce_sum(chosen * self.means, axis=-2)  # [B, K]
         scales = tf.reduce_sum(chosen * tf.exp(self.log_scales), axis=-2)
         draws = tf.clip_by_value(draws, SMALLEST_UNIFORM, 1 - SMALLEST_UNIFORM)
-        return means + scales * (tf.math.log(draws) - tf.math.log1p(-draws))
+        # ONNX has no log1p; the draws keep away from 0 and 1.
+        return means + scales * (tf.math.log(draws) - tf.math.log(1 - draws))
 
     def median(self, log_weights):
         """Of the mixture, of each drum by itself: [..., K]."""

@@ -273,9 +273,7 @@ class LSTMStack(keras.Layer):
 
     def split(self, flat: tf.Tensor) -> list[State]:
         """States side by side, [B, 2 * sum of sizes] -> the state of each layer."""
-        sizes = [size for units in self.sizes for size in (units, units)]
-        parts = tf.split(flat, sizes, axis=-1)  # [B, U] each
-        return [State(c, h) for c, h in zip(parts[::2], parts[1::2])]
+        return split_states(flat, self.sizes)
 
     def zero_state(self, batch_size: Any) -> list[State]:
         """Zeros for each layer, [B, U] each."""
@@ -351,3 +349,10 @@ class LSTMStack(keras.Layer):
 def flat_states(states: Sequence[State]) -> tf.Tensor:
     """States of all layers side by side: c0, h0, c1, h1, ... -> [B, state size]."""
     return tf.concat([part for state in states for part in state], axis=-1)
+
+
+def split_states(flat: tf.Tensor, units: Sequence[int]) -> list[State]:
+    """The states that `flat_states` put side by side; units: of each layer."""
+    sizes = [size for number in units for size in (number, number)]
+    parts = tf.split(flat, sizes, axis=-1)  # [B, U] each
+    return [State(c, h) for c, h in zip(parts[::2], parts[1::2])]

@@ -15,9 +15,11 @@ import tensorflow as tf
 
 from music_vae_tf import losses
 from music_vae_tf.batch import Batch
+from music_vae_tf.models import roll_endpoints
 from music_vae_tf.models.composed import Composed
 from music_vae_tf.models.metrics import WeightedMean
 from music_vae_tf.models.prng import PRNGKey
+from music_vae_tf.models.roll_endpoints import CLASSES, PITCHES
 from music_vae_tf.models.roll_layers import (
     RollDecoder,
     RollEncoder,
@@ -27,9 +29,7 @@ from music_vae_tf.models.roll_layers import (
 )
 from music_vae_tf.models.trainable import Trainable
 
-CLASSES = 4  # none, piano, guitar, bass
 SILENT = 0
-PITCHES = 128
 
 
 class RollLosses(NamedTuple):
@@ -143,17 +143,8 @@ class ConvCvae(Composed, Trainable):
         return self.logits(mu, condition)
 
     def endpoints(self) -> dict[str, tuple]:
-        """`serve`: z [B, Z], condition [B, 4] -> logits [B, T, 128, 4].
-        `encode`: rolls of class numbers [B, T, 128] -> mu and sigma."""
-        z = tf.TensorSpec([None, self.z_size], tf.float32)
-        condition = tf.TensorSpec([None, CLASSES], tf.float32)
-        rolls = tf.TensorSpec([None, self.steps, PITCHES], tf.uint8)
-
-        def encode(rolls):
-            mu, sigma = self.posterior(rolls, condition_of(rolls))
-            return {"mu": mu, "sigma": sigma}
-
-        return {"serve": (self.logits, [z, condition]), "encode": (encode, [rolls])}
+        """`decode` and `serve`, `encode`, `encode_windows`: see `roll_endpoints`."""
+        return roll_endpoints.of_vae(self, condition_of)
 
     def posterior(
         self, rolls: tf.Tensor, condition: tf.Tensor
@@ -281,11 +272,8 @@ class ClstmDecoder(Composed, Trainable):
         return self.logits(batch.inputs, batch.controls)
 
     def endpoints(self) -> dict[str, tuple]:
-        """`serve`: latents [B, windows, Z], condition [B, 4] -> logits of the
-        continuation [B, T, 128, 4]."""
-        latents = tf.TensorSpec([None, self.latent_windows, self.z_size], tf.float32)
-        condition = tf.TensorSpec([None, CLASSES], tf.float32)
-        return {"serve": (self.logits, [latents, condition])}
+        """`decode` and `serve`: see `roll_endpoints`."""
+        return roll_endpoints.of_decoder(self)
 
     def logits(self, latents: tf.Tensor, condition: tf.Tensor) -> tf.Tensor:
         """[B, windows, Z], [B, 4] -> logits of the continuation, [B, T, 128, 4]."""

@@ -30,13 +30,18 @@ _SAVES_ACTIVATIONS = contextvars.ContextVar("saves_activations", default=True)
 def for_inference() -> Iterator[None]:
     """Functions traced inside save no activations, and use TensorArrays alone.
 
-    They have no gradient, and tf2onnx converts their loops.
+    They have no gradient, and tf2onnx converts their loops and convolutions.
     """
     token = _SAVES_ACTIVATIONS.set(False)
     try:
         yield
     finally:
         _SAVES_ACTIVATIONS.reset(token)
+
+
+def is_for_inference() -> bool:
+    """Whether a function is traced inside of `for_inference`."""
+    return not _SAVES_ACTIVATIONS.get()
 
 
 def lstm_sequence(
@@ -57,7 +62,7 @@ def lstm_sequence(
         dtype: of the matrix products. All else is float32.
         saved: activations of these same steps, if they were taken before.
     """
-    if not _SAVES_ACTIVATIONS.get():
+    if is_for_inference():
         return _outputs(Gates(inputs, constant_gates, kernel, dtype), initial)
 
     @tf.custom_gradient

@@ -15,6 +15,7 @@ import keras
 import tensorflow as tf
 
 from music_vae_tf.models.cell import State, lstm_step
+from music_vae_tf.models.recurrence import is_for_inference
 
 KERNEL, STRIDE, PADDING = 3, 2, 1
 SILENCE_LOGIT = 5.0
@@ -127,12 +128,24 @@ class TransposedConvolution(RollLayer):
         self.add_kernel_and_bias(shape, self.filters, initializer, bias)
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        convolved = self._cropped if is_for_inference() else self._padded
+        logits = convolved(inputs) + self.bias
+        return logits if self.is_last else tf.nn.relu(logits)
+
+    def _padded(self, inputs):
         shape = [tf.shape(inputs)[0], *self.size, self.filters]
-        convolved = tf.nn.conv2d_transpose(
+        return tf.nn.conv2d_transpose(
             inputs, self.kernel, shape, STRIDE, _EXPLICIT_PADDING
         )
-        logits = convolved + self.bias
-        return logits if self.is_last else tf.nn.relu(logits)
+
+    def _cropped(self, inputs):
+        """The same without padding: tf2onnx 1.17 reads an explicit one wrongly."""
+        batch, *before = tf.unstack(tf.shape(inputs))[:3]
+        whole = [STRIDE * (size - 1) + KERNEL for size in before]
+        shape = [batch, *whole, self.filters]
+        convolved = tf.nn.conv2d_transpose(inputs, self.kernel, shape, STRIDE, "VALID")
+        steps, pitches = (slice(PADDING, PADDING + size) for size in self.size)
+        return convolved[:, steps, pitches]
 
     def row(self) -> Row:
         output = (self.filters, *self.size)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from small_models import seeded_weights, small
 
-from music_vae_tf import checkpoint
+from music_vae_tf import build, checkpoint
 from music_vae_tf import config as configs
 from music_vae_tf.checkpoint import CheckpointError, hub
 from music_vae_tf.commands import music_vae_export, music_vae_generate
@@ -98,6 +98,33 @@ def test_a_bundle_whose_weights_changed_is_refused(bundle, tmp_path):
     damaged.write_bytes(content)
     with pytest.raises(CheckpointError, match="damaged"):
         checkpoint.read(damaged)
+
+
+@pytest.fixture(scope="module")
+def tokens_run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tokens") / "run"
+    config = small("musicvae_groove_tokens_small")
+    magentajs.write_run(folder, config, seeded_weights(config))
+    vocabulary = build.converter(config).token_vocabulary
+    checkpoint.keep_vocabulary(folder / "train", vocabulary)
+    return folder
+
+
+@pytest.mark.parametrize("format", ["bundle", "huggingface"])
+def test_a_vocabulary_goes_along_and_another_one_is_refused(
+    format, tokens_run, tmp_path
+):
+    folder = exported(format, tokens_run, tmp_path / "out")
+    (path,) = [*folder.glob("*.tar"), *folder.glob("*.safetensors")]
+    kept = (tokens_run / "train" / "vocabulary.json").read_text()
+    assert checkpoint.companions(path) == {"vocabulary.json": kept}
+    if format == "huggingface":
+        assert (folder / "vocabulary.json").read_text() == kept
+    vocabulary = build.converter(small("musicvae_groove_tokens_small")).token_vocabulary
+    checkpoint.check_vocabulary(path, vocabulary)
+    other = vocabulary._replace(tokens=("x", *vocabulary.tokens[1:]))
+    with pytest.raises(CheckpointError, match="token 0 is"):
+        checkpoint.check_vocabulary(path, other)
 
 
 # The Hugging Face Hub.

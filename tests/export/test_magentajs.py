@@ -1,26 +1,22 @@
 """Models in Magenta.js: descriptions, weights, the way back, and Node itself."""
 
+import dataclasses
 import json
 import shutil
 import subprocess
-from pathlib import Path
 
 import numpy as np
 import pytest
+from magenta_configs import MAGENTA
+from magenta_js import Exported
 
-from music_vae_tf import build, checkpoint
+from music_vae_tf import checkpoint
 from music_vae_tf import config as configs
 from music_vae_tf.commands import music_vae_export, music_vae_generate
 from music_vae_tf.export import magentajs, magentajs_spec, weights_manifest
 from music_vae_tf.export.errors import ExportError
 from music_vae_tf.generation import TrainedModel
 
-JS = Path(__file__).resolve().parents[1] / "js"
-MAGENTA = [
-    name
-    for name in configs.names("music_vae")
-    if not name.startswith(("hierdec-groove", "musicvae_groove"))
-]
 RUNNABLE = [n for n in MAGENTA if not magentajs_spec.obstacles(configs.load(n))]
 GREEDY = 1e-6
 NOT_RUNNABLE = {
@@ -29,37 +25,6 @@ NOT_RUNNABLE = {
     "hierdec-mel_16bar": "its encoder has 2 layers",
     "hierdec-trio_16bar": "its decoder is hierarchical and its encoder is flat",
 }
-
-
-def small(name):
-    """A config with its own depths and lengths, and few units."""
-    config = configs.load(name)
-    layers = ",".join("4" for _ in config.model.dec_rnn_size)
-    hparams = f"enc_rnn_size=[6],dec_rnn_size=[{layers}],z_size=3"
-    if config.model.nade_num_hidden:
-        hparams += ",nade_num_hidden=5"
-    return configs.override(config, hparams)
-
-
-class Exported:
-    """A model of seeded weights: its checkpoint, and a folder for Magenta.js."""
-
-    def __init__(self, name, folder, quantization="none"):
-        self.config = small(name)
-        self.run_dir = folder / "run"
-        self.folder = folder / name
-        self.folder.mkdir(parents=True)
-        model = build.model(self.config, build.converter(self.config))
-        rng = np.random.default_rng(len(name))
-        values = {
-            name: rng.normal(0, 0.7, variable.shape)
-            for name, variable in model.named_variables.items()
-        }
-        magentajs.write_run(self.run_dir, self.config, values)
-        magentajs.export(self.config, self.run_dir, self.folder, quantization)
-
-    def spec(self):
-        return json.loads((self.folder / "config.json").read_text())
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +40,7 @@ def test_what_magenta_js_cannot_run_is_refused_with_the_reason(name):
 
 def test_all_others_of_magentas_configs_are_exported():
     assert len(RUNNABLE) == 19
-    assert {*RUNNABLE, *NOT_RUNNABLE} == set(MAGENTA)
+    assert {*RUNNABLE, *NOT_RUNNABLE} == {*MAGENTA}
 
 
 @pytest.mark.parametrize(
@@ -91,6 +56,35 @@ def test_sizes_that_magenta_js_cannot_run_are_refused(hparams, reason):
     config = configs.override(configs.load("groovae_4bar"), hparams)
     with pytest.raises(ExportError, match=reason):
         magentajs_spec.spec(config)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "reason"),
+    [
+        ("cat-mel_2bar_small", {"add_end_token": True}, "rows of 91 columns"),
+        ("cat-drums_2bar_small", {"roll_input": False}, "rows of 512 columns"),
+        (
+            "groovae_4bar",
+            {"num_velocity_bins": 4, "num_offset_bins": 4},
+            "twin GrooveConverter has 27 and 27",
+        ),
+    ],
+)
+def test_rows_that_no_twin_makes_are_refused(name, arguments, reason):
+    config = configs.load(name)
+    kind = config.converter
+    kind = dataclasses.replace(kind, arguments={**kind.arguments, **arguments})
+    with pytest.raises(ExportError, match=reason):
+        magentajs_spec.spec(dataclasses.replace(config, converter=kind))
+
+
+def test_a_config_of_ones_own_without_a_twin_is_refused(exported, tmp_path, capsys):
+    own = tmp_path / "own.yaml"
+    own.write_text(configs.dump(configs.load("musicvae_groove_tokens_small")))
+    flags = ["--format=magentajs", f"--config={own}"]
+    flags += [f"--checkpoint_file={exported.run_dir}", f"--output_dir={tmp_path}/out"]
+    assert music_vae_export.run(flags) == 1
+    assert "no twin of the converter tokens" in capsys.readouterr().err
 
 
 def test_descriptions_name_converter_and_controls():
@@ -177,6 +171,24 @@ def damaged(change, exported, tmp_path):
         (lambda group, _: group["weights"][0].update(shape=[9, 2**20]), "cut short"),
         (lambda group, _: group["weights"][0].update(dtype="string"), "is stored as"),
         (lambda group, _: group.pop("paths"), "not a manifest"),
+        (lambda group, _: group.update(paths=["other"]), "which is not there"),
+        (lambda group, _: group.update(paths=["a\0"]), "only files in the folder"),
+        (
+            lambda group, _: group["weights"][0].update(quantization="uint8"),
+            "is stored as",
+        ),
+        (
+            lambda group, _: group["weights"][0].update(
+                quantization={"dtype": "uint8", "scale": "1", "min": 0}
+            ),
+            "has the scale '1'",
+        ),
+        (
+            lambda group, _: group["weights"][0].update(
+                quantization={"dtype": "uint8", "scale": 1}
+            ),
+            "has the min None",
+        ),
         (
             lambda _, folder: (folder / "group1-shard1of1").write_bytes(b"short"),
             "cut short",
@@ -197,6 +209,13 @@ def test_a_damaged_folder_is_refused(change, message, exported, tmp_path):
         ),
         ({"type": "MusicVAE", "dataConverter": {"type": "Piano"}}, "'Piano'"),
         ({"type": "MusicVAE"}, "damaged"),
+        (
+            {
+                "type": "MusicVAE",
+                "dataConverter": {"type": "GrooveConverter", "args": [["a", 1]]},
+            },
+            "damaged",
+        ),
         ([1], "damaged"),
     ],
 )
@@ -265,29 +284,6 @@ def test_a_checkpoint_of_another_config_is_refused(exported, tmp_path, capsys):
 
 
 # In Magenta.js itself.
-
-
-@pytest.fixture(scope="session")
-def magenta_js(tmp_path_factory):
-    """A folder in which Node finds Magenta.js, installed from the lock file."""
-    if shutil.which("node") is None or shutil.which("npm") is None:
-        pytest.skip("left out: Node.js and npm are not on this machine")
-    folder = JS
-    if not (JS / "node_modules" / "@magenta").is_dir():
-        folder = tmp_path_factory.mktemp("js")
-        for file in JS.iterdir():
-            if file.is_file():
-                shutil.copy(file, folder)
-        installed = subprocess.run(
-            ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"],
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            timeout=300,
-        )
-        if installed.returncode:
-            pytest.skip("left out: npm cannot install Magenta.js (no network?)")
-    return folder
 
 
 def expectations(exported):
