@@ -126,8 +126,8 @@ def models_without_weights(flags) -> dict:
 
     if not (flags.config and flags.training_path):
         raise UserError(
-            "give --run_dir or --checkpoint_file; or, to measure baselines alone, "
-            "--config and --training_path"
+            "give --run_dir, --checkpoint_file, or the --config of a pretrained model; "
+            "or, to measure baselines alone, --config and --training_path"
         )
     config = configs.load(flags.config, "music_vae")
     return {config.name: (config, None)}

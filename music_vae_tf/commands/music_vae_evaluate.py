@@ -64,7 +64,7 @@ def main(flags):
     if not flags.temperature > 0:
         raise UserError(f"--temperature={flags.temperature}: expected a number above 0")
     if flags.task:
-        is_named = flags.run_dir or flags.checkpoint_file
+        is_named = flags.run_dir or flags.checkpoint_file or _is_pretrained(flags)
         models = _models if is_named else evaluation_tasks.models_without_weights
         evaluation_tasks.evaluate(flags, models(flags))
         return
@@ -74,6 +74,12 @@ def main(flags):
     import_tensorflow()
     columns = {name: _figures(flags, source, *model) for name, model in models.items()}
     print("\n".join(_table(columns)))
+
+
+def _is_pretrained(flags) -> bool:
+    from music_vae_tf import pretrained
+
+    return flags.config in pretrained.names()
 
 
 def _models(flags) -> dict:

@@ -8,6 +8,7 @@ from music_vae_tf.analysis import two_sample
 from music_vae_tf.commands import music_vae_evaluate as command
 
 HUMANIZE, INFILL = "groovae_2bar_humanize", "groovae_2bar_add_closed_hh"
+WITHOUT_MODEL = "groovae_2bar_humanize_mixture"  # no pretrained one
 FLAT = "groovae_4bar"
 BASELINES = ["quantised", "mean", "histogram draw", "10 nearest"]
 FIELDS = ["task", "metric", "unit", "drum_class", "model", "value", "low", "high"]
@@ -82,7 +83,11 @@ def test_infilling_is_measured_on_the_drum_that_is_filled_in(groove_records, tmp
 
 
 def test_baselines_alone_need_no_model(groove_records, capsys):
-    flags = {"task": "humanize", "config": HUMANIZE, "training_path": groove_records}
+    flags = {
+        "task": "humanize",
+        "config": WITHOUT_MODEL,
+        "training_path": groove_records,
+    }
     assert evaluate(groove_records, "--notwo_sample_test", neighbours=1, **flags) == 0
     cells = table(capsys.readouterr().out)
     # A training window is its own nearest neighbour.
@@ -101,6 +106,14 @@ def test_two_models_stand_side_by_side(trained, groove_records, tmp_path, capsys
         cells["timing_mae, ms", f"{name}, mode"] for name in run_dirs.split(",")
     )
     assert one == twin
+
+
+def test_a_config_alone_measures_its_pretrained_model(groove_records, capsys):
+    switches = ["--notwo_sample_test", "--decoding=mode"]
+    assert evaluate(groove_records, *switches, task="humanize", config=HUMANIZE) == 0
+    said = capsys.readouterr()
+    assert "Pretrained model groovae_2bar_humanize" in said.err
+    assert f"{HUMANIZE}, mode" in said.out or f"| {HUMANIZE}" in said.out
 
 
 def drums_at(path, *pitches):
@@ -166,8 +179,8 @@ def test_a_split_without_windows_says_what_it_has(trained, tmp_path, capsys):
     [
         ({"output_json": "x.json", "run_dir": "a"}, "--output_json is for tasks"),
         ({"neighbours": 3, "run_dir": "a"}, "--neighbours is for tasks"),
-        ({"task": "humanize"}, "give --run_dir or --checkpoint_file; or, to measure"),
-        ({"task": "humanize", "config": HUMANIZE}, "--config and --training_path"),
+        ({"task": "humanize"}, "give --run_dir, --checkpoint_file, or the --config"),
+        ({"task": "humanize", "config": WITHOUT_MODEL}, "and --training_path"),
         ({"task": "humanize", "run_dir": "/nowhere"}, "there is no such directory"),
     ],
 )
