@@ -310,6 +310,9 @@ def _take_steps(training, batches, writer, saver, validation) -> dict[str, float
                 *(model, batches, options.num_steps, saver, writer),
                 *(_on_step(options, bar, validation, done), training.strategy),
                 validation=validation,
+                pieces_of_batch=lambda batch: training.data.pieces_of_batch(
+                    training.request.seed, batch
+                ),
             )
     except KeyboardInterrupt:
         newest = training.request.directory.checkpoint()
