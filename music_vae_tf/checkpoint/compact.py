@@ -27,6 +27,12 @@ LARGEST = 127
 # Vectors are small, and a rounded bias moves every output.
 SMALLEST_RANK = 2
 BITS = (16, 8)
+STORED = ("F32", "F16", "I8")  # the types of tensors that are written, and read
+MAX_RANK = 8
+
+
+# What is raised for metadata that are damaged, or nested without end.
+DAMAGE = (KeyError, ValueError, TypeError, OverflowError, RecursionError)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,8 +70,11 @@ def write(path, weights: Mapping[str, np.ndarray], metadata: Metadata, bits: int
     # One entry alone: safetensors writes several in any order.
     header = {FORMAT: json.dumps(content, sort_keys=True)}
     partial = Path(f"{path}.partial")
-    partial.write_bytes(save(tensors, header))
-    os.replace(partial, path)
+    try:
+        partial.write_bytes(save(tensors, header))
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def _packed(name, array, bits):
@@ -105,8 +114,7 @@ class CompactTensors:
 
     def __init__(self, path):
         self._path = path
-        self._stored, header = _load(path)
-        self.metadata, digest = _metadata(path, header)
+        self._stored, (self.metadata, digest) = _load(path)
         if _digest(self._stored) != digest:
             raise CheckpointError(
                 f"{path} is damaged: the checksum of its weights does not fit. Get it "
@@ -139,10 +147,33 @@ def metadata(path) -> Metadata:
 
 
 def _load(path):
-    """The tensors of a safetensors file, and its metadata."""
+    """The tensors of a safetensors file, and what `_metadata` reads of it."""
     with _opened(path) as file:
-        names = list(file.keys())
-        return {name: file.get_tensor(name) for name in names}, file.metadata() or {}
+        found = _metadata(path, file.metadata() or {})
+        # The library checks offsets and sizes against the file, and reads nothing yet.
+        parts = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
+        shapes = {name: tuple(part.get_shape()) for name, part in parts.items()}
+        for name, part in parts.items():
+            _check(path, name, part.get_dtype(), shapes)
+        return {name: file.get_tensor(name) for name in parts}, found
+
+
+def _check(path, name, dtype, shapes):
+    """
+    Raises:
+        CheckpointError: a tensor is not one that `write` could have written.
+    """
+    shape, matrix = shapes[name], name.removesuffix(SCALE)
+    if dtype not in STORED or len(shape) > MAX_RANK or 0 in shape:
+        raise CheckpointError(
+            f"{path}: {name} is of type {dtype} and shape {list(shape)}; compact "
+            f"weights are {', '.join(STORED)} of {MAX_RANK} axes at most"
+        )
+    if matrix != name and shapes.get(matrix, ())[-1:] != shape:
+        raise CheckpointError(
+            f"{path}: {name} has the shape {list(shape)}, and what it scales "
+            f"{list(shapes.get(matrix, ()))}"
+        )
 
 
 @contextlib.contextmanager
@@ -168,6 +199,7 @@ def _metadata(path, header) -> tuple[Metadata, str]:
     try:
         content = json.loads(header[FORMAT])
         config, step, files = (content[key] for key in ("config", "step", "files"))
-        return Metadata(str(config), int(step), dict(files)), content["sha256"]
-    except (KeyError, ValueError, TypeError) as error:
+        files = {str(name): str(text) for name, text in dict(files).items()}
+        return Metadata(str(config), int(step), files), content["sha256"]
+    except DAMAGE as error:
         raise CheckpointError(f"{path}: bad metadata: {error}") from error

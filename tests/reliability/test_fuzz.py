@@ -176,5 +176,6 @@ def test_every_damaged_config_is_read_or_refused(amount, figure):
     assert slowest < MAX_SECONDS
     figure(
         "Every damaged config is read or refused in words",
-        f"{count} configs: {read} read, {count - read} refused, slowest {slowest:.2f} s",
+        f"{count} configs: {read} read, {count - read} refused, slowest "
+        f"{slowest:.2f} s",
     )
