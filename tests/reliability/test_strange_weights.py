@@ -1,4 +1,4 @@
-"""Weights of strangers, in safetensors and .pth files: damaged, or not what they seem."""
+"""Weights of strangers, as safetensors and .pth: damaged, or not what they seem."""
 
 import json
 import zipfile
