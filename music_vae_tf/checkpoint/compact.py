@@ -12,13 +12,12 @@ import contextlib
 import dataclasses
 import hashlib
 import json
-import os
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 
 import numpy as np
 
 from music_vae_tf.checkpoint.finding import CheckpointError
+from music_vae_tf.data.whole_file import whole_file
 
 SUFFIX = ".safetensors"
 FORMAT = "music_vae_tf compact 1"  # the key of the metadata
@@ -69,12 +68,8 @@ def write(path, weights: Mapping[str, np.ndarray], metadata: Metadata, bits: int
     content = {"sha256": _digest(tensors), **dataclasses.asdict(metadata)}
     # One entry alone: safetensors writes several in any order.
     header = {FORMAT: json.dumps(content, sort_keys=True)}
-    partial = Path(f"{path}.partial")
-    try:
-        partial.write_bytes(save(tensors, header))
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with whole_file(path) as file:
+        file.write(save(tensors, header))
 
 
 def _packed(name, array, bits):

@@ -170,7 +170,8 @@ def _extractions(
         yield pieces.extract(converter, sequence, index, rng, augmenter, quiet)
 
 
-def rng_of(seed, *place):
+def rng_of(seed: int, *place: int) -> np.random.Generator:
+    """What augmentation and choice draw from for the sequence at this place."""
     return np.random.default_rng([*_words(seed), *place])
 
 

@@ -119,6 +119,21 @@ class Saver(NamedTuple):
             self.every_n_hours,
         )
 
+    def save_on_the_way(self, model: Trainable) -> None:
+        """`save` in a training, whose directory is there unless someone removed it.
+
+        Raises:
+            checkpoint.CheckpointError: it is gone; the model is saved, and names where.
+        """
+        is_gone = self.is_chief and not self.directory.is_dir()
+        self.save(model)
+        if is_gone:
+            raise checkpoint.CheckpointError(
+                f"{self.directory} was removed while a training was in it. What it "
+                f"held is lost; step {model.steps_taken} is saved anew: "
+                f"{checkpoint.latest(self.directory)}"
+            )
+
 
 # The loop.
 
@@ -171,7 +186,7 @@ def train(
     except BaseException:
         saver.save(model)
         raise
-    saver.save(model)
+    saver.save_on_the_way(model)
     # All workers name the same last checkpoint, which the chief has written now.
     strategies.from_chief(strategy, 0.0)
     return {tag: float(value) for tag, value in logs.items()}
@@ -212,7 +227,7 @@ def _take_steps(
         if validation and validation.ends_after(model, step):
             break
         if since_save.seconds > SAVE_EVERY_S:
-            saver.save(model)
+            saver.save_on_the_way(model)
             since_save = Clock()
     return logs
 

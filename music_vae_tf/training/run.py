@@ -351,7 +351,8 @@ def _state_kept(training: _Training, validation):
         yield
     except BaseException as error:
         interrupted = isinstance(error, KeyboardInterrupt)
-        write(INTERRUPTED if interrupted else FAILED)
+        with contextlib.suppress(OSError):  # where the disk is full, say what filled it
+            write(INTERRUPTED if interrupted else FAILED)
         raise
     num_steps = training.request.options.num_steps
     early = validation and not (0 < num_steps <= model.steps_taken)
