@@ -7,6 +7,7 @@ line is printed: how the copy ended, and after how many seconds.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import signal
@@ -62,10 +63,8 @@ def main() -> None:
             time.sleep(float(kill.split()[1]))
             os.kill(process, signal.SIGKILL)
         _, status = os.waitpid(process, 0)
-        try:  # what shares the copy's work
+        with contextlib.suppress(ProcessLookupError):  # what shares the copy's work
             os.killpg(process, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         ended = os.waitstatus_to_exitcode(status)
         print(f"{ended}\t{time.monotonic() - started:.2f}", flush=True)
 

@@ -1,4 +1,4 @@
-"""Command lines of all commands over small music, for tests that kill and repeat them."""
+"""Command lines of all commands over small music, for tests that kill them."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def uses(folder: Path, run_dir: Path) -> dict[str, Line]:
         ),
         "explore": Line(
             "music_vae_explore",
-            (*model, f"--input={folder / 'midi'}", "--seed=1", "--umap=false"),
+            (*model, f"--input={folder / 'groove'}", "--seed=1", "--umap=false"),
             _named(output_dir=""),
         ),
         "export": Line(

@@ -13,6 +13,7 @@ import pytest
 import scene
 
 from music_vae_tf import checkpoint
+from music_vae_tf.data.records import read_records
 from music_vae_tf.run_directory import RunDirectory
 
 PROGRAM = Path(__file__).with_name("forked.py")
@@ -66,10 +67,24 @@ def folder(tmp_path_factory):
     return made
 
 
+def content(path):
+    """The bytes of a file; of a shard, over which Beam spreads records at random, that
+    it is whole."""
+    if "-of-" in path.name and not path.suffix:
+        return bool(list(read_records(str(path))))
+    return path.read_bytes()
+
+
+def records_of(folder):
+    """The records of all shards."""
+    shards = [path for path in folder.glob("*-of-*") if not path.suffix]
+    return sorted(record for path in shards for record in read_records(str(path)))
+
+
 def files_of(folder):
-    """{name without its time: bytes} of what is finished below a folder."""
+    """{name without its time: content} of what is finished below a folder."""
     found = {
-        STAMP.sub("STAMP", path.relative_to(folder).as_posix()): path.read_bytes()
+        STAMP.sub("STAMP", path.relative_to(folder).as_posix()): content(path)
         for path in sorted(folder.rglob("*"))
         if path.is_file() and not LEFTOVER.search(path.relative_to(folder).as_posix())
     }
@@ -106,6 +121,7 @@ def kill_while_making(forked, line, base, number, rng):
     code, _ = forked.run(line, output)
     assert code == 0, line
     assert files_of(output) == expected
+    assert records_of(output) == records_of(base / "whole")
     assert not leftovers(output), leftovers(output)
     return killed
 
