@@ -25,7 +25,12 @@ writes this page; the ordinary tests run them with smaller numbers.
 
 
 def keep(path: str, promise: str, test: str, found: str) -> None:
-    """Adds what a test found to a file, in place of what it found before."""
+    """Adds what a test found to a file, in place of what it found before.
+
+    Args:
+        path: the file; made if it is not there.
+        test: the test's id, as pytest names it.
+    """
     file = Path(path)
     figures = json.loads(file.read_text()) if file.exists() else {}
     figures[test] = {
@@ -39,7 +44,7 @@ def keep(path: str, promise: str, test: str, found: str) -> None:
 def page(figures: dict[str, dict[str, str]]) -> str:
     """The page, as Markdown; promises in the order of their words."""
     rows = [
-        f"| {one['promise']} | {one['found']} | `{test.partition('reliability/')[2]}` "
+        f"| {one['promise']} | {one['found']} | `{test.removeprefix('tests/')}` "
         f"| {one['date']} |"
         for test, one in sorted(
             figures.items(), key=lambda item: (item[1]["promise"], item[0])
