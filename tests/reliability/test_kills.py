@@ -39,7 +39,7 @@ class Forked:
         )
 
     def run(self, line, folder, kill="never", *more):
-        """(exit code, seconds) of one start."""
+        """(exit code, seconds, calls that finish files) of one start."""
         fields = [kill, line.command, *line.flags_for(folder, *more)]
         watch = threading.Timer(LONGEST_S, self.process.kill)
         watch.start()
@@ -47,8 +47,8 @@ class Forked:
         answer = self.process.stdout.readline()
         watch.cancel()
         assert answer, f"no end after {LONGEST_S} s: {fields}"
-        code, seconds = answer.split()
-        return int(code), float(seconds)
+        code, seconds, calls = answer.split()
+        return int(code), float(seconds), int(calls)
 
 
 @pytest.fixture(scope="module")
@@ -96,29 +96,29 @@ def leftovers(folder):
     return [n for n in names if LEFTOVER.search(n) and "events.out" not in n]
 
 
-def kills_of(rng, number, seconds):
-    """Alternately in the middle of finishing files, and at any moment."""
+def kills_of(rng, number, seconds, calls):
+    """Two in the middle of finishing files, and one at any moment."""
     for index in range(number):
-        if index % 2:
-            yield f"after {rng.uniform(0.05, 0.95) * seconds:.3f}"
+        if index % 3 == 2:
+            yield f"after {rng.uniform(0.05, 0.8) * seconds:.3f}"
         else:
-            yield f"at {rng.integers(1, 40)}"
+            yield f"at {rng.integers(1, calls + 1)}"
 
 
 def kill_while_making(forked, line, base, number, rng):
     """How often a command was killed that makes files once."""
-    code, seconds = forked.run(line, scene.emptied(base / "whole"))
+    code, seconds, calls = forked.run(line, scene.emptied(base / "whole"))
     assert code == 0, line
     expected, killed = files_of(base / "whole"), 0
     output = scene.emptied(base / "killed")
-    for kill in kills_of(rng, number, seconds):
+    for kill in kills_of(rng, number, seconds, calls):
         if not line.command.endswith("convert_dir_to_note_sequences"):
             scene.emptied(output)
-        code, _ = forked.run(line, output, kill)
+        code, *_ = forked.run(line, output, kill)
         killed += code == -9
         for name, data in files_of(output).items():
             assert data == expected.get(name), (line.command, kill, name)
-    code, _ = forked.run(line, output)
+    code, *_ = forked.run(line, output)
     assert code == 0, line
     assert files_of(output) == expected
     assert records_of(output) == records_of(base / "whole")
@@ -129,13 +129,13 @@ def kill_while_making(forked, line, base, number, rng):
 def kill_while_training(forked, line, base, number, rng):
     """How often a training was killed, and went on bit for bit."""
     killed_dir = scene.emptied(base / "killed")
-    code, seconds = forked.run(
+    code, seconds, calls = forked.run(
         line, scene.emptied(base / "time"), "never", "--num_steps=3"
     )
     assert code == 0, line
     step, killed = 0, 0
-    for kill in kills_of(rng, number, seconds):
-        code, _ = forked.run(line, killed_dir, kill, "--num_steps=10000")
+    for kill in kills_of(rng, number, seconds, calls):
+        code, *_ = forked.run(line, killed_dir, kill, "--num_steps=10000")
         killed += code == -9
         newest = RunDirectory(killed_dir).checkpoint()
         if newest is None:

@@ -128,6 +128,6 @@ def test_of_many_that_start_at_once_over_a_stale_lock_one_holds(directory, figur
     assert max(most) == 1
     assert len(refused) + len(most) == 8
     figure(
-        "One training at a time is in a run_dir; a lock that a crash left does not block",
+        "One training at a time is in a run_dir; a crash's lock does not block",
         f"8 at once over a stale lock: never more than {max(most)} inside",
     )
