@@ -98,14 +98,8 @@ def faulty_training(fault, prefix, run_dir, records):
     return done.stdout, done.stderr.split("---\n")[1]
 
 
-@pytest.mark.parametrize(
-    "fault",
-    [
-        "permission",
-        pytest.param("full", marks=pytest.mark.long),
-        pytest.param("removed", marks=pytest.mark.long),
-    ],
-)
+@pytest.mark.long  # test_leftovers.py has a full disk in short
+@pytest.mark.parametrize("fault", ["full", "permission", "removed"])
 def test_a_fault_is_named_and_the_last_checkpoint_trains_on(
     tmp_path, groove_records, fault, figure
 ):

@@ -17,7 +17,7 @@ from music_vae_tf.training import loop
 
 SIZES = "enc_rnn_size=[2],dec_rnn_size=[2],z_size=2,batch_size=4"
 MAX_GROWTH = 1.05
-SHORT_CONFIGS = ["groovae_4bar", "clef_lstm"]
+SHORT_CONFIGS = ["groovae_4bar"]
 
 
 def resident_bytes():
