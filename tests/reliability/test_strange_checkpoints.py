@@ -279,6 +279,6 @@ def test_every_damaged_archive_is_refused_or_read(
         number += refused(lambda: read(path))
     assert number > 0
     figure(
-        "A damaged archive is read or refused, and nothing leaves its folder",
+        "A damaged archive is read or refused in words",
         f"{count} archives ({mode}): {number} refused, {count - number} read",
     )
