@@ -7,11 +7,14 @@ import json
 import logging
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from music_vae_tf.errors import UserFacingError
@@ -108,28 +111,60 @@ def _misfit(why: str) -> StrategyError:
 def waiting_for_peers(addresses: list[str]) -> Iterator[None]:
     """While it lasts, workers that do not answer are named in warnings.
 
-    By a process of its own: TensorFlow waits without letting other threads run.
+    By a process of its own: TensorFlow waits without letting other threads run. Nor do
+    Python's handlers of signals run, and TensorFlow takes SIGTERM for itself, so Ctrl-C
+    ends this process at once, and the other one ends it when SIGTERM is pending.
+    Nothing is written before the workers have met.
     """
     watch = None
     if addresses and log.isEnabledFor(logging.WARNING):
         command = [sys.executable, "-m", __name__, str(os.getpid()), *addresses]
         watch = subprocess.Popen(command, stdin=subprocess.DEVNULL)
     try:
-        yield
+        with _ended_by_ctrl_c(), sigterm_pending():
+            yield
     finally:
         if watch is not None:
             watch.kill()
             watch.wait()
 
 
+@contextlib.contextmanager
+def _ended_by_ctrl_c() -> Iterator[None]:
+    """While it lasts, Ctrl-C ends the process, also where Python does not run."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextlib.contextmanager
+def sigterm_pending() -> Iterator[None]:
+    """While it lasts, SIGTERM waits, for this thread and those that it starts.
+
+    Around imports whose libraries start threads, it leaves SIGTERM to the main thread.
+    """
+    if os.name == "nt":
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _watch(process: int, addresses: list[str]) -> None:
     """Warns on stderr until the process that waits has ended."""
     began, wait = time.monotonic(), FIRST_WARNING_S
     while True:
-        time.sleep(wait)
-        absent = [address for address in addresses if not _answers(address)]
-        if os.getppid() != process:
+        if not _lives_for(process, wait):
             return
+        absent = [address for address in addresses if not _answers(address)]
         if absent:
             print(
                 f"warning: still waiting for {' and '.join(absent)}: no answer after "
@@ -138,6 +173,31 @@ def _watch(process: int, addresses: list[str]) -> None:
                 file=sys.stderr,
             )
         wait = NEXT_WARNING_S
+
+
+def _lives_for(process: int, seconds: float) -> bool:
+    """Whether the process that waits still does after so many seconds.
+
+    Ends it when it is asked to end.
+    """
+    until = time.monotonic() + seconds
+    while os.getppid() == process and time.monotonic() < until:
+        if _sigterm_is_pending(process):
+            print("interrupted while waiting for other workers", file=sys.stderr)
+            os.kill(process, signal.SIGKILL)
+            return False
+        time.sleep(min(seconds, 1))
+    return os.getppid() == process
+
+
+def _sigterm_is_pending(process: int) -> bool:
+    """On Linux; elsewhere it is not known."""
+    try:
+        status = Path(f"/proc/{process}/status").read_text()
+    except OSError:
+        return False
+    pending = re.search(r"^ShdPnd:\s*([0-9a-f]+)", status, re.MULTILINE)
+    return bool(pending and int(pending[1], 16) >> (signal.SIGTERM - 1) & 1)
 
 
 def _answers(address: str) -> bool:

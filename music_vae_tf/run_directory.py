@@ -25,6 +25,7 @@ from pathlib import Path
 
 from music_vae_tf import __version__, checkpoint, config, kinds
 from music_vae_tf.config import Config, ConfigError
+from music_vae_tf.data.whole_file import whole_file
 from music_vae_tf.errors import UserFacingError
 
 HEAD = "# Trained by music_vae_tf {version}: config {name}, seed {seed}\n"
@@ -102,9 +103,8 @@ class RunDirectory:
     def write_record(self, trained: Config, seed: int) -> None:
         """Writes the metadata, replacing what was there."""
         head = HEAD.format(version=__version__, name=trained.name, seed=seed)
-        unfinished = self.record_file.with_suffix(".unfinished")
-        unfinished.write_text(head + config.dump(trained), encoding="utf-8")
-        os.replace(unfinished, self.record_file)
+        with whole_file(self.record_file) as file:
+            file.write((head + config.dump(trained)).encode())
 
     def flags(self) -> dict[str, object]:
         """The stored flags of the training; empty if there are none."""
@@ -134,10 +134,8 @@ class RunDirectory:
             ) from error
 
     def _write_json(self, name: str, value) -> None:
-        path = self.train_dir / name
-        unfinished = path.with_suffix(".unfinished")
-        unfinished.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
-        os.replace(unfinished, path)
+        with whole_file(self.train_dir / name) as file:
+            file.write((json.dumps(value, indent=1) + "\n").encode())
 
     def best(self) -> str | None:
         """The checkpoint of the lowest validation loss; None without validation."""

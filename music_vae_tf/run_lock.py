@@ -22,6 +22,7 @@ from music_vae_tf.errors import UserFacingError
 NAME = "lock.json"
 HEARTBEAT_S = 10
 STALE_AFTER_S = 90  # without a heartbeat, on another machine
+_HELD: set[Path] = set()  # the locks of this process
 
 
 class RunInUse(UserFacingError, RuntimeError):
@@ -45,7 +46,10 @@ def held(directory: Path) -> Iterator[None]:
     finally:
         ended.set()
         heartbeat.join()
-        path.unlink(missing_ok=True)
+        _HELD.discard(path.resolve())
+        # One that cannot be removed holds no longer, as it is not among those held.
+        with contextlib.suppress(OSError):
+            path.unlink()
 
 
 def _take(path: Path) -> None:
@@ -53,6 +57,7 @@ def _take(path: Path) -> None:
         with contextlib.suppress(FileExistsError):
             with open(path, "x", encoding="utf-8") as file:
                 json.dump(_own(), file)
+            _HELD.add(path.resolve())
             return
         owner = _read(path)
         if owner is not None and _is_alive(owner, path):
@@ -88,7 +93,9 @@ def _is_alive(owner: dict[str, Any], path: Path) -> bool:
     if owner.get("machine") == _machine():
         number = owner.get("process")
         started = _start_of(number) if isinstance(number, int) else None
-        return started is not None and started == owner.get("started")
+        if started is None or started != owner.get("started"):
+            return False
+        return number != os.getpid() or path.resolve() in _HELD
     return _age_s(path) < STALE_AFTER_S
 
 

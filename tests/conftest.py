@@ -39,6 +39,50 @@ def pytest_addoption(parser):
         metavar="FOLDER",
         help="compare with the golden data of this folder too; may be repeated",
     )
+    parser.addoption(
+        "--long",
+        nargs="?",
+        const=1.0,
+        default=None,
+        type=float,
+        metavar="SHARE",
+        help="the long version of the tests of reliability, or a share of it: 0.1",
+    )
+    parser.addoption(
+        "--figures",
+        metavar="FILE",
+        help="JSON file to which tests of reliability add what they counted",
+    )
+
+
+def pytest_collection_modifyitems(config, items):
+    """Tests marked `long` are for --long alone."""
+    if config.getoption("--long") is not None:
+        return
+    left_out = [item for item in items if item.get_closest_marker("long")]
+    items[:] = [item for item in items if not item.get_closest_marker("long")]
+    config.hook.pytest_deselected(items=left_out)
+
+
+@pytest.fixture(scope="session")
+def amount(request):
+    """`amount(short, long)`: how much a test does, by the option --long."""
+    share = request.config.getoption("--long")
+    return lambda short, long: short if share is None else max(1, round(long * share))
+
+
+@pytest.fixture
+def figure(request):
+    """`figure(promise, text)`: keeps what a test found, for the page of reliability."""
+    path = request.config.getoption("--figures")
+
+    def keep(promise: str, text: str):
+        if path:
+            from reliability import page
+
+            page.keep(path, promise, request.node.nodeid, text)
+
+    return keep
 
 
 def pytest_generate_tests(metafunc):

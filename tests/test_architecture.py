@@ -24,12 +24,12 @@ MAY_IMPORT = {
     "strategies": {"cluster"},
     "rendering": set(),
     "analysis": set(),
-    "checkpoint": {"quiet"},
+    "checkpoint": {"quiet", "data"},  # whole files
     "data": {"batch"},
     "models": {"batch", "losses", "quiet"},
     "kinds": {"config", "data", "models", "schedules", "batch", "losses"},
     "build": {"kinds", "config", "data", "models", "schedules", "batch", "losses"},
-    "run_directory": {"kinds", "config", "checkpoint"},
+    "run_directory": {"kinds", "config", "checkpoint", "data"},  # whole files
     "run_lock": set(),
     "training": {
         *("build", "config", "batch", "losses", "schedules", "checkpoint", "data"),

@@ -153,7 +153,7 @@ def test_two_processes_stop_early_at_the_same_step(trainings):
     assert f"Training: {stopped}/40 steps" in texts[1]
 
 
-def test_a_worker_that_is_killed_stops_the_others_and_all_can_go_on(trainings):
+def test_a_worker_that_is_killed_stops_the_others_and_all_can_go_on(trainings, figure):
     chief, other = trainings.start_workers("killed", "--num_steps=0")
     wait_for_steps(chief)
     other.send_signal(signal.SIGKILL)
@@ -166,6 +166,10 @@ def test_a_worker_that_is_killed_stops_the_others_and_all_can_go_on(trainings):
     assert music_vae_train.run(flags) == 0
     after = checkpoint.latest(trainings.folder / "killed/train")
     assert checkpoint.step_of(after) == before + 2
+    figure(
+        "A worker that is killed is noticed by the others, and the training goes on",
+        "two workers, one killed: exit status 1, then two steps more",
+    )
 
 
 def wait_for_steps(process):

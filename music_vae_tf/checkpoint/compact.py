@@ -12,13 +12,12 @@ import contextlib
 import dataclasses
 import hashlib
 import json
-import os
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 
 import numpy as np
 
 from music_vae_tf.checkpoint.finding import CheckpointError
+from music_vae_tf.data.whole_file import whole_file
 
 SUFFIX = ".safetensors"
 FORMAT = "music_vae_tf compact 1"  # the key of the metadata
@@ -27,6 +26,12 @@ LARGEST = 127
 # Vectors are small, and a rounded bias moves every output.
 SMALLEST_RANK = 2
 BITS = (16, 8)
+STORED = ("F32", "F16", "I8")  # the types of tensors that are written, and read
+MAX_RANK = 8
+
+
+# What is raised for metadata that are damaged, or nested without end.
+DAMAGE = (KeyError, ValueError, TypeError, OverflowError, RecursionError)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,9 +68,8 @@ def write(path, weights: Mapping[str, np.ndarray], metadata: Metadata, bits: int
     content = {"sha256": _digest(tensors), **dataclasses.asdict(metadata)}
     # One entry alone: safetensors writes several in any order.
     header = {FORMAT: json.dumps(content, sort_keys=True)}
-    partial = Path(f"{path}.partial")
-    partial.write_bytes(save(tensors, header))
-    os.replace(partial, path)
+    with whole_file(path) as file:
+        file.write(save(tensors, header))
 
 
 def _packed(name, array, bits):
@@ -105,8 +109,7 @@ class CompactTensors:
 
     def __init__(self, path):
         self._path = path
-        self._stored, header = _load(path)
-        self.metadata, digest = _metadata(path, header)
+        self._stored, (self.metadata, digest) = _load(path)
         if _digest(self._stored) != digest:
             raise CheckpointError(
                 f"{path} is damaged: the checksum of its weights does not fit. Get it "
@@ -139,10 +142,33 @@ def metadata(path) -> Metadata:
 
 
 def _load(path):
-    """The tensors of a safetensors file, and its metadata."""
+    """The tensors of a safetensors file, and what `_metadata` reads of it."""
     with _opened(path) as file:
-        names = list(file.keys())
-        return {name: file.get_tensor(name) for name in names}, file.metadata() or {}
+        found = _metadata(path, file.metadata() or {})
+        # The library checks offsets and sizes against the file, and reads nothing yet.
+        parts = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
+        shapes = {name: tuple(part.get_shape()) for name, part in parts.items()}
+        for name, part in parts.items():
+            _check(path, name, part.get_dtype(), shapes)
+        return {name: file.get_tensor(name) for name in parts}, found
+
+
+def _check(path, name, dtype, shapes):
+    """
+    Raises:
+        CheckpointError: a tensor is not one that `write` could have written.
+    """
+    shape, matrix = shapes[name], name.removesuffix(SCALE)
+    if dtype not in STORED or len(shape) > MAX_RANK or 0 in shape:
+        raise CheckpointError(
+            f"{path}: {name} is of type {dtype} and shape {list(shape)}; compact "
+            f"weights are {', '.join(STORED)} of {MAX_RANK} axes at most"
+        )
+    if matrix != name and shapes.get(matrix, ())[-1:] != shape:
+        raise CheckpointError(
+            f"{path}: {name} has the shape {list(shape)}, and what it scales "
+            f"{list(shapes.get(matrix, ()))}"
+        )
 
 
 @contextlib.contextmanager
@@ -168,6 +194,7 @@ def _metadata(path, header) -> tuple[Metadata, str]:
     try:
         content = json.loads(header[FORMAT])
         config, step, files = (content[key] for key in ("config", "step", "files"))
-        return Metadata(str(config), int(step), dict(files)), content["sha256"]
-    except (KeyError, ValueError, TypeError) as error:
+        files = {str(name): str(text) for name, text in dict(files).items()}
+        return Metadata(str(config), int(step), files), content["sha256"]
+    except DAMAGE as error:
         raise CheckpointError(f"{path}: bad metadata: {error}") from error

@@ -10,6 +10,7 @@ from typing import Any
 
 from music_vae_tf.checkpoint.companions import VOCABULARY, companions
 from music_vae_tf.checkpoint.finding import CheckpointError, find
+from music_vae_tf.data.whole_file import whole_file
 
 log = logging.getLogger("music_vae_tf")
 
@@ -27,10 +28,8 @@ def keep_vocabulary(directory: str | os.PathLike, vocabulary: Any) -> None:
     if os.path.exists(path):
         _compare(path, _text_of(path), vocabulary)
         return
-    unfinished = f"{path}.unfinished"
-    with open(unfinished, "w", encoding="utf-8") as file:
-        json.dump(vocabulary._asdict(), file, indent=1)
-    os.replace(unfinished, path)
+    with whole_file(path) as file:
+        file.write(json.dumps(vocabulary._asdict(), indent=1).encode())
 
 
 def check_vocabulary(path: str | os.PathLike, vocabulary: Any) -> None:

@@ -24,9 +24,13 @@ command.string("run_dir", None, "Run directory of clef_lstm_train.", required=Tr
 command.string("data_dir", None, "Output folder of clef_lstm_prepare.", required=True)
 command.enum("split", "test", ["test", "validation"], "Which held-out pieces to use.")
 command.integer(
-    "num_pieces", 16, "Number of pieces to generate; 0 generates none.", at_least=0
+    "num_pieces",
+    16,
+    "Number of pieces to generate; 0 generates none.",
+    at_least=0,
+    at_most=10_000,
 )
-command.integer("bars", 16, "Bars of each generated piece.", at_least=1)
+command.integer("bars", 16, "Bars of each generated piece.", at_least=1, at_most=1_000)
 command.integer(
     "seed", 0, "Seed of the generated pieces.", at_least=0, at_most=LARGEST_SEED
 )

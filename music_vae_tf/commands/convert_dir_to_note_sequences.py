@@ -40,6 +40,9 @@ command.string(
 command.boolean("recursive", False, "Look into subfolders as well.")
 
 
+MAX_WORKERS = 1_000
+
+
 def add_workers(command: Command) -> None:
     """The flags of the processes that read files, and of what one file may take."""
     command.integer(
@@ -47,6 +50,7 @@ def add_workers(command: Command) -> None:
         None,
         "Processes that share the work; one per core if not given.",
         at_least=1,
+        at_most=MAX_WORKERS,
     )
     command.float(
         "max_seconds_per_file",

@@ -46,7 +46,11 @@ def add_task_flags(command: Command) -> None:
         "draws of both, or a column for each.",
     )
     command.integer(
-        "neighbours", 10, "With --task: of the nearest-neighbour baseline.", at_least=1
+        "neighbours",
+        10,
+        "With --task: of the nearest-neighbour baseline.",
+        at_least=1,
+        at_most=10_000,
     )
     command.boolean(
         "two_sample_test",

@@ -53,6 +53,7 @@ def add_latent_flags(command: Command) -> None:
         None,
         "interpolate: a grid of so many by so many between four inputs.",
         at_least=2,
+        at_most=100,
     )
     command.string(
         "input_bar",
@@ -82,6 +83,7 @@ def run(flags, paths: list[str], outputs: Outputs) -> None:
     options = InputOptions(
         flags.input_bar or ("last" if continues else "first"),
         flags.fit or ("loop" if continues else "pad"),
+        flags.max_examples,
     )
     log.info("Loading %s", checkpoint)
     model = TrainedModel(
@@ -154,9 +156,11 @@ def _generate(flags, model, read):
 def _bars(text, model) -> int | None:
     if text is None:
         return None
-    match = re.fullmatch(r"([1-9]\d*)\s*bars?", text.strip())
+    match = re.fullmatch(r"([1-9]\d{0,3})\s*bars?", text.strip())
     if match is None:
-        raise UserError(f"--length={text}: expected bars, as in --length=8bars")
+        raise UserError(
+            f"--length={text}: expected bars, as in --length=8bars, and 9999 at most"
+        )
     return int(match[1])
 
 

@@ -49,7 +49,7 @@ command.string(
     None,
     "Folder of drum MIDI; by default a thousand of the project's own grooves.",
 )
-command.integer("repeats", 3, "Measurements of each side.", at_least=1)
+command.integer("repeats", 3, "Measurements of each side.", at_least=1, at_most=1_000)
 command.float("seconds", 10, "How long a measurement of a pace is, about.", at_least=0)
 
 

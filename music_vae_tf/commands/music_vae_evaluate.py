@@ -47,7 +47,7 @@ command.string(
     required=True,
 )
 command.float("temperature", 1.0, "Randomness of the samples; above 0.")
-command.integer("batch_size", 64, "Examples at a time.", at_least=1)
+command.integer("batch_size", 64, "Examples at a time.", at_least=1, at_most=100_000)
 command.integer(
     "seed",
     0,

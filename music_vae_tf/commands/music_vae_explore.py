@@ -87,11 +87,19 @@ command.string(
     "Where --measure saves the vectors; by default attributes.json in output_dir.",
 )
 command.integer(
-    "num_dimensions", 5, "How many of the most active ones are gone along.", at_least=0
+    "num_dimensions",
+    5,
+    "How many of the most active ones are gone along.",
+    at_least=0,
+    at_most=10_000,
 )
-command.integer("num_steps", 5, "MIDI files along each of them.", at_least=2)
+command.integer(
+    "num_steps", 5, "MIDI files along each of them.", at_least=2, at_most=1_000
+)
 command.float("temperature", 0.5, "Randomness of these files; above 0.")
-command.integer("max_batch_size", 32, "At most so many at a time.", at_least=1)
+command.integer(
+    "max_batch_size", 32, "At most so many at a time.", at_least=1, at_most=100_000
+)
 command.integer(
     "seed", 0, "The same seed gives the same files.", at_least=0, at_most=LARGEST_SEED
 )

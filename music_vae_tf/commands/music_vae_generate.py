@@ -46,6 +46,8 @@ log = logging.getLogger("music_vae_tf")
 # In BPM. Below about 3.6 a MIDI file cannot hold the length of a quarter.
 SLOWEST, FASTEST = 4, 1000
 
+MAX_STEPS = 100_000  # of an output: 6,250 bars of 16 steps
+
 # What --mode=transform does where no model is named, with the pretrained model.
 USUAL_TRANSFORMATION = "groovae_2bar_humanize"
 
@@ -53,6 +55,14 @@ command = Command("music_vae_generate", __doc__)
 add_model_flags(command)
 command.string(
     "output_dir", "/tmp/music_vae/generated", "Where MIDI files are written."
+)
+command.integer(
+    "max_examples",
+    100,
+    "Of a file that has more examples, at most so many are read with --input_bar=all, "
+    "or written to choose from.",
+    at_least=1,
+    at_most=100_000,
 )
 command.enum(
     "mode", "sample", ["sample", "interpolate", *verbs.MODES], "What to generate."
@@ -64,12 +74,14 @@ command.integer(
     5,
     "How many samples; of an interpolation, how many steps with both ends.",
     at_least=1,
+    at_most=100_000,
 )
 command.integer(
     "max_batch_size",
     8,
     "At most so many sequences at a time; fewer take less memory.",
     at_least=1,
+    at_most=100_000,
 )
 command.float("temperature", 0.5, "Randomness of the decoding; above 0.")
 command.string(
@@ -234,7 +246,7 @@ def _length(text, config, converter) -> int:
     """Steps: as many as in training, or what a text like `64` or `4bars` says."""
     if text is None:
         return config.model.max_seq_len
-    match = re.fullmatch(r"(\d+)\s*(bars?)?", text.strip())
+    match = re.fullmatch(r"(\d{1,6})\s*(bars?)?", text.strip())
     if match is None or not int(match[1]):
         raise UserError(f"--length={text}: expected steps, as in 64, or bars, as 4bars")
     number, in_bars = int(match[1]), match[2]
@@ -244,6 +256,10 @@ def _length(text, config, converter) -> int:
         length = number * converter.steps_per_bar
     else:
         raise UserError(f"--length={text}: config {config.name} has no steps of a bar")
+    if length > MAX_STEPS:
+        raise UserError(
+            f"--length={text}: {length:,} steps, {MAX_STEPS:,} are the limit"
+        )
     if config.model.decoder.kind == "hierarchical" and (
         length != config.model.max_seq_len
     ):
@@ -326,10 +342,16 @@ def _inputs(flags, config, converter, write) -> list:
             example = generation.only_example(converter, sequence, path)
             _say_what_is_left_out(converter, sequence, path, len(example.targets))
         except generation.MultipleExtractedExamplesError as error:
-            qpm = qpm_of(sequence)
+            qpm, chosen = qpm_of(sequence), error.sequences[: flags.max_examples]
+            if len(chosen) < len(error.sequences):
+                log.warning(
+                    "%s has %d examples; the first %d are written "
+                    "(--max_examples writes more)",
+                    *(path, len(error.sequences), len(chosen)),
+                )
             write(
                 f"input{number}-extractions",
-                [at_tempo(example, qpm) for example in error.sequences],
+                [at_tempo(example, qpm) for example in chosen],
             )
             raise UserError(
                 f"{error} Call again with one of the files that are written now."

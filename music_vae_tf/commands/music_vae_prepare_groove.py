@@ -40,6 +40,7 @@ command.integer(
     None,
     "Processes that share the work; one per core if not given.",
     at_least=1,
+    at_most=conversion.MAX_WORKERS,
 )
 
 

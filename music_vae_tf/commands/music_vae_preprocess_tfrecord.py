@@ -43,7 +43,11 @@ command.string(
     "output_tfrecord", None, "What names of output files begin with.", required=True
 )
 command.integer(
-    "output_shards", 32, "Number of output files; 0: as the runner likes.", at_least=0
+    "output_shards",
+    32,
+    "Number of output files; 0: as the runner likes.",
+    at_least=0,
+    at_most=100_000,
 )
 command.string("config", None, "Name of a config, or a YAML file.", required=True)
 command.boolean("enable_filtering", True, "Whether the flags below are heeded.")

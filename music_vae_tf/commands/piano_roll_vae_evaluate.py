@@ -31,7 +31,9 @@ command.string(
 )
 command.string("examples_path", None, "File of rolls to measure on.", required=True)
 command.string("output_dir", None, "Where the plots go.", required=True)
-command.integer("num_generated", 20, "Samples for each condition.", at_least=1)
+command.integer(
+    "num_generated", 20, "Samples for each condition.", at_least=1, at_most=10_000
+)
 command.integer(
     "seed", 0, "The same seed gives the same samples.", at_least=0, at_most=LARGEST_SEED
 )

@@ -15,6 +15,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
+from music_vae_tf import cluster
 from music_vae_tf.commands.command import LARGEST_SEED, Command, Misuse
 from music_vae_tf.commands.progress import progress
 from music_vae_tf.quiet import import_tensorflow
@@ -173,6 +174,8 @@ def train_or_evaluate(
     if not flags.run_dir:
         raise Misuse(f"--run_dir is required to {flags.mode}: {RUN_DIR_HELP}")
     is_training = flags.mode == "train"
+    if is_training:
+        _leave_sigterm_to_the_main_thread()
     options = _options(flags, TrainingOptions if is_training else EvaluationOptions)
     hparams = flags.hparams if hparams is None else hparams
     config = changed(
@@ -212,6 +215,14 @@ def _config(flags, options, kinds):
 
     directory = RunDirectory.at(flags.run_dir)
     return resolved_config(flags.config, options, directory, kinds)
+
+
+def _leave_sigterm_to_the_main_thread():
+    """Of several workers, one that waits for the others is to see it: the threads that
+    NumPy and TensorFlow start are not to take it."""
+    if cluster.workers():
+        with cluster.sigterm_pending():
+            import_tensorflow()
 
 
 def _train(config, data, run_dir, options, what_next) -> None:

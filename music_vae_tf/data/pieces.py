@@ -38,6 +38,24 @@ def extract(
     return result
 
 
+def names_of_examples(
+    converter: Any,
+    sequences: Iterable[Any],
+    rng_of: Callable[[int], Any] = lambda number: None,
+    augmenter: Callable | None = None,
+) -> list[str]:
+    """The name of the piece that each example of a collection is from.
+
+    Reads the pieces anew: what few ask for takes no memory in every training.
+    """
+    names = []
+    for number, sequence in enumerate(sequences):
+        rng = rng_of(number)
+        examples, _ = extract(converter, sequence, number, rng, augmenter, quiet=True)
+        names += [name_of(sequence, number)] * len(examples)
+    return names
+
+
 def warn_of(left_out: Iterable[str], name: str) -> None:
     """A warning for each reason for which a whole piece of this name is left out."""
     for reason in left_out:

@@ -166,11 +166,12 @@ def _extractions(
 ) -> Iterator[Extraction]:
     numbered = itertools.islice(enumerate(sequences), share.index, None, share.count)
     for index, sequence in numbered:
-        rng = None if seed is None else _rng(seed, *place, index)
+        rng = None if seed is None else rng_of(seed, *place, index)
         yield pieces.extract(converter, sequence, index, rng, augmenter, quiet)
 
 
-def _rng(seed, *place):
+def rng_of(seed: int, *place: int) -> np.random.Generator:
+    """What augmentation and choice draw from for the sequence at this place."""
     return np.random.default_rng([*_words(seed), *place])
 
 
@@ -228,6 +229,13 @@ def all_batches(store: ExampleStore, batch_size: int) -> tf.data.Dataset:
             step * batch_size, tf.minimum((step + 1) * batch_size, count)
         ),
     )
+
+
+def examples_of_batch(
+    step: int, batch_size: int, num_examples: int, seed: int
+) -> list[int]:
+    """Which examples `training_batches` puts into the batch of a step."""
+    return _shuffled(_places(step, batch_size), num_examples, seed).numpy().tolist()
 
 
 def _places(step, batch_size):
@@ -313,7 +321,7 @@ def streaming_batches(
         stream = _endless(read, converter, augmenter, seed, share)
         # One worker alone shuffles as it always did.
         place = (share.index,) if share.count > 1 else ()
-        mixed = _mixed(stream, 10 * batch_size, _rng(seed, *place))
+        mixed = _mixed(stream, 10 * batch_size, rng_of(seed, *place))
         later = itertools.islice(mixed, first_step * batch_size, None)
         while True:
             yield _padded(layouts, list(itertools.islice(later, batch_size)))

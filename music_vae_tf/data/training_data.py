@@ -53,6 +53,11 @@ class TrainingData(abc.ABC):
     def evaluation_batches(self, num_batches: int | None):
         """A data set of batches that are the same each time; all if None."""
 
+    def pieces_of_batch(self, seed: int, step: int) -> list[str]:
+        """Names of the pieces that the batch of a step holds examples of; empty where
+        they are not known."""
+        return []
+
     def reraise_source_error(self):
         """Context in which batches are made: errors leave as the data raised them."""
         return contextlib.nullcontext()

@@ -7,6 +7,7 @@ one example is extracted.
 from __future__ import annotations
 
 import dataclasses
+import logging
 import re
 from collections import Counter
 from typing import Any, NamedTuple
@@ -20,6 +21,8 @@ from music_vae_tf.data.converters.groove import GrooveConverter
 from music_vae_tf.data.converters.groove_edits import Groove
 from music_vae_tf.errors import UserFacingError
 from music_vae_tf.generation.examples import NoExtractedExamplesError
+
+log = logging.getLogger("music_vae_tf")
 
 FIRST, LAST, LONGEST, ALL = "first", "last", "longest", "all"
 LOOP, PAD = "loop", "pad"
@@ -49,10 +52,12 @@ class InputOptions:
             a bar.
         fit: what makes music that is too short as long as an example: `pad` silence, or
             `loop` it.
+        most: how many parts of a file are read for `all`; those after them are not.
     """
 
     bar: str = FIRST
     fit: str = PAD
+    most: int = 100
 
     def __post_init__(self):
         known = self.bar in (FIRST, LAST, LONGEST, ALL)
@@ -93,12 +98,25 @@ def inputs_of(
             found.append(Input(example, number + 1, num_bars, qpm))
             if options.bar in (FIRST, LAST):
                 break
+            if options.bar == ALL and len(found) == options.most:
+                _say_what_is_not_read(name, starts, number)
+                break
     if not found:
         why = "; ".join(map(str, reasons)) or "it has no notes of the kind"
         raise NoExtractedExamplesError(f"No examples extracted from {name}: {why}")
     if options.bar == LONGEST:
         found = [max(found, key=lambda one: one.num_bars)]
     return found
+
+
+def _say_what_is_not_read(name, starts, number):
+    left = sum(start > number for start in starts)
+    if left:
+        log.warning(
+            "%s has up to %d examples; the first %d are read (--max_examples reads "
+            "more)",
+            *(name, len(starts), len(starts) - left),
+        )
 
 
 def _starts(converter, music, bars, name, options) -> list[int]:

@@ -11,7 +11,7 @@ _MODULES = {
     "Evaluation": "validation",
     "EvaluationOptions": "options",
     "EvaluationResult": "evaluation",
-    "LossNotFinite": "loop",
+    "LossNotFinite": "finite",
     "OptionError": "options",
     "Saver": "loop",
     "TrainingInterrupted": "run",

@@ -73,6 +73,13 @@ class ClassRollData(TrainingData):
         latents = lambda step: PRNGKey(seed).fold_in("latents").fold_in(step)
         return rows_of(self._read_by_the_model(numbered, latents), rows)
 
+    def pieces_of_batch(self, seed, step):
+        from music_vae_tf.data import pipeline
+
+        names = self._trained_on.names
+        examples = pipeline.examples_of_batch(step, self._batch_size, len(names), seed)
+        return [str(names[example]) for example in examples]
+
     def validation_batches(self, num_batches):
         options = self._request.options
         if options.validation_data is not None:

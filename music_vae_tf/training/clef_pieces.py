@@ -110,6 +110,22 @@ class ClefPieceData(TrainingData):
         batches = pipeline.training_batches(store, self._batch_size, seed, first_step)
         return rows_of(batches, rows)
 
+    def pieces_of_batch(self, seed, step):
+        from music_vae_tf.data import pieces, pipeline
+
+        low, high = self._request.config.dataset.transpose_range or (0, 0)
+        converter = dataclasses.replace(
+            self.converter, keys=tuple(range(low, high + 1))
+        )
+        found = zip(self._prepared.split["train"], self._pieces("train"))
+        names = [
+            name
+            for name, piece in found
+            for _ in pieces.extract(converter, piece, 0, quiet=True).examples
+        ]
+        examples = pipeline.examples_of_batch(step, self._batch_size, len(names), seed)
+        return [names[example] for example in examples]
+
     def validation_batches(self, num_batches):
         from music_vae_tf.data import pipeline
 

@@ -19,10 +19,10 @@ import tensorflow as tf
 
 from music_vae_tf import build, checkpoint, strategies
 from music_vae_tf.config import Config
-from music_vae_tf.errors import UserFacingError
 from music_vae_tf.models.lstm import FLOAT32, MIXED_BFLOAT16
 from music_vae_tf.models.size import TRAINING_COPIES
 from music_vae_tf.models.trainable import Trainable
+from music_vae_tf.training.finite import FiniteCheck, LossNotFinite
 from music_vae_tf.training.optimizer import BETA_1, BETA_2, Adam, LearningRate
 from music_vae_tf.training.summaries import Clock, TrainingScalars
 
@@ -32,10 +32,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("music_vae_tf")
 
 SAVE_EVERY_S = 60
-
-
-class LossNotFinite(UserFacingError, ValueError):
-    """A training that went astray."""
 
 
 def compiled_model(
@@ -123,6 +119,21 @@ class Saver(NamedTuple):
             self.every_n_hours,
         )
 
+    def save_on_the_way(self, model: Trainable) -> None:
+        """`save` in a training, whose directory is there unless someone removed it.
+
+        Raises:
+            checkpoint.CheckpointError: it is gone; the model is saved, and names where.
+        """
+        is_gone = self.is_chief and not self.directory.is_dir()
+        self.save(model)
+        if is_gone:
+            raise checkpoint.CheckpointError(
+                f"{self.directory} was removed while a training was in it. What it "
+                f"held is lost; step {model.steps_taken} is saved anew: "
+                f"{checkpoint.latest(self.directory)}"
+            )
+
 
 # The loop.
 
@@ -136,6 +147,7 @@ def train(
     on_step: Callable[[float], None],
     strategy: tf.distribute.Strategy | None = None,
     validation: Validation | None = None,
+    pieces_of_batch: Callable[[int], list[str]] = lambda step: [],
 ) -> dict[str, float]:
     """Trains until `num_steps` steps are taken, those of earlier starts included.
 
@@ -149,6 +161,7 @@ def train(
         strategy: that the model was made on; the batches are then the rows of this
             worker.
         validation: measures as the training goes on, and may end it early.
+        pieces_of_batch: names the pieces of a batch, for messages about it.
 
     Returns:
         What the last step logged, by tag; empty where no step was left to take.
@@ -159,25 +172,36 @@ def train(
         checkpoint.CheckpointError: one cannot be written; those before are kept.
     """
     strategy = strategy or tf.distribute.get_strategy()
+    clip_mode = model.gradient_limits.clip_mode
+    check_finite = FiniteCheck(saver.directory, clip_mode, pieces_of_batch)
     saver.save(model)
     try:
         with strategies.losing_no_worker_silently(strategy):
             logs = _take_steps(
-                model, batches, num_steps, saver, writer, on_step, strategy, validation
+                *(model, batches, num_steps, saver, writer, on_step, strategy),
+                *(validation, check_finite),
             )
     except (LossNotFinite, checkpoint.CheckpointError, strategies.WorkerLost):
         raise
     except BaseException:
         saver.save(model)
         raise
-    saver.save(model)
+    saver.save_on_the_way(model)
     # All workers name the same last checkpoint, which the chief has written now.
     strategies.from_chief(strategy, 0.0)
     return {tag: float(value) for tag, value in logs.items()}
 
 
 def _take_steps(
-    model, batches, num_steps, saver, writer, on_step, strategy, validation
+    model,
+    batches,
+    num_steps,
+    saver,
+    writer,
+    on_step,
+    strategy,
+    validation,
+    check_finite,
 ):
     take_step = compiled_step(
         lambda batch: strategy.run(
@@ -197,14 +221,13 @@ def _take_steps(
         logs = tf.nest.map_structure(
             lambda log: strategy.experimental_local_results(log)[0], take_step(batch)
         )
-        loss = float(logs["loss"])
-        _check_finite(loss, step, saver)
-        on_step(loss)
+        check_finite(step, logs)
+        on_step(float(logs["loss"]))
         scalars.write_if_due(step, logs)
         if validation and validation.ends_after(model, step):
             break
         if since_save.seconds > SAVE_EVERY_S:
-            saver.save(model)
+            saver.save_on_the_way(model)
             since_save = Clock()
     return logs
 
@@ -217,13 +240,3 @@ def compiled_step(function, batches, *signature):
             function, autograph=False, input_signature=[spec, *signature]
         )
     return tf.function(function, autograph=False, reduce_retracing=True)
-
-
-def _check_finite(loss: float, step: int, saver: Saver):
-    if not math.isfinite(loss):
-        last = checkpoint.latest(saver.directory)
-        raise LossNotFinite(
-            f"the loss of step {step} is {loss}: training stops, and {last} stays the "
-            "last checkpoint. A lower learning rate may help "
-            "(--hparams=learning_rate=...), or a look at the data."
-        )

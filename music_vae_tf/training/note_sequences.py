@@ -97,6 +97,22 @@ class NoteSequenceData(TrainingData):
             pipeline.Share(*worker),
         )
 
+    def pieces_of_batch(self, seed, step):
+        from music_vae_tf import build
+        from music_vae_tf.data import pieces, pipeline
+
+        if not self._options.cache_dataset:
+            return []  # the stream would have to be read anew up to here
+        augmenter = build.augmenter(self._request.config)
+        names = pieces.names_of_examples(
+            self.converter,
+            self._trained_on.read(),
+            functools.partial(pipeline.rng_of, seed),
+            augmenter.augment if augmenter else None,
+        )
+        examples = pipeline.examples_of_batch(step, self._batch_size, len(names), seed)
+        return [names[example] for example in examples]
+
     def validation_batches(self, num_batches):
         if self._options.validation_data is not None:
             return self._all_batches(self._validation_source(), num_batches)

@@ -310,6 +310,9 @@ def _take_steps(training, batches, writer, saver, validation) -> dict[str, float
                 *(model, batches, options.num_steps, saver, writer),
                 *(_on_step(options, bar, validation, done), training.strategy),
                 validation=validation,
+                pieces_of_batch=lambda batch: training.data.pieces_of_batch(
+                    training.request.seed, batch
+                ),
             )
     except KeyboardInterrupt:
         newest = training.request.directory.checkpoint()
@@ -348,7 +351,8 @@ def _state_kept(training: _Training, validation):
         yield
     except BaseException as error:
         interrupted = isinstance(error, KeyboardInterrupt)
-        write(INTERRUPTED if interrupted else FAILED)
+        with contextlib.suppress(OSError):  # where the disk is full, say what filled it
+            write(INTERRUPTED if interrupted else FAILED)
         raise
     num_steps = training.request.options.num_steps
     early = validation and not (0 < num_steps <= model.steps_taken)

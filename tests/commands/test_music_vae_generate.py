@@ -171,6 +171,16 @@ def test_a_file_of_several_examples_is_written_out_as_these(
     assert generate(mode="interpolate", input_midi_1=first, input_midi_2=last) == 0
 
 
+def test_of_a_long_file_so_many_examples_are_written_as_asked(
+    generate, midi, output_dir, capsys
+):
+    one, three = midi(1), midi(3)
+    files = {"input_midi_1": one, "input_midi_2": three}
+    assert generate(mode="interpolate", max_examples=2, **files) == 1
+    assert "has 3 examples; the first 2 are written" in capsys.readouterr().err
+    assert len(names(output_dir)) == 2
+
+
 def test_windows_that_are_equal_are_mentioned(tmp_path, caplog):
     sequence = NoteSequence()
     sequence.tempos.add(qpm=120)
@@ -374,8 +384,8 @@ def test_latent_vectors_are_saved_and_decoded_again(generate, tmp_path, capsys):
         ({"tempo": 3}, 2, "not a number in the range [4, 1000]"),
         ({"tempo": 1e9}, 2, "not a number in the range [4, 1000]"),
         ({"temperature": "hot"}, 2, "could not convert"),
-        ({"num_outputs": 0}, 2, "positive"),
-        ({"max_batch_size": 0}, 2, "positive"),
+        ({"num_outputs": 0}, 2, r"in the range"),
+        ({"max_batch_size": 0}, 2, r"in the range"),
         ({"seed": -1}, 2, "range"),
         ({"mode": "interpolate"}, 1, "needs --input_midi_1 and --input_midi_2"),
     ],

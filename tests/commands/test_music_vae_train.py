@@ -562,6 +562,7 @@ def test_a_loss_that_is_not_finite_stops_the_training(groove_records, tmp_path, 
     assert re.search(r"the loss of step 2 is (inf|nan): training stops", said)
     newest = RunDirectory(tmp_path).checkpoint()
     assert newest in said
+    assert re.search(r"Its batch is of .*NoteSequence \d+", said)
     assert all(np.isfinite(value).all() for value in checkpoint.read(newest).values())
 
 

@@ -181,3 +181,12 @@ def test_what_this_program_writes_can_be_read_again(tmp_path, name):
         write_midi(sequence, tmp_path / "own.mid")
         read = inputs_of(one, read_midi(tmp_path / "own.mid"), "own", InputOptions())
         assert read[0].example.length == steps
+
+
+def test_of_a_long_file_so_many_parts_are_read_as_asked(tmp_path, caplog):
+    song(track(numbered_bars(8))).save(tmp_path / "one.mid")
+    sequence = read_midi(tmp_path / "one.mid")
+    options = InputOptions("all", most=3)
+    found = inputs_of(converter("groovae_2bar_humanize"), sequence, "one.mid", options)
+    assert [one.bar for one in found] == [1, 3, 5]
+    assert "one.mid has up to 4 examples; the first 3 are read" in caplog.text

@@ -2,9 +2,11 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -78,3 +80,36 @@ def test_a_worker_that_never_comes_is_named(tmp_path):
     assert f"still waiting for localhost:{absent}: no answer" in line
     assert str(present) not in line
     assert cluster.FIRST_WARNING_S < 60
+
+
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.long)]
+)
+def test_a_worker_that_waits_for_its_peers_ends_when_it_is_asked_to(
+    tmp_path, groove_records, number
+):
+    with socket.socket() as silent, socket.socket() as own:
+        for each in (silent, own):
+            each.bind(("localhost", 0))
+        ports = [each.getsockname()[1] for each in (own, silent)]
+        own.close()
+        workers = [f"localhost:{port}" for port in ports]
+        task = {"type": "worker", "index": 0}
+        config = json.dumps({"cluster": {"worker": workers}, "task": task})
+        process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "music_vae_tf.commands.music_vae_train"),
+                *("--config=groovae_4bar", f"--run_dir={tmp_path}", "--seed=1"),
+                f"--examples_path={groove_records}",
+            ],
+            env={**os.environ, "TF_CONFIG": config},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert "Devices: " in process.stderr.readline()
+        time.sleep(5)  # it waits now, and would for an hour
+        assert process.poll() is None
+        process.send_signal(number)
+        process.wait(timeout=60)
+        process.stderr.close()
+        assert process.returncode

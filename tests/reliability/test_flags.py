@@ -78,6 +78,24 @@ def test_the_home_is_expanded_in_every_path(command, name):
     assert bool(PATH.search(name)) == (name in PATHS) or name.endswith("files")
 
 
+# Integers that make nothing larger: what is read, kept or left out, and training steps.
+WITHOUT_LIMIT = [
+    *("num_steps", "eval_num_batches", "validation_interval", "patience", "seed"),
+    *("checkpoints_to_keep", "keep_checkpoint_every_n_hours", "num_files"),
+    *("max_total_time", "max_num_notes", "min_velocities", "min_metric_positions"),
+    *("top_k_notes", "top_k_durations"),
+]
+
+
+@pytest.mark.parametrize(("command", "name"), cases("int"))
+def test_a_number_beyond_all_sense_is_misuse(command, name):
+    if command._flags[name].parser.upper_bound is None:
+        assert name in WITHOUT_LIMIT and "explore" not in command.name
+        return
+    with pytest.raises(Misuse, match=name):
+        read(command, f"--{name}={10**30}")
+
+
 RENDER = """
 import sys
 from note_seq.protobuf.music_pb2 import NoteSequence

@@ -1,0 +1,164 @@
+"""Weights of strangers, as safetensors and .pth: damaged, or not what they seem."""
+
+import json
+import zipfile
+
+import numpy as np
+import pytest
+from damage import damaged
+
+from music_vae_tf.checkpoint import CheckpointError, compact, read, torch_weights
+
+DAMAGED_FILES = (400, 1_000)  # of each kind, in short and in long
+
+
+def refused(call):
+    """Whether a call is refused in words; anything else that is raised is a failure."""
+    try:
+        call()
+    except CheckpointError:
+        return True
+    return False
+
+
+# Compact weights.
+
+
+def compact_file(path, tensors, content=b"", **metadata):
+    """A safetensors file of `{name: (type, shape, begin, end)}`."""
+    header = {
+        name: {"dtype": dtype, "shape": shape, "data_offsets": offsets}
+        for name, (dtype, shape, *offsets) in tensors.items()
+    }
+    told = {"config": "a", "step": 1, "files": {}, "sha256": "", **metadata}
+    header["__metadata__"] = {compact.FORMAT: json.dumps(told)}
+    head = json.dumps(header).encode()
+    path.write_bytes(len(head).to_bytes(8, "little") + head + content)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("tensors", "content", "fault"),
+    [
+        ({"a": ("F8_E4M3", [4], 0, 4)}, bytes(4), "of type F8_E4M3"),
+        ({"a": ("F4", [8], 0, 4)}, bytes(4), "of type F4"),
+        ({"a": ("BF16", [2], 0, 4)}, bytes(4), "of type BF16"),
+        ({"a": ("F32", [0, 2**62, 2**62], 0, 0)}, b"", "of type F32 and shape"),
+        ({"a": ("F32", [1] * 70, 0, 4)}, bytes(4), "of 8 axes at most"),
+        ({"a": ("F32", [2**40], 0, 2**42)}, bytes(4), "not a readable"),
+        ({"a": ("F32", [-1], 0, 4)}, bytes(4), "not a readable"),
+        ({"a": ("F32", [2**63, 4], 0, 0)}, b"", "not a readable"),
+        (
+            {"a": ("F32", [1], 0, 4), "b": ("F32", [1], 0, 4)},
+            bytes(4),
+            "not a readable",
+        ),
+        (
+            {"a": ("I8", [4, 1], 0, 4), "a:scale": ("F32", [2], 4, 12)},
+            bytes(12),
+            "what it scales",
+        ),
+        ({"a:scale": ("F32", [2], 0, 8)}, bytes(8), "what it scales"),
+    ],
+)
+def test_impossible_compact_weights_are_refused(tmp_path, tensors, content, fault):
+    path = compact_file(tmp_path / "m.safetensors", tensors, content)
+    with pytest.raises(CheckpointError, match=rf"m.safetensors.*{fault}"):
+        read(path)
+
+
+@pytest.mark.parametrize(
+    "metadata", [{"step": 1e400}, {"step": "x"}, {"files": [1]}, {"files": None}]
+)
+def test_impossible_metadata_of_weights_are_refused(tmp_path, metadata):
+    path = compact_file(tmp_path / "m.safetensors", {}, **metadata)
+    with pytest.raises(CheckpointError, match=r"m.safetensors: bad metadata"):
+        read(path)
+
+
+def test_every_damaged_file_of_compact_weights_is_refused(tmp_path, amount, figure):
+    rng, path = np.random.default_rng(8), tmp_path / "m.safetensors"
+    weights = {"a/kernel": np.ones([3, 4], np.float32), "a/bias": np.ones(4)}
+    compact.write(path, weights, compact.Metadata("a: 1", 7, {"b": "c"}), 8)
+    data, count, number = path.read_bytes(), amount(*DAMAGED_FILES), 0
+    for _ in range(count):
+        path.write_bytes(damaged(data, rng))
+        number += refused(lambda: read(path))
+    assert number > count * 0.8
+    figure(
+        "A damaged file of weights is read or refused",
+        f"{count:,} .safetensors files: {number:,} refused, {count - number:,} read",
+    )
+
+
+# PyTorch.
+
+
+def weights_file(path, entries, compression=zipfile.ZIP_STORED):
+    with zipfile.ZipFile(path, "w", compression) as packed:
+        for name, content in entries:
+            packed.writestr(name, content)
+    return path
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_two_pickles_in_a_file_of_weights_are_refused(tmp_path):
+    path = weights_file(
+        tmp_path / "w.pth", [("a/data.pkl", b"}."), ("data.pkl", b"}.")]
+    )
+    with pytest.raises(CheckpointError, match=r"w.pth: .*2 files data.pkl"):
+        torch_weights.read(path)
+
+
+def test_weights_that_unpack_to_far_more_are_refused(tmp_path):
+    entries = [("m/data.pkl", b"}."), ("m/data/0", bytes(200_000_000))]
+    path = weights_file(tmp_path / "w.pth", entries, zipfile.ZIP_DEFLATED)
+    with pytest.raises(CheckpointError, match=r"w.pth: it would unpack to 200,000"):
+        torch_weights.read(path)
+
+
+@pytest.mark.parametrize(
+    ("offset", "byte"), [(6, 1), (8, 99)], ids=["encrypted", "unknown compression"]
+)
+def test_weights_packed_in_another_way_are_an_error(tmp_path, offset, byte):
+    path = weights_file(tmp_path / "w.pth", [("m/data.pkl", b"}.")])
+    data = bytearray(path.read_bytes())
+    for magic, extra in ((b"PK\x03\x04", 0), (b"PK\x01\x02", 2)):
+        data[data.find(magic) + offset + extra] = byte
+    path.write_bytes(data)
+    with pytest.raises(CheckpointError, match="w.pth is damaged"):
+        torch_weights.read(path)
+
+
+def test_a_tensor_larger_than_the_file_is_refused(tmp_path):
+    """Strides of 0 let a storage of one number be a tensor of any size."""
+    tensor = (
+        (
+            b"ctorch._utils\n_rebuild_tensor_v2\n"
+            b"((X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\0X\x03\0\0\0cpuK\x01tQ"
+            b"K\0(J\0\0\0\x01J\0\0\0\x01t(K\0K\0tNNtR."
+        )
+        .replace(b"storageX", b"storageX")
+        .replace(b"X\x01\0\0\0X", b"X\x01\0\0\x000X")
+    )
+    path = weights_file(
+        tmp_path / "w.pth",
+        [("m/data.pkl", b"\x80\x02" + tensor), ("m/data/0", bytes(4))],
+    )
+    with pytest.raises(CheckpointError, match="more than 4 times the bytes"):
+        torch_weights.read(path)
+
+
+def test_every_damaged_file_of_weights_is_refused_or_read(tmp_path, amount, figure):
+    rng = np.random.default_rng(3)
+    path = weights_file(tmp_path / "w.pth", [("m/data.pkl", b"\x80\x02}(K\x01K\x02u.")])
+    data = path.read_bytes()
+    number, count = 0, amount(*DAMAGED_FILES)
+    for _ in range(count):
+        path.write_bytes(damaged(data, rng))
+        number += refused(lambda: torch_weights.read(path))
+    assert number > count / 4
+    figure(
+        "A damaged file of weights is read or refused",
+        f"{count:,} .pth files: {number:,} refused, {count - number:,} read",
+    )
