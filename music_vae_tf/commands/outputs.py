@@ -25,11 +25,13 @@ class Piece(NamedTuple):
     Attributes:
         sequence: a NoteSequence; None where `midi` is read for it.
         midi: a `mido.MidiFile` to write as it is; None where `sequence` is written.
+        heard: a `mido.MidiFile` for sound and pictures; None where `midi` is for all.
         loop_seconds: how long it is as a loop; 0 for music that is no loop.
     """
 
     sequence: object = None
     midi: object = None
+    heard: object = None
     loop_seconds: float = 0.0
 
 
@@ -234,5 +236,5 @@ def _sequence(piece, drum_map):
     from music_vae_tf.data.drum_maps import translated
 
     buffer = io.BytesIO()
-    piece.midi.save(file=buffer)
+    (piece.heard or piece.midi).save(file=buffer)
     return translated(midi.parse_as_daw(buffer.getvalue()), drum_map.read)

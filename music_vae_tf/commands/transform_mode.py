@@ -87,4 +87,4 @@ def _transform(flags, model, path, outputs) -> list[Piece]:
     )
     for line in versions[0].report.lines():
         log.info("%s: %s", path, line)
-    return [Piece(midi=version.midi) for version in versions]
+    return [Piece(midi=one.midi, heard=one.heard()) for one in versions]

@@ -30,6 +30,7 @@ from music_vae_tf.data.converters.score import NOTE
 from music_vae_tf.data.drum_maps import GENERAL_MIDI, DrumMap
 from music_vae_tf.data.midi_editing import Edits
 from music_vae_tf.data.midi_song import DRUM_CHANNEL, MidiSong
+from music_vae_tf.data.midi_sounding import Part, drum_parts_of, on_drum_channel
 from music_vae_tf.data.song_grid import SongGrid, grid
 from music_vae_tf.errors import UserFacingError
 from music_vae_tf.generation.attributes import attributes_of
@@ -103,10 +104,15 @@ class Transformed:
 
     midi: mido.MidiFile
     report: Report
+    drums: frozenset[Part] = frozenset()  # that the model was given
 
     def save(self, path) -> None:
         """Writes the MIDI file."""
         midi_song.save(self.midi, path)
+
+    def heard(self) -> mido.MidiFile:
+        """The song with its drums on channel 10, for sound and pictures."""
+        return on_drum_channel(self.midi, self.drums)
 
 
 def transform(
@@ -167,13 +173,14 @@ def transform(
         remarks.append(f"The output has {song.ticks_per_quarter} ticks a quarter")
     model = _window_model(trained, task)
     tracks = _places(song, numbers)
+    parts = drum_parts_of(song.notes, numbers)
     results = []
     versions = _versions(model, gridded, shift, num_outputs, temperature, progress)
     for version in versions:
         new = new_notes(song, numbers, task, gridded.stretches, drum_map)
         edits = _edits(song, gridded, version, task, blend, new)
         report = _report(song, gridded, edits, task, tracks, remarks)
-        results.append(Transformed(song.edited(edits), report))
+        results.append(Transformed(song.edited(edits), report, parts))
     return results
 
 

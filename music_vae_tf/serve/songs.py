@@ -10,6 +10,9 @@ from typing import Any
 
 from music_vae_tf.data import beats
 from music_vae_tf.data import midi as midi_reading
+from music_vae_tf.data.midi_editing import Edits
+from music_vae_tf.data.midi_song import MidiSong
+from music_vae_tf.data.midi_sounding import on_drum_channel
 from music_vae_tf.errors import UserFacingError
 from music_vae_tf.serve.errors import Unplayable
 from music_vae_tf.serve.loops import notes
@@ -58,28 +61,39 @@ def refused() -> Iterator[None]:
 def transformed(model: Any, data: bytes, check, **options: Any) -> dict:
     """A song before and after, with the MIDI file of the latter in base64.
 
+    `heard` is the same file with its drums on channel 10, to make sound of it.
+
     check: is called after each window, and may end the work.
 
     Raises:
         Unplayable: as in `read`, or the model finds nothing to transform.
     """
-    before = read(data)
+    read(data)
     with refused():
         (version,) = model.transform(
             data, progress=lambda total: _Progress(check), **options
         )
-    buffer = io.BytesIO()
-    version.midi.save(file=buffer)
-    with refused():
-        after = midi_reading.parse_as_daw(buffer.getvalue())
+        original = MidiSong.read(data).edited(Edits())
+        heard = _bytes(version.heard())
+        before = midi_reading.parse_as_daw(
+            _bytes(on_drum_channel(original, version.drums))
+        )
+        after = midi_reading.parse_as_daw(heard)
     return {
         "before": notes(before),
         "after": notes(after),
         "seconds": max(before.total_time, after.total_time),
         "bars": _bars(before),
         "report": version.report.lines(),
-        "midi": base64.b64encode(buffer.getvalue()).decode(),
+        "midi": base64.b64encode(_bytes(version.midi)).decode(),
+        "heard": base64.b64encode(heard).decode(),
     }
+
+
+def _bytes(midi) -> bytes:
+    buffer = io.BytesIO()
+    midi.save(file=buffer)
+    return buffer.getvalue()
 
 
 class _Progress(contextlib.nullcontext):

@@ -129,3 +129,16 @@ def test_configs_that_do_not_fit_are_refused(transform, band_file, capsys):
     flags = {"run_dir": None, "checkpoint_file": "any", "config": "cat-mel_2bar_small"}
     assert transform(input_midi=band_file, **flags) == 1
     assert "transforms no songs" in capsys.readouterr().err
+
+
+def test_drums_on_another_channel_are_drawn_as_a_kit(transform, tmp_path):
+    """A picture of the same notes on channel 10 is the same picture."""
+    pictures = []
+    for channel in (0, 9):
+        path = tmp_path / "song.mid"
+        song(track(beat(4, channel=channel), "Drums")).save(path)
+        assert transform(input_midi=path, seed=1, format="mid,png", log="ERROR") == 0
+        (picture,) = written(tmp_path, "png")
+        pictures.append(picture.read_bytes())
+        picture.unlink()
+    assert pictures[0] == pictures[1]

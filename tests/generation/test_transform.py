@@ -1,6 +1,7 @@
 """A song through a model: what must stay stays, event by event; joins have no seam."""
 
 import functools
+import io
 
 import mido
 import numpy as np
@@ -23,7 +24,7 @@ from song_files import (
 from music_vae_tf import config as configs
 from music_vae_tf.data import drum_maps
 from music_vae_tf.data.converters import drum_parts
-from music_vae_tf.data.midi import UnreadableMusic, read_midi
+from music_vae_tf.data.midi import UnreadableMusic, parse_as_daw, read_midi
 from music_vae_tf.data.midi_song import MidiSong
 from music_vae_tf.data.song_grid import grid
 from music_vae_tf.generation import TrainedModel, transform
@@ -343,6 +344,28 @@ def test_drums_are_found_where_a_daw_left_them():
     with pytest.raises(transform.NothingToTransform, match="--drums=track:NAME"):
         only(unnamed)
     assert only(unnamed, drums="track:loop").report.moved
+
+
+def test_drums_on_another_channel_are_heard_as_drums():
+    program = mido.Message("program_change", channel=0, program=0)
+    volume = mido.Message("control_change", channel=0, control=7, value=90)
+    kit = track([(0, program), (0, volume), *beat(2, channel=0)], "Drums")
+    bass = track(beat(2, channel=0, hits=[(0, 40, 90)]), "Bass")
+    result = only(song(bass, kit))
+    heard = result.heard()
+    assert heard.tracks[0] == result.midi.tracks[0]
+    channels = [(m.type, m.channel) for m in heard.tracks[1] if not m.is_meta]
+    assert channels[:2] == [("program_change", 0), ("control_change", 9)]
+    assert len(channels) == 2 + 2 * 26
+    assert {channel for _, channel in channels[2:]} == {9}
+    assert sum(note.is_drum for note in parse_as_daw(_saved(heard)).notes) == 26
+    assert {m.channel for m in result.midi.tracks[1] if not m.is_meta} == {0}
+
+
+def _saved(midi):
+    buffer = io.BytesIO()
+    midi.save(file=buffer)
+    return buffer.getvalue()
 
 
 def test_a_drum_map_is_read_and_written():

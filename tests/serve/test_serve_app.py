@@ -256,6 +256,23 @@ def test_a_song_comes_back_before_and_after(client):
     assert any("notes" in line for line in result["report"])
 
 
+def test_drums_on_another_channel_are_heard_as_drums(client):
+    """The file that is saved keeps its channel; all that sounds has drums."""
+    kit = song_files.track(song_files.beat(4, channel=0), "Drums")
+    buffer = io.BytesIO()
+    song_files.song(kit).save(file=buffer)
+    result = transform(client, buffer.getvalue()).json()
+    assert all(note[5] for side in ("before", "after") for note in result[side])
+    channels = [
+        {message.channel for message in midi if message.type == "note_on"}
+        for midi in (
+            mido.MidiFile(file=io.BytesIO(base64.b64decode(result[name])))
+            for name in ("midi", "heard")
+        )
+    ]
+    assert channels == [{0}, {9}]
+
+
 def test_the_amount_of_nothing_changes_nothing(client):
     result = transform(client, drums(), amount=0).json()
     assert result["before"] == result["after"]

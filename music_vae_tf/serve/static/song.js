@@ -128,15 +128,15 @@ export class SongPanel {
     }
   }
 
-  midi() {
-    const bytes = Uint8Array.from(atob(this.song.midi), (letter) => letter.charCodeAt(0));
+  midi(of = this.song.midi) {
+    const bytes = Uint8Array.from(atob(of), (letter) => letter.charCodeAt(0));
     return new Blob([bytes], { type: "audio/midi" });
   }
 
   async saveSound() {
     this.page.say("Rendering the sound …");
     try {
-      const response = await upload("/api/song.wav", await this.midi().arrayBuffer());
+      const response = await upload("/api/song.wav", await this.midi(this.song.heard).arrayBuffer());
       save(await response.blob(), `${this.name}_transformed.wav`);
       this.page.say("Saved.");
     } catch (error) {
