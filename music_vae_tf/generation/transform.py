@@ -51,6 +51,22 @@ class NothingToTransform(UserFacingError, ValueError):
     """A song without drums that the model can read; says why."""
 
 
+class NoDrums(NothingToTransform):
+    """A song none of whose notes are drums, as far as the choice of drums says.
+
+    Attributes:
+        reason: why, without the flags of the command that would help.
+    """
+
+    def __init__(self, reason: str, names: Iterable[str]):
+        self.reason = reason
+        listed = ", ".join(sorted({name for name in names if name})) or "none"
+        super().__init__(
+            f"{reason}. Tracks are named: {listed}. --drums=all takes every note, "
+            "--drums=track:NAME those of a track"
+        )
+
+
 class BadTransform(UserFacingError, ValueError):
     """Options of `transform` that make no sense."""
 
@@ -219,7 +235,8 @@ def chosen_drums(
     """Numbers of the notes of a song that are drums, and what to say of the choice.
 
     Raises:
-        NothingToTransform: there are none.
+        NoDrums: there are none.
+        NothingToTransform: there are no notes.
         drum_parts.BadDrums: there is no such choice.
     """
     drum_parts.check(choice)
@@ -239,11 +256,9 @@ def chosen_drums(
             SimpleNamespace(instrument_infos=infos), notes, choice, pitch_classes
         )
     except NotConvertible as refusal:
-        names = ", ".join(sorted({name for name in song.names if name})) or "none"
-        raise NothingToTransform(
-            f"{refusal}. Tracks are named: {names}. --drums=all takes every note, "
-            "--drums=track:NAME those of a track"
-        ) from refusal
+        if not song.notes:
+            raise NothingToTransform("the file has no notes") from refusal
+        raise NoDrums(str(refusal), song.names) from refusal
     return np.flatnonzero(mask), list(remarks)
 
 

@@ -88,7 +88,8 @@ def application(
 def _refusal(request, error):
     status = getattr(error, "status", 422)
     headers = {"retry-after": "1"} if status == 503 else None
-    return JSONResponse({"error": str(error)}, status, headers)
+    content = {"error": str(error), **getattr(error, "details", {})}
+    return JSONResponse(content, status, headers)
 
 
 def _no_address(request, error):
@@ -167,20 +168,25 @@ class _Page:
         return loops.answer(recipe, playable)
 
     async def transform(self, request: Request) -> Response:
-        query = _Query(request, ("model", "drums"), ("amount", "temperature", "seed"))
+        texts, numbers = ("model", "drums", "attributes"), ("amount", "temperature")
+        query = _Query(request, texts, (*numbers, "seed"))
         data = await self._upload(request)
         return JSONResponse(await self._worker.do(self._transform, query, data))
 
     def _transform(self, query, data):
         drums = query.text("drums", "auto")
-        if drums not in songs.DRUMS:
-            raise Refused(f"drums: one of {', '.join(songs.DRUMS)} is expected")
+        if drums not in songs.DRUMS and not drums.startswith(songs.TRACK):
+            raise Refused(
+                f"drums: one of {', '.join(songs.DRUMS)} or {songs.TRACK}NAME is "
+                "expected"
+            )
         options = {
             "amount": query.number("amount", 0, 2, 1),
             "temperature": query.number(
                 "temperature", loops.COOLEST, loops.HOTTEST, loops.USUAL_TEMPERATURE
             ),
             "drums": drums,
+            "attributes": query.text("attributes", ""),
         }
         seed = query.integer("seed", 0, bodies.LARGEST_SEED, 0)
         model = self._models.load(query.text("model")).batches

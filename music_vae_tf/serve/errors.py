@@ -41,6 +41,14 @@ class Unplayable(Refused):
     status = 422
 
 
+class DrumsUnknown(Unplayable):
+    """Music in which no drums are found, with the tracks that can be chosen."""
+
+    def __init__(self, message: str, tracks: list[str]):
+        super().__init__(message)
+        self.details = {"tracks": tracks}
+
+
 class Busy(Refused):
     """Too many requests wait."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from music_vae_tf import pretrained
@@ -156,10 +156,8 @@ def description(playable: Playable) -> dict:
         "quarters": converter.quarters(config.model.max_seq_len),
         "is_drums": hasattr(converter, "pitch_classes"),
         "transform": task_description(playable),
-        "attributes": [
-            {"name": name, "description": one.description}
-            for name, one in playable.attributes.items()
-        ],
+        "attributes": _listed(playable.attributes),
+        "song_attributes": _listed(song_attributes(playable)),
         "map": {
             "points": [[round(float(x), 4) for x in point] for point in plane.points],
             "examples": [
@@ -177,6 +175,25 @@ def description(playable: Playable) -> dict:
             "most_pitches": sounds.MOST_PITCHES,
         },
     }
+
+
+def _listed(found: Mapping[str, Any]) -> list[dict]:
+    return [
+        {"name": name, "description": one.description} for name, one in found.items()
+    ]
+
+
+def song_attributes(playable: Playable) -> Mapping[str, Any]:
+    """The attributes that the model moves where it transforms a song."""
+    from music_vae_tf.generation.attributes import attributes_of
+    from music_vae_tf.generation.transform_tasks import decides_hits, task_of
+
+    model = playable.player
+    try:
+        task = task_of(playable.offer.config, model.converter)
+    except UserFacingError:
+        return {}
+    return attributes_of(model, given_hits=not decides_hits(task))
 
 
 def task_description(playable: Playable) -> str | None:

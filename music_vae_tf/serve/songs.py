@@ -14,7 +14,7 @@ from music_vae_tf.data.midi_editing import Edits
 from music_vae_tf.data.midi_song import MidiSong
 from music_vae_tf.data.midi_sounding import on_drum_channel
 from music_vae_tf.errors import UserFacingError
-from music_vae_tf.serve.errors import Unplayable
+from music_vae_tf.serve.errors import DrumsUnknown, Refused, Unplayable
 from music_vae_tf.serve.loops import notes
 
 MOST_SECONDS = 900.0
@@ -22,6 +22,8 @@ MOST_NOTES = 20_000
 MOST_BARS = 2_000
 MOST_SOUND_SECONDS = 180.0
 DRUMS = ("auto", "channel10", "all")
+TRACK = "track:"  # followed by a name
+LONGEST_NAME, MOST_NAMES = 100, 64  # of tracks
 
 
 def read(data: bytes) -> Any:
@@ -54,6 +56,8 @@ def refused() -> Iterator[None]:
     """Errors of a user's music become `Unplayable`."""
     try:
         yield
+    except Refused:
+        raise
     except UserFacingError as error:
         raise Unplayable(str(error)) from error
 
@@ -67,19 +71,29 @@ def transformed(model: Any, data: bytes, check, **options: Any) -> dict:
 
     Raises:
         Unplayable: as in `read`, or the model finds nothing to transform.
+        DrumsUnknown: there are notes, and none of them is a drum.
     """
+    from music_vae_tf.generation.transform import NoDrums
+
     read(data)
     with refused():
-        (version,) = model.transform(
-            data, progress=lambda total: _Progress(check), **options
-        )
-        original = MidiSong.read(data).edited(Edits())
-        heard = _bytes(version.heard())
-        before = midi_reading.parse_as_daw(
-            _bytes(on_drum_channel(original, version.drums))
-        )
-        after = midi_reading.parse_as_daw(heard)
+        song = MidiSong.read(data)
+        try:
+            (version,) = model.transform(
+                data, progress=lambda total: _Progress(check), **options
+            )
+        except NoDrums as error:
+            words = f"{error.reason}: choose under Drums which notes to take"
+            raise DrumsUnknown(words, _track_names(song)) from error
+        return _before_and_after(song, version)
+
+
+def _before_and_after(song, version) -> dict:
+    original = on_drum_channel(song.edited(Edits()), version.drums)
+    heard = _bytes(version.heard())
+    before, after = map(midi_reading.parse_as_daw, (_bytes(original), heard))
     return {
+        "tracks": _track_names(song),
         "before": notes(before),
         "after": notes(after),
         "seconds": max(before.total_time, after.total_time),
@@ -88,6 +102,12 @@ def transformed(model: Any, data: bytes, check, **options: Any) -> dict:
         "midi": base64.b64encode(_bytes(version.midi)).decode(),
         "heard": base64.b64encode(heard).decode(),
     }
+
+
+def _track_names(song) -> list[str]:
+    """Names of the tracks with notes, of those that the page can ask for."""
+    names = {song.names[note.track] for note in song.notes}
+    return sorted(name for name in names if 0 < len(name) <= LONGEST_NAME)[:MOST_NAMES]
 
 
 def _bytes(midi) -> bytes:

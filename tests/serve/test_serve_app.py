@@ -273,6 +273,34 @@ def test_drums_on_another_channel_are_heard_as_drums(client):
     assert channels == [{0}, {9}]
 
 
+def test_a_track_can_be_taken_as_drums(client):
+    """A refusal names the tracks, without flags of a command that is not there."""
+    kit = song_files.track(song_files.beat(2, channel=0), "Loop")
+    bass = song_files.track(song_files.beat(2, channel=1, hits=[(0, 40, 90)]), "Bass")
+    data = midi_bytes(kit, bass)
+    refused = transform(client, data)
+    assert refused.status_code == 422
+    assert refused.json()["tracks"] == ["Bass", "Loop"]
+    assert "--" not in refused.json()["error"]
+    result = transform(client, data, drums="track:Loop").json()
+    assert result["tracks"] == ["Bass", "Loop"]
+    assert sum(note[5] for note in result["after"]) == 2 * len(song_files.BEAT)
+
+
+def test_a_song_is_moved_by_the_attributes_that_are_offered(client):
+    offered = client.get(f"/api/models/{MODEL}").json()["song_attributes"]
+    names = [one["name"] for one in offered]
+    assert "velocity" in names and "density" not in names
+    softer, louder = (
+        transform(client, drums(), attributes=text).json()["after"]
+        for text in ("velocity=-3", "velocity=3")
+    )
+    means = [np.mean([note[3] for note in notes]) for notes in (softer, louder)]
+    assert means[1] > means[0] + 10
+    unknown = transform(client, drums(), attributes="colour=1")
+    assert unknown.status_code == 422 and "colour" in unknown.json()["error"]
+
+
 def test_the_amount_of_nothing_changes_nothing(client):
     result = transform(client, drums(), amount=0).json()
     assert result["before"] == result["after"]
@@ -331,7 +359,7 @@ def test_an_upload_without_a_place_is_refused_in_words(client, name):
 
 @pytest.mark.parametrize(
     "query",
-    [{"amount": 9}, {"seed": "x"}, {"drums": "track:x"}, {"path": "x"}],
+    [{"amount": 9}, {"seed": "x"}, {"drums": "some"}, {"path": "x"}],
     ids=str,
 )
 def test_options_of_a_transformation_have_limits(client, query):

@@ -219,6 +219,36 @@ def test_a_file_is_dropped_into_the_page(page):
     assert "Of 26 notes" in page["report"].text
 
 
+def test_a_refused_file_leaves_nothing_of_the_one_before(page, tmp_path):
+    """Its MIDI would be saved under the name of the other."""
+    beat = save(tmp_path / "beat.mid", song_files.track(song_files.beat(2), "Drums"))
+    page["file"].send_keys(beat)
+    page.wait(lambda: page["song"].is_displayed())
+    loop = song_files.track(song_files.beat(2, channel=0), "Loop")
+    bass = song_files.track(song_files.beat(2, channel=1, hits=[(0, 40, 90)]), "Bass")
+    page["file"].send_keys(save(tmp_path / "daw.mid", loop, bass))
+    page.wait(lambda: "no drums" in page["status"].text)
+    assert not page["song"].is_displayed()
+    page.script(
+        "const drums = document.getElementById('drums'); drums.value = 'track:Loop';"
+        "drums.dispatchEvent(new Event('change'))"
+    )
+    page.wait(lambda: page["song"].is_displayed())
+    assert "26 on track Loop, channel 1" in page["report"].text
+
+
+def test_a_link_to_the_same_place_restores_its_attributes(page):
+    page.new_loop()
+    here = page.address()
+    assert "attribute" not in here
+    page.script("location.href = arguments[0]", here + "&attribute.density=2")
+    density = "#attributes input[name=density]"
+    value = f"return document.querySelector('{density}').value"
+    page.wait(lambda: page.script(value) == "2")
+    page.script("location.href = arguments[0]", here)
+    page.wait(lambda: page.script(value) == "0")
+
+
 def test_a_file_that_is_no_midi_is_refused_in_words(page, tmp_path):
     path = tmp_path / "notes.mid"
     path.write_bytes(b"These are no notes.")

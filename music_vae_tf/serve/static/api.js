@@ -4,11 +4,12 @@ const OWN_HEADER = { "x-music-vae": "1" };
 
 async function checked(response) {
   if (response.ok) return response;
-  let words = `the server answered ${response.status}`;
+  let details = {};
   try {
-    words = (await response.json()).error ?? words;
+    details = await response.json();
   } catch { /* it is no JSON */ }
-  throw new Error(words);
+  const words = details.error ?? `the server answered ${response.status}`;
+  throw Object.assign(new Error(words), { details });
 }
 
 async function ask(path, options) {

@@ -1,6 +1,7 @@
 // The page: one loop at a time, where it is in the latent space, and what is done to it.
 
 import { getJson, latestOnly, post, postJson, save } from "/static/api.js";
+import { Amounts } from "/static/amounts.js";
 import * as link from "/static/link.js";
 import { LatentMap } from "/static/map.js";
 import { Player } from "/static/player.js";
@@ -26,12 +27,11 @@ function fail(error) {
 
 // Loops.
 
-const attributes = () => Object.fromEntries(
-  [...$("attributes").querySelectorAll("input")].map((input) => [input.name, Number(input.value)]));
+const amounts = new Amounts($("attributes"), () => { if (loop) sample(here(), false); });
 
 const recipe = (where) => ({
   model: facts.id, where, seed, temperature: Number($("temperature").value),
-  qpm: Number($("qpm").value), attributes: attributes(),
+  qpm: Number($("qpm").value), attributes: amounts.values(),
 });
 
 const request = latestOnly(async (where, restart) => {
@@ -232,27 +232,12 @@ async function choose(id) {
     facts.map.shares.map((share) => `${Math.round(share * 100)} %`).join(" and ")} of the variance.`;
   $("task").textContent = facts.transform ? `The model ${facts.transform}.`
     : "The first bars of a file are played as the model reads them.";
-  showAttributes();
+  amounts.show(facts.attributes);
+  song?.follow();
   $("new").disabled = false;
   // The sounds of the kit come before they are needed.
   if (facts.is_drums) await player.sounds.load(KIT.map((pitch) => [0, 0, pitch, 100, 0, 1]));
   say("Click on the map, or press N for a new loop.");
-}
-
-function showAttributes() {
-  $("attributes").replaceChildren(...facts.attributes.map(({ name, description }) => {
-    const box = document.createElement("label"), out = document.createElement("output");
-    const input = document.createElement("input");
-    Object.assign(input, { type: "range", name, min: -3, max: 3, step: 0.1, value: 0 });
-    out.value = "0";
-    box.title = description;
-    input.addEventListener("input", () => {
-      out.value = input.value;
-      if (loop) sample(here(), false);
-    });
-    box.append(name.replaceAll("_", " "), out, input);
-    return box;
-  }));
 }
 
 async function restore(state) {
@@ -271,10 +256,7 @@ function setState(state) {
   $("temperature").value = state.temperature;
   $("qpm").value = state.qpm;
   label();
-  for (const input of $("attributes").querySelectorAll("input")) {
-    input.value = state.attributes[input.name] ?? 0;
-    input.previousElementSibling.value = input.value;
-  }
+  amounts.set(state.attributes);
 }
 
 async function playKept(kept) {
@@ -313,7 +295,7 @@ function connect() {
   }
   addEventListener("hashchange", () => {
     const state = link.read(location.hash);
-    if (state && state.z !== loop?.z) restore(state).catch(fail);
+    if (state) restore(state).catch(fail);
   });
   addEventListener("resize", redraw);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { map.paint(); redraw(); });

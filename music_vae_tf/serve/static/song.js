@@ -1,10 +1,11 @@
 // A user's own MIDI file: transformed, seen and heard before and after.
 
 import { latestOnly, save, upload } from "/static/api.js";
+import { Amounts } from "/static/amounts.js";
 import { drawNotes, references } from "/static/roll.js";
 
 const $ = (id) => document.getElementById(id);
-const WINDOW_BARS = 4;
+const WINDOW_BARS = 4, TRACK = "track:";
 const number = () => Math.floor(Math.random() * 2 ** 31);
 
 export class SongPanel {
@@ -12,6 +13,7 @@ export class SongPanel {
   constructor(page, limit) {
     Object.assign(this, { page, limit, bytes: null, song: null, seed: 0 });
     this.transform = latestOnly(() => this.transformNow());
+    this.amounts = new Amounts($("song-attributes"), () => this.transform());
     $("file").addEventListener("change", (event) => this.take(event.target.files[0]));
     addEventListener("dragover", (event) => { event.preventDefault(); $("dropping").hidden = false; });
     addEventListener("dragleave", (event) => { if (!event.relatedTarget) $("dropping").hidden = true; });
@@ -45,25 +47,56 @@ export class SongPanel {
       this.bytes = await file.arrayBuffer();
       this.name = file.name.replace(/\.\w+$/, "").replace(/[^\w-]+/g, "_") || "song";
       $("file").value = "";
+      this.clear();
+      this.showTracks([]);
       await (this.page.model().transform ? this.transform() : this.place());
     } catch (error) {
       this.page.fail(error);
     }
   }
 
+  // Nothing of another file or of other options stays beside a refusal.
+  clear() {
+    const { player } = this.page;
+    if (player.mode === "song") player.stop();
+    this.song = null;
+    $("song").hidden = true;
+  }
+
+  // The options that another model has, and what it makes of the file.
+  follow() {
+    const model = this.page.model();
+    this.amounts.show(model.song_attributes);
+    $("song-options").hidden = !(this.bytes && model.transform);
+    this.clear();
+    if (this.bytes && model.transform) this.transform();
+  }
+
+  showTracks(names) {
+    const chosen = $("drums").value, options = [...$("drums").options];
+    for (const option of options) if (option.value.startsWith(TRACK)) option.remove();
+    $("drums").append(...names.map((name) => new Option(`on track ${name}`, TRACK + name)));
+    $("drums").value = chosen;
+    if (!$("drums").value) $("drums").value = "auto";
+  }
+
   query() {
+    const moved = Object.entries(this.amounts.values()).filter(([, amount]) => amount);
     return new URLSearchParams({
       model: this.page.model().id, amount: $("amount").value, seed: this.seed,
       temperature: this.page.temperature(), drums: $("drums").value,
+      attributes: moved.map((pair) => pair.join("=")).join(","),
     });
   }
 
   async transformNow() {
     if (!this.bytes) return;
     this.page.say("Transforming …");
+    $("song-options").hidden = false;
     try {
       const response = await upload(`/api/transform?${this.query()}`, this.bytes);
       this.song = await response.json();
+      this.showTracks(this.song.tracks);
       this.references = references(this.song.before, this.song.after);
       $("song").hidden = false;
       $("report").replaceChildren(...this.song.report.map((line) => {
@@ -78,6 +111,8 @@ export class SongPanel {
       this.page.say(this.song.report.at(-1));
       this.draw();
     } catch (error) {
+      this.clear();
+      if (error.details?.tracks) this.showTracks(error.details.tracks);
       this.page.fail(error);
     }
   }
