@@ -55,9 +55,11 @@ def transform_files(flags, paths: list[str], outputs: Outputs) -> None:
         try:
             pieces = _transform(flags, model, path, outputs)
         except (OSError, ValueError) as error:
-            if not is_for_one_file(error) or len(paths) == 1:
+            if not is_for_one_file(error):
                 raise
-            failures.append(f"{path}: {error}")
+            failures.append(_of_file(path, error))
+            if len(paths) == 1:
+                raise UserError(failures[0]) from error
             log.error("%s", failures[-1])
             continue
         outputs.write(f"{config.name}_transform_{Path(path).stem}", pieces)
@@ -71,6 +73,11 @@ def is_for_one_file(error: Exception) -> bool:
     from music_vae_tf.generation.transform import NothingToTransform
 
     return isinstance(error, (OSError, UnreadableMusic, NothingToTransform))
+
+
+def _of_file(path, error) -> str:
+    """An error that names the file, once."""
+    return str(error) if str(error).startswith(path) else f"{path}: {error}"
 
 
 def _transform(flags, model, path, outputs) -> list[Piece]:

@@ -142,3 +142,14 @@ def test_drums_on_another_channel_are_drawn_as_a_kit(transform, tmp_path):
         pictures.append(picture.read_bytes())
         picture.unlink()
     assert pictures[0] == pictures[1]
+
+
+def test_a_refusal_names_the_file_once(transform, tmp_path, capsys):
+    three_four = tmp_path / "waltz.mid"
+    song(track([metre(0, 3), *beat(4)], "Drums")).save(three_four)
+    text = tmp_path / "text.mid"
+    text.write_text("no notes")
+    for path in (three_four, text):
+        assert transform(input_midi=path) == 1
+        last = capsys.readouterr().err.strip().splitlines()[-1]
+        assert last.count(str(path)) == 1
