@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from music_vae_tf.analysis.attributes import measure, onsets_of
 from music_vae_tf.analysis.latent_space import principal
 from music_vae_tf.data import pieces
 
@@ -23,8 +24,7 @@ class Example(NamedTuple):
 
     name: str
     style: str
-    density: float  # notes per quarter note
-    velocity: float  # mean, 1 to 127; 0 without notes
+    measured: dict[str, float]  # attributes of its notes; NaN where one is not defined
 
 
 class LatentMap(NamedTuple):
@@ -113,11 +113,9 @@ def _example(model, dense, name, style) -> Example:
     sequence = model.converter.to_sequence(
         dense.targets, dense.controls if model.converter.controls else None
     )
-    velocities = [note.velocity for note in sequence.notes]
     steps = max(len(dense.targets), 1)
     quarters = model.converter.quarters(steps) or steps / 4
-    loudness = float(np.mean(velocities)) if velocities else 0.0
-    return Example(name, style, len(velocities) / quarters, loudness)
+    return Example(name, style, measure(onsets_of(sequence, quarters)))
 
 
 def own_grooves() -> Iterable:

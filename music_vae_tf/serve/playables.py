@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from music_vae_tf import pretrained
+from music_vae_tf.analysis.attributes import ATTRIBUTES
 from music_vae_tf.errors import UserFacingError
 from music_vae_tf.serve import attributes, latent_map, loops, sounds
 from music_vae_tf.serve.errors import CannotServe, Unknown
@@ -160,10 +164,8 @@ def description(playable: Playable) -> dict:
         "song_attributes": _listed(song_attributes(playable)),
         "map": {
             "points": [[round(float(x), 4) for x in point] for point in plane.points],
-            "examples": [
-                [one.name, one.style, round(one.density, 2), round(one.velocity, 1)]
-                for one in plane.examples
-            ],
+            "examples": [[one.name, one.style] for one in plane.examples],
+            "measured": _measured(plane.examples),
             "shares": [round(float(share), 4) for share in plane.shares],
             "source": plane.source,
         },
@@ -175,6 +177,18 @@ def description(playable: Playable) -> dict:
             "most_pitches": sounds.MOST_PITCHES,
         },
     }
+
+
+def _measured(examples) -> list[dict]:
+    """Attributes that differ among examples: name, unit, and values or None."""
+    listed = []
+    for name, attribute in ATTRIBUTES.items():
+        values = np.array([one.measured[name] for one in examples], float)
+        known = values[np.isfinite(values)]
+        if len(known) and np.ptp(known):
+            shown = [round(v, 3) if math.isfinite(v) else None for v in values.tolist()]
+            listed.append({"name": name, "unit": attribute.unit, "values": shown})
+    return listed
 
 
 def _listed(found: Mapping[str, Any]) -> list[dict]:

@@ -66,8 +66,11 @@ def test_the_model_is_described_with_its_map(client, models):
     plane = facts["map"]
     assert len(plane["points"]) == len(plane["examples"]) >= 12
     assert np.abs(plane["points"]).max() == pytest.approx(1)
-    assert {style for _, style, *_ in plane["examples"]} > {"rock", "funk"}
-    assert all(density > 0 for *_, density, _ in plane["examples"])
+    assert {style for _, style in plane["examples"]} > {"rock", "funk"}
+    measured = {one["name"]: one["values"] for one in plane["measured"]}
+    assert {"density", "velocity", "swing"} <= measured.keys()
+    assert all(value > 0 for value in measured["density"])
+    assert {len(values) for values in measured.values()} == {len(plane["examples"])}
     assert facts["quarters"] == 8 and facts["is_drums"]
     names = [attribute["name"] for attribute in facts["attributes"]]
     assert names == list(models.load(MODEL).attributes)

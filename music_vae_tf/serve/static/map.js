@@ -4,7 +4,6 @@
 import { colours, pen } from "/static/roll.js";
 
 const MARGIN = 0.08, SNAP_PX = 9, STEP = 0.03;
-const VALUES = { density: 2, velocity: 3 }; // columns of an example that are numbers
 
 export class LatentMap {
   constructor(canvas, legend, onmove) {
@@ -23,10 +22,11 @@ export class LatentMap {
   show(facts) {
     this.points = facts.points;
     this.examples = facts.examples;
+    this.measured = facts.measured; // attributes: name, unit, values or null
     this.chosen = this.near = this.cursor = null;
     this.pins = {};
     const hasStyles = this.examples.some((one) => one[1]);
-    this.choices = this.examples.length ? [...(hasStyles ? ["style"] : []), ...Object.keys(VALUES)] : [];
+    this.choices = this.examples.length ? [...(hasStyles ? ["style"] : []), ...this.measured.map((one) => one.name)] : [];
     if (!this.choices.includes(this.colourBy)) this.colourBy = this.choices[0] ?? "";
     this.paint();
   }
@@ -41,19 +41,20 @@ export class LatentMap {
   paint() {
     this.legend.replaceChildren();
     const dark = matchMedia("(prefers-color-scheme: dark)").matches;
-    const column = VALUES[this.colourBy];
+    const attribute = this.measured.find((one) => one.name === this.colourBy);
     if (this.colourBy === "style") {
       const styles = [...new Set(this.examples.map((one) => one[1]))].sort();
       const hue = (style) => (styles.indexOf(style) * 137.5 + 30) % 360;
       const of = (style) => `oklch(${dark ? 0.78 : 0.58} 0.15 ${hue(style)})`;
       this.fills = this.examples.map((one) => of(one[1]));
       for (const style of styles) this.addStyle(style, of(style));
-    } else if (column) {
-      const values = this.examples.map((one) => one[column]);
-      const low = Math.min(...values), span = Math.max(...values) - low || 1;
+    } else if (attribute) {
+      const { values } = attribute, known = values.filter((value) => value !== null);
+      const low = Math.min(...known), span = Math.max(...known) - low;
       const of = (share) => `oklch(${0.42 + 0.43 * share} 0.14 ${285 - 190 * share})`;
-      this.fills = values.map((value) => of((value - low) / span));
-      this.addScale(low, low + span, of);
+      const faint = colours().line;
+      this.fills = values.map((value) => (value === null ? faint : of((value - low) / span)));
+      this.addScale(low, low + span, of, attribute.unit);
     } else {
       this.fills = this.points.map(() => colours().accent);
     }
@@ -78,7 +79,7 @@ export class LatentMap {
     this.legend.append(button);
   }
 
-  addScale(low, high, of) {
+  addScale(low, high, of, unit) {
     const scale = document.createElement("canvas");
     scale.className = "scale";
     scale.width = 160;
@@ -88,7 +89,6 @@ export class LatentMap {
       context.fillStyle = of(i / 159);
       context.fillRect(i, 0, 1, 1);
     }
-    const unit = this.colourBy === "density" ? "notes a beat" : "mean velocity";
     this.legend.append(low.toFixed(1), scale, `${high.toFixed(1)} ${unit}`);
   }
 
@@ -197,8 +197,11 @@ export class LatentMap {
 
   name(context, width, toScreen, paint) {
     const [x, y] = toScreen(this.points[this.near]);
-    const [name, style, density] = this.examples[this.near];
-    const text = `${name}${style && !name.startsWith(style) ? `, ${style}` : ""}, ${density.toFixed(1)} notes a beat`;
+    const [name, style] = this.examples[this.near];
+    const shown = this.measured.find((one) => one.name === this.colourBy) ?? this.measured[0];
+    const value = shown?.values[this.near] ?? null;
+    const text = `${name}${style && !name.startsWith(style) ? `, ${style}` : ""}` +
+      (value === null ? "" : `, ${shown.name} ${value.toFixed(1)}`);
     context.font = "12px system-ui, sans-serif";
     const wide = context.measureText(text).width + 14;
     const left = Math.max(2, Math.min(x + 12, width - wide - 2)), top = y > 40 ? y - 34 : y + 14;
