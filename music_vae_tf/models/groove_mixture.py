@@ -165,7 +165,8 @@ class GrooveMixture(Output):
 
     def _apart(self, ends):
         """Values from one end to the other, [C, 1]."""
-        return np.linspace(*ends, self.num_components, dtype=np.float32)[:, None]
+        low, high = ends
+        return np.linspace(low, high, self.num_components, dtype=np.float32)[:, None]
 
 
 class _Mixture:
