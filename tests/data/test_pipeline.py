@@ -147,7 +147,7 @@ def test_no_examples_at_all_are_reported_without_a_batch_size_to_take():
 def test_the_store_gives_each_example_back():
     converter = Numbers(inputs=Bits(8), controls=Reals(1), inputs_are_targets=False)
     store = stored([2, 0, 3], converter, seed=1)
-    rng_of_sequence = [pipeline._rng(1, index) for index in range(3)]
+    rng_of_sequence = [pipeline.rng_of(1, index) for index in range(3)]
     expected = [
         example
         for number, rng in zip([2, 0, 3], rng_of_sequence)
