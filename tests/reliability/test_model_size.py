@@ -58,7 +58,7 @@ def test_counting_changes_no_weight_that_is_drawn_later():
         keras.utils.set_random_seed(1)
         if count:
             size.count_weights(lambda: build.model(loaded, converter))
-        model = kinds.find(loaded.kind).build(loaded, converter)
+        model = kinds.find(loaded.kind).build(loaded, converter, "float32")
         weights.append([variable.numpy() for variable in model.variables])
     for one, other in zip(*weights, strict=True):
         np.testing.assert_array_equal(one, other)
