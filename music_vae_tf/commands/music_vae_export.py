@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -43,7 +44,15 @@ FORMATS = (
     *("magentajs", "safetensors", "savedmodel", "onnx", "bundle", "huggingface"),
     "checkpoint",
 )
+COMPACT = ("safetensors", "huggingface")
 CARD = "README.md"
+# The paths in a folder that this command has written, which --overwrite may remove.
+OF_AN_EXPORT = re.compile(
+    r"README\.md|config\.(json|yaml)|(vocabulary|labels)\.json|weights_manifest\.json"
+    r"|group1-shard\d+of\d+|[^/]+\.(safetensors|tar|onnx)|saved_model\.pb"
+    r"|fingerprint\.pb|variables(/variables\.[^/]+)?|assets"
+    r"|train(/(checkpoint|(config|vocabulary)\.(yaml|json)|model\.ckpt-0\.[^/]+))?"
+)
 
 command = Command("music_vae_export", __doc__)
 command.enum("format", None, FORMATS, "What to write.")
@@ -73,7 +82,8 @@ def main(flags):
     _check_pairs(flags)
     import_tensorflow()
     output_dir = Path(os.path.expanduser(flags.output_dir))
-    with _filled_whole(output_dir, flags.overwrite) as folder:
+    _check_may_be_replaced(flags, output_dir)
+    with _filled_whole(output_dir) as folder:
         report = WRITERS[flags.format](flags, folder)
     print(report.format(folder=output_dir))
 
@@ -83,6 +93,17 @@ def _check_pairs(flags):
         raise UserError("--format=checkpoint and --from_magentajs go together")
     if flags.bits not in (8, 16):
         raise UserError(f"--bits={flags.bits}: expected 8 or 16")
+    if flags.quantize != "none" and flags.format != "magentajs":
+        raise UserError(_no_effect(flags, "quantize", "magentajs"))
+    if flags.bits != 16 and flags.format not in COMPACT:
+        raise UserError(_no_effect(flags, "bits", " and ".join(COMPACT)))
+    for name in ("run_dir", "checkpoint_file", "hparams"):
+        if flags.format == "checkpoint" and getattr(flags, name):
+            raise UserError(_no_effect(flags, name, "all formats but checkpoint"))
+
+
+def _no_effect(flags, name, formats):
+    return f"--{name} has no effect on --format={flags.format}: it is for {formats}"
 
 
 def _to_magentajs(flags, folder):
@@ -203,19 +224,46 @@ def _card(checkpoint_path):
     return {}
 
 
-@contextlib.contextmanager
-def _filled_whole(folder: Path, overwrite: bool):
-    """Yields a folder beside `folder` that takes its name once it is filled.
-
+def _check_may_be_replaced(flags, folder: Path):
+    """
     Raises:
         UserError: `folder` holds something, and may not be overwritten.
     """
     if folder.exists() and not folder.is_dir():
         raise UserError(f"--output_dir={folder}: it is a file")
-    if folder.is_dir() and any(folder.iterdir()) and not overwrite:
+    if not folder.is_dir() or not any(folder.iterdir()):
+        return
+    if not flags.overwrite:
         raise UserError(
             f"--output_dir={folder} is not empty: name another, or give --overwrite"
         )
+    for name in ("run_dir", "checkpoint_file", "from_magentajs"):
+        source = getattr(flags, name)
+        if source and _is_in(source, folder):
+            raise UserError(
+                f"--output_dir={folder} holds what is exported, --{name}={source}: "
+                "name another folder"
+            )
+    if alien := _not_of_an_export(folder):
+        raise UserError(
+            f"--output_dir={folder} holds {alien}, which is of no export: --overwrite "
+            "removes exports only; name another folder"
+        )
+
+
+def _is_in(path, folder):
+    return Path(os.path.expanduser(path)).resolve().is_relative_to(folder.resolve())
+
+
+def _not_of_an_export(folder):
+    """A path that this command has not written; None if all are its own."""
+    paths = (path.relative_to(folder).as_posix() for path in folder.rglob("*"))
+    return next((path for path in paths if not OF_AN_EXPORT.fullmatch(path)), None)
+
+
+@contextlib.contextmanager
+def _filled_whole(folder: Path):
+    """Yields a folder beside `folder` that takes its name once it is filled."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     unfinished = tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.")
     os.chmod(unfinished, 0o755)

@@ -25,6 +25,8 @@ SIGMA = ("encoder/sigma/kernel", "encoder/sigma/bias")
 # sigma = softplus(bias) where its kernel is zero: so small that z is mu.
 UNKNOWN_SIGMA_BIAS = -10.0
 CONFIG_FILE = "config.json"
+# What a description may choose beside its converter.
+CHOICES = ("chordEncoder", "conditionOnKey", "extraControls", "useBooleanDecoder")
 
 
 def export(
@@ -114,10 +116,12 @@ def _config_of(spec, arrays, asked, folder):
     sized = [_with_sizes(candidate, arrays) for candidate in candidates]
     fitting = [each for each in sized if _same_music(magentajs_spec.spec(each), spec)]
     if not fitting:
-        described = json.dumps(spec["dataConverter"])
+        keys = ("dataConverter", *CHOICES)
+        described = {key: spec[key] for key in keys if key in spec}
         raise ExportError(
-            f"{folder} does not fit {asked.name if asked else 'any named config'}: its "
-            f"converter is {described}. Give --config, or a YAML file of your own."
+            f"{folder} does not fit {asked.name if asked else 'any named config'}: it "
+            f"is described as {json.dumps(described)}. Give --config, or a YAML file "
+            "of your own."
         )
     exact = [each for each in fitting if each.model == config.load(each.name).model]
     return (exact or fitting)[0]
@@ -140,15 +144,17 @@ def _same_music(ours, theirs):
         {**defaults, **_without_defaults(spec["dataConverter"].get("args") or {})}
         for spec in (ours, theirs)
     )
-    keys = ("chordEncoder", "conditionOnKey", "extraControls")
-    same_controls = all(ours.get(key) == theirs.get(key) for key in keys)
-    return mine == other and same_controls
+    # Absent, null, false and [] all choose nothing.
+    chosen = [[spec.get(key) or None for key in CHOICES] for spec in (ours, theirs)]
+    return mine == other and chosen[0] == chosen[1]
 
 
 def _without_defaults(args):
-    """Arguments that choose nothing: absent, false, or the parts of a trio."""
+    """Arguments that choose nothing: absent, false, the usual drums, or the parts of a
+    trio."""
     parts = ("melArgs", "bassArgs", "drumsArgs", "ignorePolyphony")
-    return {k: v for k, v in args.items() if v not in (None, False) and k not in parts}
+    usual = (None, False, magentajs_spec.USUAL_PITCH_CLASSES)
+    return {k: v for k, v in args.items() if v not in usual and k not in parts}
 
 
 def _with_sizes(candidate, arrays):

@@ -215,11 +215,17 @@ _DEPTHS = {
 
 
 def _pitch_classes(name_or_lists):
-    """Only where they differ from the default of Magenta.js."""
-    classes = drum_classes.classes(name_or_lists)
-    if classes == drum_classes.classes("reduced"):
-        return {}
-    return {"pitchClasses": [list(pitches) for pitches in classes]}
+    """Only where they differ from the usual ones."""
+    lists = _lists(name_or_lists)
+    return {} if lists == USUAL_PITCH_CLASSES else {"pitchClasses": lists}
+
+
+def _lists(name_or_lists):
+    return [list(pitches) for pitches in drum_classes.classes(name_or_lists)]
+
+
+# The default of Magenta.js.
+USUAL_PITCH_CLASSES = _lists("reduced")
 
 
 def _controls(converter):

@@ -21,6 +21,9 @@ QUANTIZATIONS = ("none", "float16", "uint16", "uint8")
 MANIFEST = "weights_manifest.json"
 # A manifest of a stranger may name any shape: no array of a model is as large as this.
 LARGEST_ARRAY = 2**30
+LONGEST_NAME = 255
+# A Python float: NumPy cannot compare its own with a whole number of 400 digits.
+LARGEST_NUMBER = float(np.finfo(np.float32).max)
 
 
 def write(folder: Path, arrays: Mapping[str, np.ndarray], quantization: str) -> int:
@@ -133,10 +136,10 @@ def _groups(folder):
 
 
 def _shard(folder, path):
-    if any(c in path for c in "/\\\0") or path in ("", ".", ".."):
+    if not _is_file_name(path):
         raise ExportError(
-            f"{folder / MANIFEST} names the file {path!r}: only files in the folder "
-            "itself are read"
+            f"{folder / MANIFEST} names the file {path[:LONGEST_NAME]!r}: only files "
+            "in the folder itself are read"
         )
     file = folder / path
     if not file.resolve().is_relative_to(folder.resolve()):
@@ -146,12 +149,23 @@ def _shard(folder, path):
     return file.read_bytes()
 
 
+def _is_file_name(path):
+    """Half of a surrogate pair is in no file name, and not printable."""
+    return (
+        path.isprintable()
+        and len(path) <= LONGEST_NAME
+        and not any(c in path for c in "/\\")
+        and path not in ("", ".", "..")
+    )
+
+
 def _decoded(folder, entry, data):
     """The array of a manifest's entry, and how many bytes it takes."""
     name, shape = entry["name"], entry.get("shape")
     quantization = entry.get("quantization") or entry
     dtype = quantization.get("dtype") if isinstance(quantization, dict) else None
-    if dtype not in ("float32", "float16", "uint16", "uint8"):
+    # TensorFlow.js has int32 as well: a training's step, for instance.
+    if dtype not in ("float32", "int32", "float16", "uint16", "uint8"):
         raise ExportError(f"{folder / MANIFEST}: {name} is stored as {dtype!r}")
     if not _is_shape(shape):
         raise ExportError(f"{folder / MANIFEST}: {name} has the shape {shape!r}")
@@ -175,7 +189,7 @@ def _decoded(folder, entry, data):
 
 def _number(folder, name, quantization, key):
     value = quantization.get(key)
-    if type(value) not in (int, float) or not abs(value) <= np.finfo(np.float32).max:
+    if type(value) not in (int, float) or not abs(value) <= LARGEST_NUMBER:
         raise ExportError(
             f"{folder / MANIFEST}: {name} has the {key} {value!r}; a number is expected"
         )

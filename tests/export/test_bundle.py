@@ -80,6 +80,47 @@ def test_a_bundle_of_another_config_is_refused(bundle, tmp_path, capsys):
     assert f"holds a model of config {NAME}" in capsys.readouterr().err
 
 
+def test_safetensors_of_another_config_are_refused(run_dir, tmp_path, capsys):
+    folder = exported("safetensors", run_dir, tmp_path / "compact")
+    arguments = [f"--checkpoint_file={folder / NAME}.safetensors"]
+    arguments += ["--format=magentajs", f"--output_dir={tmp_path}/out"]
+    assert music_vae_export.run([*arguments, "--config=cat-mel_2bar_big"]) in (1, 2)
+    assert f"holds a model of config {NAME}" in capsys.readouterr().err
+    assert music_vae_export.run([*arguments, "--hparams=z_size=8"]) in (1, 2)
+    assert "does not fit the model" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_overwriting_removes_nothing_but_an_export(run_dir, tmp_path, capsys):
+    folder = exported("safetensors", run_dir, tmp_path / "out")
+    exported("bundle", run_dir, folder, "--overwrite")
+    assert [file.name for file in folder.iterdir()] == [f"{NAME}.tar"]
+    (folder / ".git").mkdir()
+    arguments = ["--format=bundle", "--overwrite"]
+    mine = [f"--run_dir={run_dir}", f"--output_dir={folder}"]
+    assert music_vae_export.run([*arguments, *mine]) in (1, 2)
+    assert "holds .git, which is of no export" in capsys.readouterr().err
+    assert (folder / ".git").is_dir()
+    source = [f"--run_dir={run_dir}", f"--output_dir={run_dir.parent}"]
+    assert music_vae_export.run([*arguments, *source]) in (1, 2)
+    assert "holds what is exported" in capsys.readouterr().err
+    assert run_dir.is_dir()
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ["--format=bundle", "--quantize=uint8"],
+        ["--format=magentajs", "--bits=8"],
+        ["--format=checkpoint", "--from_magentajs=folder", "--hparams=z_size=8"],
+    ],
+)
+def test_a_flag_without_effect_is_refused(flags, tmp_path, capsys):
+    arguments = [*flags, f"--output_dir={tmp_path / 'out'}"]
+    assert music_vae_export.run(arguments) in (1, 2)
+    assert "has no effect on" in capsys.readouterr().err
+
+
 def test_a_folder_that_holds_another_export_is_kept(bundle, run_dir, capsys):
     before = bundle.read_bytes()
     arguments = ["--format=onnx", f"--run_dir={run_dir}"]

@@ -13,6 +13,7 @@ from magenta_js import Exported
 from music_vae_tf import checkpoint
 from music_vae_tf import config as configs
 from music_vae_tf.commands import music_vae_export, music_vae_generate
+from music_vae_tf.data.converters import drum_classes
 from music_vae_tf.export import magentajs, magentajs_spec, weights_manifest
 from music_vae_tf.export.errors import ExportError
 from music_vae_tf.generation import TrainedModel
@@ -173,6 +174,14 @@ def damaged(change, exported, tmp_path):
         (lambda group, _: group.pop("paths"), "not a manifest"),
         (lambda group, _: group.update(paths=["other"]), "which is not there"),
         (lambda group, _: group.update(paths=["a\0"]), "only files in the folder"),
+        (lambda group, _: group.update(paths=["\ud800"]), "only files in the folder"),
+        (lambda group, _: group.update(paths=["a" * 300]), "only files in the folder"),
+        (
+            lambda group, _: group["weights"][0].update(
+                quantization={"dtype": "uint8", "scale": 1, "min": 10**400}
+            ),
+            "a number is expected",
+        ),
         (
             lambda group, _: group["weights"][0].update(quantization="uint8"),
             "is stored as",
@@ -224,6 +233,42 @@ def test_an_unknown_description_is_refused(spec, message, exported, tmp_path):
     (tmp_path / "other" / "config.json").write_text(json.dumps(spec))
     with pytest.raises(ExportError, match=message):
         magentajs.read(tmp_path / "other")
+
+
+def redescribed(exported, folder, **choices):
+    shutil.copytree(exported.folder, folder)
+    spec = {**json.loads((folder / "config.json").read_text()), **choices}
+    (folder / "config.json").write_text(json.dumps(spec))
+    return folder
+
+
+def test_a_description_may_write_out_what_it_does_not_choose(exported, tmp_path):
+    written_out = {"conditionOnKey": False, "useBooleanDecoder": False}
+    spec = json.loads((exported.folder / "config.json").read_text())
+    classes = [list(pitches) for pitches in drum_classes.classes("reduced")]
+    spec["dataConverter"]["args"] |= {"pitchClasses": classes, "tapify": False}
+    written_out |= {"chordEncoder": None, "extraControls": [], **spec}
+    folder = redescribed(exported, tmp_path / "folder", **written_out)
+    assert magentajs.read(folder)[0].name == magentajs.read(exported.folder)[0].name
+
+
+def test_the_step_of_a_training_does_not_disturb(exported, tmp_path):
+    def with_step(group, folder):
+        (folder / "step").write_bytes(np.array(9, "<i4").tobytes())
+        group["paths"].append("step")
+        group["weights"].append({"name": "global_step", "shape": [], "dtype": "int32"})
+
+    read = magentajs.read(damaged(with_step, exported, tmp_path))[1]
+    assert read.keys() == magentajs.read(exported.folder)[1].keys()
+
+
+@pytest.mark.parametrize(
+    "choice", [{"chordEncoder": "Foo"}, {"useBooleanDecoder": True}]
+)
+def test_a_choice_that_no_config_makes_is_named(choice, exported, tmp_path):
+    folder = redescribed(exported, tmp_path / "folder", **choice)
+    with pytest.raises(ExportError, match=next(iter(choice))):
+        magentajs.read(folder)
 
 
 def test_a_shard_that_is_a_link_out_of_the_folder_is_not_read(exported, tmp_path):
