@@ -39,6 +39,8 @@ PATHS = [
     "checkpoint_file",
     "warm_start_checkpoint",
     "attribute_vector",
+    "attribute_file",
+    "test_input",
     "input_tfrecord",
     "output_tfrecord",
     "cvae_run_dir",
