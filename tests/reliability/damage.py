@@ -1,7 +1,9 @@
 """Damage as disks, networks and strangers do it, to bytes, texts and NoteSequences."""
 
+import copy
 import math
 import struct
+from xml.etree import ElementTree
 
 EXTREMES = [0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0xFFFFFFFF]
 NUMBERS = [0, -1, 1, 127, 128, 255, 2**31 - 1, -(2**31)]
@@ -52,6 +54,68 @@ def damaged_text(text: str, rng) -> str:
         else:
             text = text[:place] + chr(int(rng.integers(32, 127))) + text[place + 1 :]
     return text
+
+
+# Words of MusicXML, those of another element among them, and what is none.
+WORDS = ["C", "H", "stop", "forward", "minor", "4/4", "", " ", "é", "0.5", "-3", "16"]
+
+XML_NUMBERS = ["0", "1", "2", "3", "7", "12", "-1", "0.5", "96", "1000", "999999999"]
+
+
+def damaged_xml(text: str, rng) -> str:
+    """Well-formed XML of which one to four elements or attributes are changed.
+
+    One in eight is damaged as a text too, so that what is no XML stays among them.
+    """
+    root = ElementTree.fromstring(text)
+    for _ in range(rng.integers(1, 5)):
+        _damage_element(root, rng)
+    text = ElementTree.tostring(root, encoding="unicode")
+    return text if rng.integers(8) else damaged_text(text, rng)
+
+
+def _damage_element(root, rng):
+    pairs = [(parent, child) for parent in root.iter() for child in parent]
+    if not pairs:
+        return
+    parent, child = pairs[rng.integers(len(pairs))]
+    values = WORDS + [piece for piece in PIECES if piece != "\0"]
+    value = values[rng.integers(len(values))]
+    kind = rng.integers(12)
+    if kind < 5:
+        _set_value(root, value, rng)
+    elif kind < 7:
+        _set_attribute(root, value, rng)
+    elif kind == 7:
+        parent.remove(child)
+    elif kind == 8:
+        parent.insert(int(rng.integers(len(parent) + 1)), copy.deepcopy(child))
+    elif kind == 9:  # to another place, as a copy: no element is within itself
+        pairs[rng.integers(len(pairs))][0].append(copy.deepcopy(child))
+    elif kind == 10:
+        child.tag = pairs[rng.integers(len(pairs))][1].tag
+    else:
+        parent[:] = [parent[place] for place in rng.permutation(len(parent))]
+
+
+def _set_value(root, value, rng):
+    leaves = [element for element in root.iter() if not len(element)]
+    leaf = leaves[rng.integers(len(leaves))]
+    is_number = (leaf.text or "").strip().isdigit()
+    if is_number and rng.integers(4):  # mostly a number stays one
+        value = XML_NUMBERS[rng.integers(len(XML_NUMBERS))]
+    leaf.text = value
+
+
+def _set_attribute(root, value, rng):
+    places = [(element, name) for element in root.iter() for name in element.attrib]
+    if not places:
+        return
+    element, name = places[rng.integers(len(places))]
+    if rng.integers(3):
+        element.set(name, value)
+    else:
+        del element.attrib[name]
 
 
 def damaged_sequence(sequence, rng):

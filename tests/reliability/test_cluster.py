@@ -82,9 +82,8 @@ def test_a_worker_that_never_comes_is_named(tmp_path):
     assert cluster.FIRST_WARNING_S < 60
 
 
-@pytest.mark.parametrize(
-    "number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.long)]
-)
+@pytest.mark.long
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_worker_that_waits_for_its_peers_ends_when_it_is_asked_to(
     tmp_path, groove_records, number
 ):

@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pytest
 import song_files
-from damage import damaged, damaged_sequence, damaged_text
+from damage import damaged, damaged_sequence, damaged_text, damaged_xml
 from note_seq.protobuf.music_pb2 import NoteSequence
 from test_hostile_pieces import CONFIGS, good
 
@@ -93,14 +93,15 @@ def test_every_damaged_file_is_read_or_refused_by_name(
 ):
     rng, count = np.random.default_rng(4), amount(*numbers)
     seeds = {"mid": midi_seed(tmp_path), "xml": XML, "abc": ABC}
-    change = damaged if suffix == "mid" else damaged_text
+    change = {"mid": damaged, "xml": damaged_xml, "abc": damaged_text}[suffix]
     counts, started = np.zeros(3, int), time.monotonic()
     for first in range(0, count, AT_ONCE):
         changed = [change(seeds[suffix], rng) for _ in range(first, count)[:AT_ONCE]]
         contents = [c if isinstance(c, bytes) else c.encode() for c in changed]
         files = {f"{first + n}.{suffix}": data for n, data in enumerate(contents)}
         counts += convert_all(tmp_path / "music", files)
-    assert counts.sum() == count and counts[0] and counts[1]
+    assert counts.sum() == count and counts[1]
+    assert 2 * counts[0] >= count  # what is refused at once tests little
     figure(
         "Every damaged music file is read or skipped by name, and no file takes more "
         "than 10 s or 1 GB",

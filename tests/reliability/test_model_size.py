@@ -32,11 +32,11 @@ def test_sizes_beyond_memory_are_refused_with_the_number_of_weights(name, hparam
         pytest.fail(f"{name} has no hparam {key}: {sorted(config.hparams(changed))}")
     changed = config.override(changed, hparams)
     converter = build.converter(changed)
-    started = time.monotonic()
+    started = time.process_time()  # other processes do not count
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(size.TooLargeModel, match=r"has [\d,]{11,} weights"):
         build.model(changed, converter)
-    assert time.monotonic() - started < MAX_SECONDS
+    assert time.process_time() - started < MAX_SECONDS
     extra = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory
     assert extra < MAX_EXTRA_KILOBYTES
 

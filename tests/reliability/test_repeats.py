@@ -49,6 +49,7 @@ def trained_files(folder, records):
     return [path.read_bytes() for path in (*weights, *samples)]
 
 
+@pytest.mark.long  # test_flags.py has sheets in short
 def test_the_same_seed_gives_the_same_files(tmp_path, groove_records, figure):
     one, other = (trained_files(tmp_path / name, groove_records) for name in "ab")
     assert len(one) == 8 and one == other
