@@ -63,7 +63,7 @@ def state_after(one, stops, folder):
     """The state of a training that ends, and goes on, at some steps."""
     for stop in stops:
         model = training.compiled_model(one, converter_of(one), seed=3)
-        # Right after the seed: latents of clstm_decoder are those of a model drawn here.
+        # Right after the seed: latents of clstm_decoder are of a model drawn here.
         batch = random_batch(one, converter_of(one))
         loop.resume(model, folder)
         for _ in range(model.steps_taken, stop):
