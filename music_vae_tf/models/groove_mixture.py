@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from music_vae_tf.models.metrics import WeightedMean
-from music_vae_tf.models.outputs import Output, bernoulli_losses
+from music_vae_tf.models.outputs import Output, bernoulli_losses, with_held
 from music_vae_tf.models.prng import PRNGKey
 
 # The grids of the data: MIDI velocities as v / 127, and offsets in half steps at the
@@ -110,27 +110,24 @@ class GrooveMixture(Output):
         probabilities = tf.sigmoid(params[..., : self.num_drums] / temperature)
         hits = tf.cast(of_hits < probabilities, tf.float32)  # [B, K]
         if held is not None:
-            hits = _held(hits, held[..., : self.num_drums])
+            hits = with_held(hits, held[..., : self.num_drums])
         mixture = self._mixture(params, hits)
         component = mixture.drawn_component(of_component)  # [B, C], one-hot
         columns = [
-            part.median(mixture.log_weights)
-            + temperature
-            * (part.drawn(component, of_part) - part.median(mixture.log_weights))
-            for part, of_part in (
-                (mixture.velocities, of_velocities),
-                (mixture.offsets, of_offsets),
+            median + temperature * (part.drawn(component, of_part) - median)
+            for part, of_part, median in zip(
+                (mixture.velocities, mixture.offsets),
+                (of_velocities, of_offsets),
+                mixture.medians(),
             )
         ]
         rows = self._row(hits, columns)
-        return rows if held is None else _held(rows, held)
+        return rows if held is None else with_held(rows, held)
 
     def mode(self, params: tf.Tensor) -> tf.Tensor:
         """The more probable hits, and the medians of velocities and offsets."""
         hits = tf.cast(params[..., : self.num_drums] > 0.0, tf.float32)
-        mixture = self._mixture(params, hits)
-        parts = mixture.velocities, mixture.offsets
-        return self._row(hits, [part.median(mixture.log_weights) for part in parts])
+        return self._row(hits, self._mixture(params, hits).medians())
 
     def _row(self, hits, columns):
         velocities, offsets = columns
@@ -175,6 +172,11 @@ class _Mixture:
     def __init__(self, log_weights, velocities, offsets):
         self.log_weights = log_weights
         self.velocities, self.offsets = velocities, offsets
+
+    def medians(self):
+        """Of velocities and offsets, of each drum by itself: [..., K] each."""
+        parts = self.velocities, self.offsets
+        return [part.median(self.log_weights) for part in parts]
 
     def drawn_component(self, draws):
         """Uniform draws [B, 1] -> one-hot [B, C]."""
@@ -237,7 +239,3 @@ class _Logistics:
 
 def _log_scales(raw):
     return tf.maximum(raw + INITIAL_LOG_SCALE, SMALLEST_LOG_SCALE)
-
-
-def _held(values, held):
-    return tf.where(tf.math.is_nan(held), values, held)

@@ -58,7 +58,7 @@ class Output(keras.Layer, abc.ABC):
 
     def hold(self, rows: tf.Tensor, params: tf.Tensor, held: tf.Tensor) -> tf.Tensor:
         """Sampled rows [B, D] with values of `held` in their place; NaN is free."""
-        return tf.where(tf.math.is_nan(held), rows, held)
+        return with_held(rows, held)
 
     def sample_held(
         self, params: tf.Tensor, held: tf.Tensor, temperature: Any, rng: PRNGKey
@@ -378,6 +378,11 @@ class Nade(Output):
             columns.append(column)
             activation += column @ self.w_enc[d]
         return tf.concat(columns, axis=-1)
+
+
+def with_held(values: tf.Tensor, held: tf.Tensor) -> tf.Tensor:
+    """Those of `held` where they are given; NaN is free."""
+    return tf.where(tf.math.is_nan(held), values, held)
 
 
 def bernoulli_losses(logits: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
