@@ -40,8 +40,8 @@ class FiniteCheck:
         self._pieces_of_batch = pieces_of_batch
         self._warnings_left = WARNINGS
 
-    def __call__(self, step: int, logs: Mapping[str, Any]) -> None:
-        """Looks at what a step logged, before anything is saved.
+    def __call__(self, step: int, logs: Mapping[str, Any]) -> float:
+        """Looks at what a step logged, before anything is saved. Returns the loss.
 
         Raises:
             LossNotFinite: the training cannot go on.
@@ -51,13 +51,14 @@ class FiniteCheck:
             raise self._end(f"the loss of step {step} is {loss}", step)
         norm = float(logs.get("global_norm", 0.0))
         if math.isfinite(norm):
-            return
+            return loss
         what = f"the norm of the gradient of step {step} is {norm}"
         if self._clip_mode == "value":
             raise self._end(what, step)
         if self._warnings_left:
             self._warnings_left -= 1
             log.warning("%s; it is taken as zero. %s", what, self._pieces(step))
+        return loss
 
     def _end(self, what, step):
         last = checkpoint.latest(self._directory)

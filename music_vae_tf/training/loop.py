@@ -221,8 +221,7 @@ def _take_steps(
         logs = tf.nest.map_structure(
             lambda log: strategy.experimental_local_results(log)[0], take_step(batch)
         )
-        check_finite(step, logs)
-        on_step(float(logs["loss"]))
+        on_step(check_finite(step, logs))
         scalars.write_if_due(step, logs)
         if validation and validation.ends_after(model, step):
             break
