@@ -1,7 +1,10 @@
-"""Run directories of very small models, as they are initialised."""
+"""Very small models that are not trained, and run directories of such."""
+
+import numpy as np
 
 from music_vae_tf import build, training
 from music_vae_tf import config as configs
+from music_vae_tf.generation import TrainedModel
 from music_vae_tf.run_directory import RunDirectory
 
 SIZES = "enc_rnn_size=[2],dec_rnn_size=[2],z_size=2"
@@ -15,3 +18,13 @@ def untrained_run(folder, name):
     training.Saver(directory.train_dir, 1, 1).save(model)
     directory.write_record(config, seed=0)
     return folder
+
+
+def playing_model(name, sizes, batch_size):
+    """A model whose weights are large enough to play something."""
+    config = configs.override(configs.load(name), sizes)
+    trained = TrainedModel(config, batch_size, seed=3)
+    rng = np.random.default_rng(5)
+    for variable in trained.model.weights:
+        variable.assign(rng.normal(0, 0.7, variable.shape))
+    return trained

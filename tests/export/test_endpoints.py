@@ -141,6 +141,19 @@ def onnx_function(content):
     return lambda **inputs: dict(zip(names, session.run(None, inputs)))
 
 
+def check_whole_decoder(model, decode):
+    """A function decodes as the model does, greedily and with draws."""
+    for temperature in (GREEDY, 1.0):
+        inputs = {
+            "z": model.z,
+            "length": np.array(model.steps, np.int32),
+            "temperature": np.array(temperature, np.float32),
+            "seed": np.array(SEED, np.int32),
+        }
+        rows = decode(**model.with_controls(inputs))["rows"]
+        np.testing.assert_allclose(rows, model.decoded(temperature), atol=1e-5)
+
+
 @pytest.mark.parametrize("output", QUICK_AND_SLOW)
 def test_a_savedmodel_encodes_steps_and_decodes_as_the_model_does(output, tmp_path):
     model = Model(CONFIGS[output]())
@@ -149,15 +162,7 @@ def test_a_savedmodel_encodes_steps_and_decodes_as_the_model_does(output, tmp_pa
     loaded = tf.saved_model.load(tmp_path / "saved").signatures
     functions = {name: tensorflow_function(loaded[name]) for name in names}
     model.check(*(functions[name] for name in ("encode", "start", "step")))
-    for temperature in (GREEDY, 1.0):
-        inputs = {
-            "z": model.z,
-            "length": np.array(model.steps, np.int32),
-            "temperature": np.array(temperature, np.float32),
-            "seed": np.array(SEED, np.int32),
-        }
-        rows = functions["decode"](**model.with_controls(inputs))["rows"]
-        np.testing.assert_allclose(rows, model.decoded(temperature), atol=1e-5)
+    check_whole_decoder(model, functions["decode"])
 
 
 @pytest.mark.parametrize("output", QUICK_AND_SLOW)
@@ -210,15 +215,7 @@ def test_the_whole_decoder_of_every_output_is_the_same_in_onnx(output):
     decode = onnx_function(
         onnx.convert(*onnx.portable_endpoints(model.model)["decode"])
     )
-    for temperature in (GREEDY, 1.0):
-        inputs = {
-            "z": model.z,
-            "length": np.array(model.steps, np.int32),
-            "temperature": np.array(temperature, np.float32),
-            "seed": np.array(SEED, np.int32),
-        }
-        rows = decode(**model.with_controls(inputs))["rows"]
-        np.testing.assert_allclose(rows, model.decoded(temperature), atol=1e-5)
+    check_whole_decoder(model, decode)
 
 
 def tokens():

@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 from song_files import QUARTER, band, strokes
+from untrained_runs import playing_model
 
-from music_vae_tf import config as configs
 from music_vae_tf import pretrained
 from music_vae_tf.analysis.attributes import NAMES, BadAmounts
 from music_vae_tf.data import grooves
@@ -33,12 +33,7 @@ STEP = QUARTER // 4
 
 
 def untrained(name):
-    """A small model whose weights are large enough to play something."""
-    model = TrainedModel(configs.override(configs.load(name), TINY), 32, seed=3)
-    rng = np.random.default_rng(5)
-    for variable in model.model.weights:
-        variable.assign(rng.normal(0, 0.7, variable.shape))
-    return model
+    return playing_model(name, TINY, 32)
 
 
 @pytest.fixture(scope="module")

@@ -1,11 +1,11 @@
 """Every verb with every GrooVAE config: each does its work, or is refused."""
 
-import numpy as np
 import pytest
 from song_files import band, strokes, without_drums
+from untrained_runs import playing_model
 
 from music_vae_tf import config as configs
-from music_vae_tf.generation import TrainedModel, latent_verbs
+from music_vae_tf.generation import latent_verbs
 from music_vae_tf.generation.inputs import InputOptions
 from music_vae_tf.generation.transform_tasks import (
     UnfitConfig,
@@ -18,11 +18,7 @@ GROOVES = [name for name in configs.names() if name.startswith("groovae")]
 
 
 def small(name):
-    model = TrainedModel(configs.override(configs.load(name), TINY), 4, seed=3)
-    rng = np.random.default_rng(5)
-    for variable in model.model.weights:
-        variable.assign(rng.normal(0, 0.7, variable.shape))
-    return model
+    return playing_model(name, TINY, 4)
 
 
 @pytest.fixture

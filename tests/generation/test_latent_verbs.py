@@ -5,10 +5,10 @@ import functools
 import numpy as np
 import pytest
 from song_files import beat, song, tempo, track
+from untrained_runs import playing_model
 
-from music_vae_tf import config as configs
 from music_vae_tf.data.midi import read_midi
-from music_vae_tf.generation import TrainedModel, latent_verbs
+from music_vae_tf.generation import latent_verbs
 from music_vae_tf.generation.inputs import InputOptions
 
 TINY = "enc_rnn_size=[4],dec_rnn_size=[4],z_size=3"
@@ -16,12 +16,7 @@ TINY = "enc_rnn_size=[4],dec_rnn_size=[4],z_size=3"
 
 @functools.cache
 def model(name="groovae_2bar_humanize", sizes=TINY):
-    config = configs.override(configs.load(name), sizes)
-    trained = TrainedModel(config, 4, seed=3)
-    rng = np.random.default_rng(5)
-    for variable in trained.model.weights:
-        variable.assign(rng.normal(0, 0.7, variable.shape))
-    return trained
+    return playing_model(name, sizes, 4)
 
 
 @pytest.fixture

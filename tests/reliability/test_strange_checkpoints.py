@@ -6,7 +6,7 @@ import tarfile
 
 import numpy as np
 import pytest
-from damage import damaged
+from damage import damaged, refused
 
 from music_vae_tf.checkpoint import (
     CheckpointError,
@@ -150,15 +150,6 @@ def test_an_impossible_index_is_refused_in_python(folder, entries, fault):
     (folder / INDEX).write_bytes(table(entries))
     with pytest.raises(CheckpointError, match=fault):
         read(folder)
-
-
-def refused(call):
-    """Whether a call is refused in words; anything else that is raised is a failure."""
-    try:
-        call()
-    except CheckpointError:
-        return True
-    return False
 
 
 def test_every_damaged_index_is_refused_and_the_model_stays(folder, amount, figure):

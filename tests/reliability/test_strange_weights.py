@@ -5,20 +5,11 @@ import zipfile
 
 import numpy as np
 import pytest
-from damage import damaged
+from damage import damaged, refused
 
 from music_vae_tf.checkpoint import CheckpointError, compact, read, torch_weights
 
 DAMAGED_FILES = (400, 1_000)  # of each kind, in short and in long
-
-
-def refused(call):
-    """Whether a call is refused in words; anything else that is raised is a failure."""
-    try:
-        call()
-    except CheckpointError:
-        return True
-    return False
 
 
 # Compact weights.
