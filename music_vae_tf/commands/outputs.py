@@ -230,11 +230,9 @@ def _sequence(piece, drum_map):
     """The NoteSequence of a piece, as it sounds on a kit of General MIDI."""
     if piece.sequence is not None:
         return piece.sequence
-    import io
-
     from music_vae_tf.data import midi
     from music_vae_tf.data.drum_maps import translated
+    from music_vae_tf.data.midi_writer import file_bytes
 
-    buffer = io.BytesIO()
-    (piece.heard or piece.midi).save(file=buffer)
-    return translated(midi.parse_as_daw(buffer.getvalue()), drum_map.read)
+    data = file_bytes(piece.heard or piece.midi)
+    return translated(midi.parse_as_daw(data), drum_map.read)

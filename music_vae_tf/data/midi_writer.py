@@ -42,8 +42,13 @@ def write_midi(sequence: music_pb2.NoteSequence, path) -> None:
 
 def midi_bytes(sequence: music_pb2.NoteSequence) -> bytes:
     """The MIDI file that `write_midi` writes."""
+    return file_bytes(midi_file(sequence))
+
+
+def file_bytes(midi: mido.MidiFile) -> bytes:
+    """A MIDI file as it is on a disk."""
     buffer = io.BytesIO()
-    midi_file(sequence).save(file=buffer)
+    midi.save(file=buffer)
     return buffer.getvalue()
 
 

@@ -1,4 +1,4 @@
-"""The named configs in Magenta's form, and the way back to this house's."""
+"""The named configs in Magenta's form, and configs of that form as ours."""
 
 from __future__ import annotations
 

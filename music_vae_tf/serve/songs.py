@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import io
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +12,7 @@ from music_vae_tf.data import midi as midi_reading
 from music_vae_tf.data.midi_editing import Edits
 from music_vae_tf.data.midi_song import MidiSong
 from music_vae_tf.data.midi_sounding import on_drum_channel
+from music_vae_tf.data.midi_writer import file_bytes
 from music_vae_tf.errors import UserFacingError
 from music_vae_tf.serve.errors import DrumsUnknown, Refused, Unplayable
 from music_vae_tf.serve.loops import notes
@@ -90,8 +90,8 @@ def transformed(model: Any, data: bytes, check, **options: Any) -> dict:
 
 def _before_and_after(song, version) -> dict:
     original = on_drum_channel(song.edited(Edits()), version.drums)
-    heard = _bytes(version.heard())
-    before, after = map(midi_reading.parse_as_daw, (_bytes(original), heard))
+    heard = file_bytes(version.heard())
+    before, after = map(midi_reading.parse_as_daw, (file_bytes(original), heard))
     return {
         "tracks": _track_names(song),
         "before": notes(before),
@@ -99,7 +99,7 @@ def _before_and_after(song, version) -> dict:
         "seconds": max(before.total_time, after.total_time),
         "bars": _bars(before),
         "report": version.report.lines(),
-        "midi": base64.b64encode(_bytes(version.midi)).decode(),
+        "midi": base64.b64encode(file_bytes(version.midi)).decode(),
         "heard": base64.b64encode(heard).decode(),
     }
 
@@ -108,12 +108,6 @@ def _track_names(song) -> list[str]:
     """Names of the tracks with notes, of those that the page can ask for."""
     names = {song.names[note.track] for note in song.notes}
     return sorted(name for name in names if 0 < len(name) <= LONGEST_NAME)[:MOST_NAMES]
-
-
-def _bytes(midi) -> bytes:
-    buffer = io.BytesIO()
-    midi.save(file=buffer)
-    return buffer.getvalue()
 
 
 class _Progress(contextlib.nullcontext):

@@ -1,4 +1,4 @@
-"""The likeliest chords and keys of a piece that names none, equal to Magenta's.
+"""The most probable chords and keys of a piece that names none, equal to Magenta's.
 
 A hidden Markov model: its states are pairs of a key and a chord, its observations the
 pitch classes that sound while a chord lasts (half a bar of 4/4). note_seq's
@@ -78,7 +78,7 @@ def infer_chords(
     frames = _pitch_class_frames(notes, chords, seconds_per_chord)
     return [
         InferredChord(i * seconds_per_chord, _SYMBOLS[chord], key)
-        for i, (key, chord) in enumerate(_likeliest_path(frames))
+        for i, (key, chord) in enumerate(_best_path(frames))
     ]
 
 
@@ -119,7 +119,7 @@ def _unit_rows(rows: np.ndarray) -> np.ndarray:
     return rows / np.where(norm > 0, norm, 1.0)[:, np.newaxis]
 
 
-def _likeliest_path(frames: np.ndarray) -> list[tuple[int, int]]:
+def _best_path(frames: np.ndarray) -> list[tuple[int, int]]:
     """Viterbi: the numbers of the key and the chord in each frame."""
     emissions = _CONCENTRATION * np.dot(frames, _chord_vectors().T)
     likelihood = _log_probabilities().start + emissions[0]
