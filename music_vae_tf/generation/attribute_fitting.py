@@ -96,7 +96,7 @@ def fit(model: Any, data: Collection, test: Collection, seed: int = 0) -> Fitted
         NoAttributes: there are too few examples, or none of the attributes varies.
     """
     check_model(model)
-    decode = lambda z, held: model.decode(z, _length(model), MODE_TEMPERATURE)
+    decode = lambda z, held: _decoded(model, z)
     fitted = _fit(model, decode, np.arange(len(NAMES)), data, test, seed)
     if not fitted.names:
         raise NoAttributes("no attribute varies in the music that the model decodes")
@@ -184,8 +184,12 @@ def _fitted(names, vectors, means, deviations, effects, num_tested) -> Fitted:
 
 def measured_of(model: Any, z: np.ndarray) -> np.ndarray:
     """The attributes of what is decoded from latent vectors: [N, Z] -> [N, K]."""
-    decoded = model.decode(z.astype(np.float32), _length(model), MODE_TEMPERATURE)
+    decoded = _decoded(model, z.astype(np.float32))
     return table(onsets_of(sequence, _quarters(model)) for sequence in decoded)
+
+
+def _decoded(model, z):
+    return model.decode(z, _length(model), MODE_TEMPERATURE)
 
 
 def _length(model):
@@ -201,8 +205,7 @@ def _calibrated(measure, vectors, base, deviations):
     but at most as long as `LONGEST`."""
     longest = LONGEST * np.sqrt(2 * vectors.shape[1])
     for _ in range(CALIBRATIONS):
-        norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-        vectors = vectors * np.minimum(1, longest / np.maximum(norms, 1e-9))
+        vectors = _at_most(vectors, longest)
         moved = [
             ways.slopes(
                 measure(base._replace(z=base.z - v)),
@@ -213,6 +216,11 @@ def _calibrated(measure, vectors, base, deviations):
         ]
         factors = 1 / np.clip(moved, 0.5, 2)  # a step towards 1
         vectors = vectors * factors[:, None]
+    return _at_most(vectors, longest)
+
+
+def _at_most(vectors, longest):
+    """Vectors [K, Z], shortened where they are longer."""
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
     return vectors * np.minimum(1, longest / np.maximum(norms, 1e-9))
 

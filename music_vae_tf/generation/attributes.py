@@ -108,6 +108,11 @@ def shift(
     amounts = parse_amounts(amounts)
     vectors = attributes_of(model, path, given_hits=given_hits)
     check_names(model, amounts, vectors)
+    return along(vectors, amounts)
+
+
+def along(vectors: Mapping[str, Any], amounts: Mapping[str, float]) -> np.ndarray:
+    """The sum of some amounts of `AttributeVector`s: float32 [Z]; 0 of none."""
     moved = [amount * vectors[name].vector for name, amount in amounts.items()]
     return np.asarray(np.sum(moved, axis=0), np.float32)
 

@@ -19,6 +19,7 @@ from music_vae_tf.data.converters.groove_edits import Groove
 from music_vae_tf.data.pipeline import Report
 from music_vae_tf.data.whole_file import whole_file
 from music_vae_tf.errors import UserFacingError
+from music_vae_tf.generation import examples
 from music_vae_tf.generation.music_vae import TrainedModel
 from music_vae_tf.generation.transform_tasks import is_fit
 
@@ -96,11 +97,7 @@ def encode(
     means, deviations, measured, held = [], [], [], []
 
     def encode_waiting():
-        _, mu, sigma = model.encode_tensors(
-            [example.inputs for example in waiting],
-            [example.length for example in waiting],
-            [example.controls for example in waiting],
-        )
+        mu, sigma = examples.encode(model, waiting)
         means.append(mu)
         deviations.append(sigma)
         waiting.clear()
@@ -138,9 +135,7 @@ def _attributes(converter, example) -> dict[str, float]:
     quarters = converter.quarters(len(example.targets))
     if not quarters:
         return dict.fromkeys(NAMES, np.nan)
-    controls = example.controls if converter.controls else None
-    sequence = converter.to_sequence(example.targets, controls)
-    return measure(onsets_of(sequence, quarters))
+    return measure(onsets_of(examples.music_of(converter, example), quarters))
 
 
 def _held_hits(converter, example):

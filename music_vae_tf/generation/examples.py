@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import Any
+
+import numpy as np
 
 from music_vae_tf.data.converters.drum_parts import TAKEN_AS_DRUMS
 from music_vae_tf.data.tempo import ended_after
@@ -53,9 +56,24 @@ def only_example(converter: Any, sequence: Any, name: str) -> Any:
     return dense[0]
 
 
+def music_of(converter: Any, example: Any) -> Any:
+    """The NoteSequence of a dense example."""
+    controls = example.controls if converter.controls else None
+    return converter.to_sequence(example.targets, controls)
+
+
+def encode(model: Any, examples: Sequence[Any]) -> tuple[np.ndarray, np.ndarray]:
+    """Means and deviations of dense examples' posteriors, [N, Z] each."""
+    _, mu, sigma = model.encode_tensors(
+        [example.inputs for example in examples],
+        [example.length for example in examples],
+        [example.controls for example in examples],
+    )
+    return mu, sigma
+
+
 def _sequence_of(converter, example):
     """A dense example as the NoteSequence that it stands for, as long as its bars."""
-    controls = example.controls if converter.controls else None
-    sequence = converter.to_sequence(example.targets, controls)
+    sequence = music_of(converter, example)
     quarters = converter.quarters(len(example.targets))
     return ended_after(sequence, quarters) if quarters else sequence

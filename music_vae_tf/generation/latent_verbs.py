@@ -18,6 +18,7 @@ from music_vae_tf.data import beats
 from music_vae_tf.data.midi import read_midi
 from music_vae_tf.data.tempo import in_time
 from music_vae_tf.errors import UserFacingError
+from music_vae_tf.generation import examples
 from music_vae_tf.generation.held import HeldDecoder
 from music_vae_tf.generation.inputs import Input, InputOptions, inputs_of, window_bars
 from music_vae_tf.generation.interpolation import slerp
@@ -58,12 +59,7 @@ def read_inputs(
         name = (sequence.filename or f"input {number}") if is_sequence else str(file)
         for one in inputs_of(model.converter, sequence, name, options):
             read.append((name, one))
-    examples = [one.example for _, one in read]
-    _, mu, sigma = model.encode_tensors(
-        [example.inputs for example in examples],
-        [example.length for example in examples],
-        [example.controls for example in examples],
-    )
+    mu, sigma = examples.encode(model, [one.example for _, one in read])
     return [
         ReadInput(name, one, of_mu, of_sigma)
         for (name, one), of_mu, of_sigma in zip(read, mu, sigma)

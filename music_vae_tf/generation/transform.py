@@ -33,7 +33,7 @@ from music_vae_tf.data.midi_song import DRUM_CHANNEL, MidiSong
 from music_vae_tf.data.midi_sounding import Part, drum_parts_of, on_drum_channel
 from music_vae_tf.data.song_grid import SongGrid, grid
 from music_vae_tf.errors import UserFacingError
-from music_vae_tf.generation.attributes import attributes_of
+from music_vae_tf.generation.attributes import along, attributes_of, check_names
 from music_vae_tf.generation.transform_edits import Blend, add_edits, new_notes
 from music_vae_tf.generation.transform_tasks import (
     Task,
@@ -226,7 +226,8 @@ def _shift(trained, task, attributes, path):
             f"model moves {', '.join(vectors)} of their playing. "
             "--nopreserve_onsets lets a model decide hits, if its task does"
         )
-    return trained.shift(amounts, path, given_hits=given_hits)
+    check_names(trained, amounts, vectors)
+    return along(vectors, amounts)
 
 
 def chosen_drums(

@@ -1,4 +1,4 @@
-"""A latent space as a map: examples as points of a plane, and the way back."""
+"""A latent space as a map: examples as points of a plane, and vectors of places."""
 
 from __future__ import annotations
 
@@ -71,6 +71,8 @@ def of_sequences(model: Any, sequences: Iterable, source: str, check) -> LatentM
     Args:
         check: is called before each sequence, and may end the work.
     """
+    from music_vae_tf.generation.examples import encode
+
     waiting, examples = [], []
     for index, (style, sequence) in enumerate(sequences):
         check()
@@ -85,12 +87,7 @@ def of_sequences(model: Any, sequences: Iterable, source: str, check) -> LatentM
             break
     if len(waiting) < FEWEST_POINTS:
         return of_prior(model)
-    _, means, sigmas = model.encode_tensors(
-        [example.inputs for example in waiting],
-        [example.length for example in waiting],
-        [example.controls for example in waiting],
-    )
-    return _map(means, sigmas, examples, source)
+    return _map(*encode(model, waiting), examples, source)
 
 
 def of_prior(model: Any) -> LatentMap:
@@ -110,9 +107,9 @@ def _map(means, sigmas, examples, source):
 
 
 def _example(model, dense, name, style) -> Example:
-    sequence = model.converter.to_sequence(
-        dense.targets, dense.controls if model.converter.controls else None
-    )
+    from music_vae_tf.generation.examples import music_of
+
+    sequence = music_of(model.converter, dense)
     steps = max(len(dense.targets), 1)
     quarters = model.converter.quarters(steps) or steps / 4
     return Example(name, style, measure(onsets_of(sequence, quarters)))

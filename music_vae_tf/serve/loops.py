@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from music_vae_tf.data.tempo import DEFAULT_QPM, in_time, qpm_of
-from music_vae_tf.serve import attributes
 from music_vae_tf.serve.bodies import LARGEST_SEED, Fields, encoded
 
 SLOWEST_QPM, FASTEST_QPM = 40, 240
 COOLEST, HOTTEST = 0.01, 2.0
 USUAL_TEMPERATURE = 0.5
+FURTHEST = 3.0  # amounts of attributes, in both directions
 
 
 class Recipe(NamedTuple):
@@ -58,7 +58,7 @@ def _vector(where, playable):
     if "z" in where:
         return where.vector("z", model.z_size)
     if "between" in where:
-        from music_vae_tf.generation.music_vae import slerp
+        from music_vae_tf.generation.interpolation import slerp
 
         ends = where.fields("between")
         a, b = (ends.vector(name, model.z_size) for name in "ab")
@@ -72,16 +72,17 @@ def _vector(where, playable):
 
 
 def _amounts(fields, known):
-    furthest = attributes.FURTHEST
     fields.only(known)
-    return {name: fields.number(name, -furthest, furthest) for name in fields.names()}
+    return {name: fields.number(name, -FURTHEST, FURTHEST) for name in fields.names()}
 
 
 def decode(recipe: Recipe, playable: Any) -> Any:
     """The NoteSequence of a recipe, at its tempo and as long as its bars."""
+    from music_vae_tf.generation.attributes import along
+
     model = playable.player
     model.reseed(recipe.seed)
-    z = recipe.z + attributes.shift(playable.attributes, recipe.amounts)
+    z = recipe.z + along(playable.attributes, recipe.amounts)
     length = model.config.model.max_seq_len
     (sequence,) = model.decode(z[None], length, recipe.temperature)
     quarters = model.converter.quarters(length) or _whole_quarters(sequence)

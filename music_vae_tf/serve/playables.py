@@ -12,7 +12,7 @@ import numpy as np
 from music_vae_tf import pretrained
 from music_vae_tf.analysis.attributes import ATTRIBUTES
 from music_vae_tf.errors import UserFacingError
-from music_vae_tf.serve import attributes, latent_map, loops, sounds
+from music_vae_tf.serve import latent_map, loops, sounds
 from music_vae_tf.serve.errors import CannotServe, Unknown
 
 BATCH_SIZE = 16  # of what is not heard at once: maps and songs
@@ -36,13 +36,18 @@ class Playable:
     Attributes:
         player: a `TrainedModel` of batches of one, for what is heard at once.
         batches: the same model for more at a time.
+        attributes, song_attributes: the `AttributeVector`s that it moves in loops, and
+            where it transforms a song.
+        task: what it does to a song, a `Task`; None where it transforms none.
     """
 
     offer: Offer
     player: Any
     batches: Any
     latent_map: latent_map.LatentMap
-    attributes: dict[str, attributes.Attribute]
+    attributes: Mapping[str, Any]
+    song_attributes: Mapping[str, Any]
+    task: Any
     fingerprint: str
 
 
@@ -97,17 +102,21 @@ class Playables:
 
     def _load(self, offer) -> Playable:
         from music_vae_tf.generation import TrainedModel
+        from music_vae_tf.generation.attributes import attributes_of
 
         player, batches = (
             TrainedModel(offer.config, size, offer.checkpoint, seed=0)
             for size in (1, BATCH_SIZE)
         )
+        task = _task_of(offer, player)
         playable = Playable(
             offer=offer,
             player=player,
             batches=batches,
             latent_map=self._map(batches),
-            attributes=attributes.attributes_of(player),
+            attributes=attributes_of(player),
+            song_attributes=_song_attributes(player, task),
+            task=task,
             fingerprint=loops.fingerprint(player),
         )
         first = loops.Recipe(player.draw(1)[0], 0, loops.USUAL_TEMPERATURE, 120.0, {})
@@ -159,9 +168,9 @@ def description(playable: Playable) -> dict:
         "z_size": model.z_size,
         "quarters": converter.quarters(config.model.max_seq_len),
         "is_drums": hasattr(converter, "pitch_classes"),
-        "transform": task_description(playable),
+        "transform": _described(playable.task),
         "attributes": _listed(playable.attributes),
-        "song_attributes": _listed(song_attributes(playable)),
+        "song_attributes": _listed(playable.song_attributes),
         "map": {
             "points": [[round(float(x), 4) for x in point] for point in plane.points],
             "examples": [[one.name, one.style] for one in plane.examples],
@@ -197,26 +206,25 @@ def _listed(found: Mapping[str, Any]) -> list[dict]:
     ]
 
 
-def song_attributes(playable: Playable) -> Mapping[str, Any]:
-    """The attributes that the model moves where it transforms a song."""
-    from music_vae_tf.generation.attributes import attributes_of
-    from music_vae_tf.generation.transform_tasks import decides_hits, task_of
+def _task_of(offer, model):
+    from music_vae_tf.generation.transform_tasks import task_of
 
-    model = playable.player
     try:
-        task = task_of(playable.offer.config, model.converter)
+        return task_of(offer.config, model.converter)
     except UserFacingError:
+        return None
+
+
+def _song_attributes(model, task) -> Mapping[str, Any]:
+    from music_vae_tf.generation.attributes import attributes_of
+    from music_vae_tf.generation.transform_tasks import decides_hits
+
+    if task is None:
         return {}
     return attributes_of(model, given_hits=not decides_hits(task))
 
 
-def task_description(playable: Playable) -> str | None:
-    """What the model does to a song; None where it transforms none."""
-    from music_vae_tf.generation.transform_tasks import DESCRIPTIONS, task_of
+def _described(task) -> str | None:
+    from music_vae_tf.generation.transform_tasks import DESCRIPTIONS
 
-    try:
-        return DESCRIPTIONS[
-            task_of(playable.offer.config, playable.player.converter).name
-        ]
-    except UserFacingError:
-        return None
+    return task and DESCRIPTIONS[task.name]

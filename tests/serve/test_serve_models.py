@@ -7,8 +7,9 @@ import pytest
 from untrained_runs import untrained_run
 
 from music_vae_tf import pretrained
+from music_vae_tf.generation.attributes import AttributeVector, along
 from music_vae_tf.run_directory import RunDirectory
-from music_vae_tf.serve import attributes, latent_map, loops, playables
+from music_vae_tf.serve import latent_map, loops, playables
 from music_vae_tf.serve.errors import CannotServe
 
 BOX = "groovae_2bar_humanize"
@@ -124,14 +125,18 @@ def test_draws_are_those_of_the_posteriors_of_examples(plane):
     assert (plane.draw(3) == plane.draw(3)).all()
 
 
+def attribute(vector):
+    return AttributeVector(vector, 0.0, 1.0, 1.0, 1.0, "", "", True)
+
+
 def test_amounts_of_attributes_move_the_latent_vector(models):
     playable = models.load(BOX)
     up = np.ones(256, np.float32)
     known = {
-        "density": attributes.Attribute(up, ""),
-        "swing": attributes.Attribute(-up, ""),
+        "density": attribute(up),
+        "swing": attribute(-up),
     }
-    moved = attributes.shift(known, {"density": 2, "swing": 0.5})
+    moved = along(known, {"density": 2, "swing": 0.5})
     np.testing.assert_allclose(moved, 1.5 * up)
     z = playable.latent_map.draw(1)
     other = playables.dataclasses.replace(playable, attributes=known)
