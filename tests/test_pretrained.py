@@ -50,6 +50,20 @@ def test_the_command_plays_a_pretrained_model(tmp_path, caplog):
     assert list(tmp_path.glob("*.mid"))
 
 
+def test_a_pretrained_model_plays_where_none_is_named(tmp_path, caplog):
+    arguments = ["--num_outputs=1", "--seed=1", f"--output_dir={tmp_path}"]
+    with caplog.at_level("INFO", logger="music_vae_tf"):
+        assert music_vae_generate.run(arguments) == 0
+    name = pretrained.usual("sample")
+    assert [path.name.startswith(name) for path in tmp_path.glob("*.mid")] == [True]
+    assert f"Pretrained model {name}" in caplog.text
+
+
+def test_every_mode_has_a_usual_model():
+    modes = music_vae_generate.command.parse([])["mode"].parser.enum_values
+    assert {pretrained.usual(mode) for mode in modes} <= set(OF_MUSIC_VAE)
+
+
 def test_a_config_without_a_pretrained_model_is_refused(tmp_path, capsys):
     arguments = ["--config=flat-mel_16bar", f"--output_dir={tmp_path}"]
     assert music_vae_generate.run(["--mode=sample", *arguments]) == 1

@@ -27,10 +27,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from music_vae_tf import pretrained
 from music_vae_tf.commands.command import Command, UserError
 
 CONFIG = "groovae_4bar"
-PRETRAINED = "groovae_2bar_humanize"
 NUM_GROOVES = 400
 NUM_LOOPS = 5
 # Enough for loops that hold together, in a few minutes on two cores. The config's own
@@ -193,7 +193,7 @@ def _play_pretrained(output_dir: Path) -> None:
     if len(list(output_dir.glob("*.mid"))) < NUM_LOOPS:
         _call(
             "music_vae_generate",
-            config=PRETRAINED,
+            config=pretrained.usual("sample"),
             mode="sample",
             num_outputs=NUM_LOOPS,
             format="mid,png,wav",

@@ -1,5 +1,9 @@
 """New music from a trained model, as MIDI files.
 
+Five drum loops, from the pretrained model that plays where no model is named:
+
+    music_vae_generate --output_dir=generated
+
 From nothing (random points of the latent space):
 
     music_vae_generate --config=groovae_4bar --run_dir=. --mode=sample \\
@@ -29,6 +33,7 @@ import os
 import re
 import sys
 
+from music_vae_tf import pretrained
 from music_vae_tf.commands import verbs
 from music_vae_tf.commands.attribute_flag import (
     add_attribute_flags,
@@ -47,9 +52,6 @@ log = logging.getLogger("music_vae_tf")
 SLOWEST, FASTEST = 4, 1000
 
 MAX_STEPS = 100_000  # of an output: 6,250 bars of 16 steps
-
-# What --mode=transform does where no model is named, with the pretrained model.
-USUAL_TRANSFORMATION = "groovae_2bar_humanize"
 
 command = Command("music_vae_generate", __doc__)
 add_model_flags(command)
@@ -139,8 +141,8 @@ command.lists_configs()
 
 
 def main(flags):
-    if flags.mode == "transform" and not _names_a_model(flags):
-        flags["config"].value = USUAL_TRANSFORMATION
+    if not _names_a_model(flags):
+        flags["config"].value = pretrained.usual(flags.mode)
     if not flags.temperature > 0:
         raise UserError(f"--temperature={flags.temperature}: expected a number above 0")
     verbs.check(flags)

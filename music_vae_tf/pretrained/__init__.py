@@ -17,6 +17,10 @@ FOLDER = Path(__file__).resolve().parent
 SUFFIX = ".safetensors"
 ATTRIBUTES_SUFFIX = ".attributes.json"
 
+# What a command plays where no model is named: the first that is part of the package.
+TRANSFORMS = ("groovae_2bar_humanize",)
+LOOPS = ("groovae_4bar", "groovae_2bar_humanize")
+
 
 class PretrainedError(UserFacingError, ValueError):
     """There is no pretrained model of a config, or it has another structure."""
@@ -25,6 +29,12 @@ class PretrainedError(UserFacingError, ValueError):
 def names() -> list[str]:
     """The configs that have a pretrained model."""
     return sorted(path.stem for path in FOLDER.glob(f"*{SUFFIX}"))
+
+
+def usual(mode: str) -> str:
+    """The config of the pretrained model that a mode plays where no model is named."""
+    fitting = TRANSFORMS if mode == "transform" else LOOPS
+    return next(name for name in fitting if name in names())
 
 
 def weights_path(name: str) -> str:

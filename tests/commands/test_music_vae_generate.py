@@ -371,7 +371,6 @@ def test_latent_vectors_are_saved_and_decoded_again(generate, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("flags", "status", "words"),
     [
-        ({"run_dir": None}, 1, "name a model: --config plays its pretrained model"),
         ({"checkpoint_file": "x"}, 1, "give --run_dir or --checkpoint_file, not both"),
         ({"run_dir": None, "checkpoint_file": "x"}, 1, "needs --config"),
         ({"run_dir": "absent"}, 1, "--run_dir=absent: there is no such directory"),

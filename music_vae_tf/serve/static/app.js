@@ -289,6 +289,7 @@ function connect() {
   on("keep-steps", "click", keepSteps);
   on("between", "input", () => sample(between(Number($("between").value)), !player.playing));
   on("temperature", "input", () => { label(); if (loop) sample(here(), false); });
+  on("temperature", "change", () => { if (song?.song) song.transform(); });
   on("qpm", "input", setTempo);
   for (const button of document.querySelectorAll(".save")) {
     button.addEventListener("click", () => saveFile(loop, button.dataset.format));
