@@ -4,12 +4,12 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+import worker_processes
 
 from music_vae_tf import checkpoint, strategies
 from music_vae_tf.commands import music_vae_train
@@ -62,34 +62,14 @@ class Trainings:
         return process
 
     def start_workers(self, name, *options, number=2):
-        ports = _free_ports(number)
-        workers = [f"127.0.0.1:{port}" for port in ports]
         return [
-            self.start(
-                self.flags(name, *options),
-                TF_CONFIG=json.dumps(
-                    {
-                        "cluster": {"worker": workers},
-                        "task": {"type": "worker", "index": index},
-                    }
-                ),
-            )
-            for index in range(number)
+            self.start(self.flags(name, *options), **environment)
+            for environment in worker_processes.environments(number)
         ]
 
     def state(self, name):
         """All that the newest checkpoint holds."""
         return checkpoint.read(self.folder / name / "train")
-
-
-def _free_ports(number):
-    sockets = [socket.socket() for _ in range(number)]
-    for each in sockets:
-        each.bind(("127.0.0.1", 0))
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
 
 
 def said(process, timeout=120):

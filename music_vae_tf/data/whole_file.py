@@ -17,8 +17,8 @@ def whole_file(path):
     """Yields a binary file that takes the name `path` if the block ends well.
 
     Until then it lies beside it under a name ending in `.partial`, and a file that was
-    there before stays as it was. If the block raises, nothing remains. What a killed
-    process left of this file is removed.
+    there before stays as it was. If the block raises, nothing remains. What killed
+    processes left in the folder is removed.
 
     Raises:
         OSError: it cannot be written; names the file.
@@ -29,7 +29,7 @@ def whole_file(path):
         raise IsADirectoryError(None, "a folder, where a file shall be written", path)
     if target.exists() and not target.is_file():
         raise OSError(None, "no ordinary file: it cannot be replaced when whole", path)
-    _remove_leftovers(target)
+    _remove_leftovers(target.parent)
     partial = target.with_name(f"{target.name}{_own_suffix()}")
     try:
         with _naming(path):
@@ -59,14 +59,17 @@ def _host() -> str:
     return re.sub(r"\W", "_", socket.gethostname())
 
 
-def _remove_leftovers(target: Path) -> None:
-    """Removes parts of this file whose processes of this machine have ended."""
-    pattern = re.escape(target.name) + rf"\.{_host()}-(\d+)\.partial"
+def _remove_leftovers(folder: Path) -> None:
+    """Removes unfinished files whose processes of this machine have ended.
+
+    Of all files: names with a time in them do not come again.
+    """
+    pattern = rf".+\.{_host()}-(\d+)\.partial"
     with contextlib.suppress(OSError):  # the folder is not there, or not readable
-        for name in os.listdir(target.parent):
+        for name in os.listdir(folder):
             match = re.fullmatch(pattern, name)
             if match and not _lives(int(match[1])):
-                target.with_name(name).unlink(missing_ok=True)
+                (folder / name).unlink(missing_ok=True)
 
 
 def _lives(process: int) -> bool:

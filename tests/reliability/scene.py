@@ -95,13 +95,22 @@ def preparations(folder: Path) -> dict[str, Line]:
 
 
 def trainings(folder: Path, clefs: Path, rolls: Path) -> dict[str, Line]:
-    """The commands that train; clefs and rolls are what was prepared."""
+    """The commands that train; clefs and rolls are what was prepared.
+
+    That of clstm_decoder needs a run of conv_cvae in the folder `cvae`.
+    """
     records = f"--examples_path={folder / 'grooves.tfrecord'}"
     where = _named(run_dir="")
     return {
         "music_vae": Line(
             "music_vae_train",
             ("--config=groovae_4bar", f"--hparams={TINY}", records, "--seed=1"),
+            where,
+        ),
+        "hierarchical": Line(
+            "music_vae_train",
+            ("--config=hierdec-groove_4bar_small", f"--hparams={TINY}", records)
+            + ("--seed=1",),
             where,
         ),
         "clef_lstm": Line(
@@ -116,29 +125,75 @@ def trainings(folder: Path, clefs: Path, rolls: Path) -> dict[str, Line]:
             + (f"--examples_path={rolls / 'train.npz'}",),
             where,
         ),
+        "clstm_decoder": Line(
+            "piano_roll_vae_train",
+            (f"--config={folder / 'clstm_decoder.yaml'}", "--seed=1")
+            + (f"--examples_path={rolls / 'train.npz'}",)
+            + (f"--cvae_run_dir={folder / 'cvae'}",),
+            where,
+        ),
     }
 
 
-def uses(folder: Path, run_dir: Path) -> dict[str, Line]:
-    """The commands that use a trained MusicVAE."""
-    model = ("--config=groovae_4bar", f"--run_dir={run_dir}")
+def uses(folder: Path, clefs: Path, rolls: Path, run_dir: Path) -> dict[str, Line]:
+    """The commands that use a model: that of `MODEL_OF`, trained in run_dir."""
+    flat = ("--config=groovae_4bar", f"--run_dir={run_dir}")
+    records = f"--examples_path={folder / 'grooves.tfrecord'}"
+    other, prior = f"--run_dir={run_dir}", f"{rolls / 'train.npz'}"
     return {
         "generate": Line(
             "music_vae_generate",
-            (*model, "--seed=1", "--num_outputs=20", "--format=mid,png"),
+            (*flat, "--seed=1", "--num_outputs=20", "--format=mid,png"),
             _named(output_dir=""),
         ),
         "explore": Line(
             "music_vae_explore",
-            (*model, f"--input={folder / 'groove'}", "--seed=1", "--umap=false"),
+            (*flat, f"--input={folder / 'groove'}", "--seed=1", "--umap=false"),
             _named(output_dir=""),
         ),
         "export": Line(
             "music_vae_export",
-            (*model, "--format=safetensors", "--overwrite"),
+            (*flat, "--format=safetensors", "--overwrite"),
+            _named(output_dir=""),
+        ),
+        "evaluate": Line(
+            "music_vae_evaluate",
+            (*flat, records, "--task=reconstruct", "--two_sample_test=false")
+            + ("--seed=1",),
+            _named(output_json="figures.json"),
+        ),
+        "clef_generate": Line(
+            "clef_lstm_generate",
+            (other, "--seed=1", "--num_outputs=3", "--format=mid,png"),
+            _named(output_dir=""),
+        ),
+        "clef_evaluate": Line(
+            "clef_lstm_evaluate",
+            (other, f"--data_dir={clefs}", "--split=train", "--num_pieces=2")
+            + ("--seed=1",),
+            _named(output_file="figures.json"),
+        ),
+        "roll_generate": Line(
+            "piano_roll_vae_generate",
+            (other, "--condition=guitar", f"--prior_path={prior}", "--seed=1")
+            + ("--num_outputs=3", "--format=mid,png"),
+            _named(output_dir=""),
+        ),
+        "roll_evaluate": Line(
+            "piano_roll_vae_evaluate",
+            (other, f"--training_path={prior}", "--num_generated=4", "--seed=1")
+            + (f"--examples_path={rolls / 'held_out.npz'}",),
             _named(output_dir=""),
         ),
     }
+
+
+# Which of the trainings a use needs.
+MODEL_OF = {
+    **dict.fromkeys(("generate", "explore", "export", "evaluate"), "music_vae"),
+    **dict.fromkeys(("clef_generate", "clef_evaluate"), "clef_lstm"),
+    **dict.fromkeys(("roll_generate", "roll_evaluate"), "conv_cvae"),
+}
 
 
 def emptied(folder: Path) -> Path:
