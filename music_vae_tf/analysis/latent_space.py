@@ -91,12 +91,12 @@ def neighbourhoods(means, seed: int = 0) -> np.ndarray:
     Raises:
         NoUmap, TooFewPoints
     """
-    require_umap()
-    if len(means) < FEWEST_FOR_UMAP:
+    if len(means) < FEWEST_FOR_UMAP:  # at once: the import of UMAP takes a while
         raise TooFewPoints(
             f"{len(means)} examples are too few for UMAP, which needs "
             f"{FEWEST_FOR_UMAP}; give --noumap"
         )
+    require_umap()
     import umap
 
     return umap.UMAP(

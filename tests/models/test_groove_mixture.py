@@ -88,11 +88,9 @@ def test_the_mode_has_the_medians_of_many_draws(output, params):
 def test_drums_of_a_step_vary_together_when_components_differ():
     output = GrooveMixture(D, COMPONENTS)
     output.build()
-    apart = np.zeros([1, output.params_size], np.float32)
+    apart = np.zeros([300, output.params_size], np.float32)
     apart[:, :DRUMS] = 20  # all drums are hit
-    rows = np.concatenate(
-        [output.sample(apart, 1.0, PRNGKey(i)).numpy() for i in range(300)]
-    )
+    rows = output.sample(apart, 1.0, PRNGKey(0)).numpy()
     velocities = rows[:, DRUMS : 2 * DRUMS]
     assert np.corrcoef(velocities[:, 0], velocities[:, 1])[0, 1] > 0.4
 
