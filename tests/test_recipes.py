@@ -21,7 +21,6 @@ COPIED = ("music_vae_tf", "configs", "setup.py", "pyproject.toml")
 # Runs in the copy; writes {recipe: error, or None} to a file.
 DRIVER = """
 import importlib, json, os, shlex, sys, traceback
-import numpy as np
 from music_vae_tf import build, config as configs
 from music_vae_tf.commands import config_list
 
@@ -42,7 +41,7 @@ def follow(blocks, names):
             for line in text.splitlines():
                 command(line)
 
-blocks, outcomes, names = json.load(open("blocks.json")), {}, {"np": np}
+blocks, outcomes, names = json.load(open("blocks.json")), {}, {}
 follow(blocks.pop("introduction"), names)
 for recipe, steps in blocks.items():
     try:

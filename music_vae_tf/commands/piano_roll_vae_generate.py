@@ -67,7 +67,7 @@ def main(flags):
         raise UserError(
             f"--towards_random is {flags.towards_random}; at most 1 expected"
         )
-    outputs = Outputs(flags, FORMATS, _draw)
+    outputs = Outputs(flags, FORMATS)
     outputs.check()
     model, converter = trained_roll_vae(flags, flags.seed)
     melody, qpm = _melody(flags.input_midi, converter)
@@ -82,13 +82,6 @@ def main(flags):
     over = melody if flags.overlay else None
     sequences = [_sequence(converter, cells, over, qpm) for cells in rolls]
     outputs.write(flags.condition, [Piece(sequence=one) for one in sequences])
-
-
-def _draw(sequence, path, formats):
-    """The piano roll, under the name of its file."""
-    from music_vae_tf.rendering import piano_roll
-
-    piano_roll.write(sequence, f"{path}.png", path.name)
 
 
 def _prior(path, model, converter, condition):

@@ -169,13 +169,13 @@ def uses(folder: Path, clefs: Path, rolls: Path, run_dir: Path) -> dict[str, Lin
         ),
         "clef_evaluate": Line(
             "clef_lstm_evaluate",
-            (other, f"--data_dir={clefs}", "--split=train", "--num_pieces=2")
+            (other, f"--data_dir={clefs}", "--split=test", "--num_pieces=2")
             + ("--seed=1",),
             _named(output_file="figures.json"),
         ),
         "roll_generate": Line(
             "piano_roll_vae_generate",
-            (other, "--condition=guitar", f"--prior_path={prior}", "--seed=1")
+            (other, "--condition=piano", "--seed=1")
             + ("--num_outputs=3", "--format=mid,png"),
             _named(output_dir=""),
         ),
