@@ -2,6 +2,7 @@
 
 import importlib
 import re
+import runpy
 import shlex
 import subprocess
 import sys
@@ -22,6 +23,7 @@ MODULES = {
     for file in (REPOSITORY / "music_vae_tf" / "commands").glob("*.py")
     if "\nrun = command.entry(" in file.read_text(encoding="utf-8")
 }
+IN_GOLDEN_DATA = {"converters/index.json"}
 SCRIPTS = {"bin/demo": "demo", "bin/benchmark": "music_vae_benchmark"}
 
 
@@ -70,6 +72,32 @@ def test_code_blocks_name_their_language(page):
 def test_the_page_of_configs_is_current():
     page = REPOSITORY / "docs" / "play" / "configs.md"
     assert page.read_text(encoding="utf-8") == config_list.markdown(), "run bin/docs"
+
+
+def test_the_page_of_the_architecture_is_current():
+    script = runpy.run_path(str(REPOSITORY / "bin" / "architecture.py"))
+    text = script["PAGE"].read_text(encoding="utf-8")
+    assert script["page"](text) == text, "run bin/docs"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_files_that_a_page_names_exist(page):
+    text = FENCE.sub("", page.read_text(encoding="utf-8"))
+    written = re.findall(r"^`([\w./]+)`:$", text, re.MULTILINE)  # by a recipe
+    named = re.findall(r"`((?:\w+/)+[\w.]+\.(?:py|yaml|md|js))`", text)
+    for name in {*named} - {*written} - IN_GOLDEN_DATA:
+        places = [REPOSITORY / place / name for place in ("", "music_vae_tf", "tests")]
+        assert any(place.exists() for place in places), name
+
+
+def test_the_walk_through_a_training_step_names_what_exists():
+    text = (REPOSITORY / "docs" / "build" / "architecture.md").read_text("utf-8")
+    walk = text.split("## A training step\n")[1].split("\n## ")[0]
+    named = re.findall(r"`([\w/]+\.py)`,\s+`(\w+)`", walk)
+    assert len(named) >= 14
+    for file, name in named:
+        source = (REPOSITORY / "music_vae_tf" / file).read_text("utf-8")
+        assert re.search(rf"^ *(?:def|class) {name}\b", source, re.M), (file, name)
 
 
 def test_the_readme_is_short():

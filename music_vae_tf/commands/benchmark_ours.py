@@ -30,7 +30,7 @@ def train(config, hparams, examples_path, shape, mixed_precision=False):
     from music_vae_tf.models import shards
     from music_vae_tf.training import loop
 
-    shards.set_up_training()
+    shards.one_core_each()
     config = _config(config, hparams)
     converter = build.converter(config)
     model = training.compiled_model(

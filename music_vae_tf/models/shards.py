@@ -9,23 +9,13 @@ divided into as many shards as there are cores.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
-import sys
 from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
 
-M_ARENA_MAX = -8  # as in malloc.h
 SMALLEST_SHARD = 16  # examples; with fewer, products mostly wait for their weights
-# Grappler passes that find next to nothing in the graph of a training step.
-IDLE_PASSES = (
-    "layout_optimizer",
-    "loop_optimization",
-    "remapping",
-    "shape_optimization",
-)
 
 
 def one_core_each() -> None:
@@ -39,33 +29,6 @@ def one_core_each() -> None:
     with contextlib.suppress(RuntimeError):
         tf.config.threading.set_intra_op_parallelism_threads(1)
         tf.config.threading.set_inter_op_parallelism_threads(_cores())
-
-
-def set_up_training() -> None:
-    """Configures TensorFlow for training on a CPU."""
-    one_core_each()
-    share_free_memory()
-    compile_quickly()
-
-
-def share_free_memory() -> None:
-    """Limits `malloc` of the C library to one arena per core, instead of eight.
-
-    Each arena keeps memory that was free at some time of a step. On two cores that is
-    40 MiB that no step needs. It has no effect with another C library than GNU's, or
-    if MALLOC_ARENA_MAX is set.
-    """
-    if sys.platform == "linux" and "MALLOC_ARENA_MAX" not in os.environ:
-        with contextlib.suppress(AttributeError):
-            ctypes.CDLL(None).mallopt(M_ARENA_MAX, _cores())
-
-
-def compile_quickly() -> None:
-    """Turns off `IDLE_PASSES`.
-
-    They take a third of a second, which is a tenth of the time to the first step.
-    """
-    tf.config.optimizer.set_experimental_options(dict.fromkeys(IDLE_PASSES, False))
 
 
 def _cores() -> int:

@@ -15,7 +15,7 @@ log = logging.getLogger("music_vae_tf")
 
 
 def use_devices(tf) -> None:
-    """Logs which there are, and sets TensorFlow up for a CPU's cores if that is all."""
+    """Logs which there are. Where a CPU is all, each operation gets one core."""
     gpus = tf.config.list_physical_devices("GPU")
     names = [
         tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name)
@@ -25,7 +25,7 @@ def use_devices(tf) -> None:
     if not gpus:
         from music_vae_tf.models import shards
 
-        shards.set_up_training()
+        shards.one_core_each()
 
 
 def strategy_of(named):
