@@ -66,7 +66,7 @@ def imports() -> str:
         name: ", ".join(sorted(others)) or "nothing of ours"
         for name, others in sorted(rules["MAY_IMPORT"].items())
     }
-    allowed |= {name: "anything" for name in sorted(rules["ANYTHING"])}
+    allowed |= dict.fromkeys(sorted(rules["ANYTHING"]), "anything")
     allowed["all"] = ", ".join(sorted(rules["FOR_ALL"]))
     return "\n".join(f"{name:14} -> {others}" for name, others in allowed.items())
 

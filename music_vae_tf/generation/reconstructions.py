@@ -59,41 +59,47 @@ def reconstructions(
     @tf.function(autograph=False, reduce_retracing=True)
     def run(batch, number):
         rng = PRNGKey(seed).fold_in("reconstructions").fold_in(number)
-        terms = model.loss_terms(batch, rng, free_bits=free_bits)
-        mu, sigma = model.posterior(batch)
-        z = mu + sigma * rng.fold_in("sampled z").normal(tf.shape(mu))
-        steps = tf.minimum(tf.shape(batch.targets)[1], model.max_seq_len)
-        samples = model.sample(
-            z,
-            steps,
-            batch.controls[0, :steps] if model.control_depth else None,
-            temperature,
-            rng.fold_in("samples"),
-            **options,
-        )
-        targets = batch.targets[:, :steps]  # [B, T, D]
-        mask = _mask(batch.lengths, steps)  # [B, T]
-        sampled_steps = tf.shape(samples.rows)[1]
-        rows = samples.rows * _mask(samples.lengths, sampled_steps)[..., None]
-        rows = tf.pad(rows, [(0, 0), (0, steps - sampled_steps), (0, 0)])
-        params = terms.reconstruction.params
-        return Reconstructions(
-            targets,
-            mask > 0,
-            teacher_forced=model.decoder.mode(params),
-            autoregressive=rows,
-            mu=mu,
-            r_loss=terms.r_loss,
-            kl_cost=terms.kl_cost,
-            kl_bits=terms.kl_bits,
-            metrics=model.decoder.reconstruction_metrics(
-                params, targets, batch.lengths
-            ),
-        )
+        return _reconstruct(model, batch, rng, free_bits, temperature, options)
 
     for number, batch in enumerate(batches):
         results = run(Batch(*batch), tf.constant(number, tf.int64))
         yield tf.nest.map_structure(lambda tensor: tensor.numpy(), results)
+
+
+def _reconstruct(model, batch, rng, free_bits, temperature, options) -> Reconstructions:
+    """Reconstructions of one batch, as tensors."""
+    terms = model.loss_terms(batch, rng, free_bits=free_bits)
+    mu, sigma = model.posterior(batch)
+    z = mu + sigma * rng.fold_in("sampled z").normal(tf.shape(mu))
+    steps = tf.minimum(tf.shape(batch.targets)[1], model.max_seq_len)
+    samples = model.sample(
+        z,
+        steps,
+        batch.controls[0, :steps] if model.control_depth else None,
+        temperature,
+        rng.fold_in("samples"),
+        **options,
+    )
+    targets = batch.targets[:, :steps]  # [B, T, D]
+    params = terms.reconstruction.params
+    return Reconstructions(
+        targets,
+        _mask(batch.lengths, steps) > 0,  # [B, T]
+        teacher_forced=model.decoder.mode(params),
+        autoregressive=_padded(samples, steps),
+        mu=mu,
+        r_loss=terms.r_loss,
+        kl_cost=terms.kl_cost,
+        kl_bits=terms.kl_bits,
+        metrics=model.decoder.reconstruction_metrics(params, targets, batch.lengths),
+    )
+
+
+def _padded(samples, steps):
+    """The rows of samples, [B, T, D]: zeros after their ends."""
+    sampled_steps = tf.shape(samples.rows)[1]
+    rows = samples.rows * _mask(samples.lengths, sampled_steps)[..., None]
+    return tf.pad(rows, [(0, 0), (0, steps - sampled_steps), (0, 0)])
 
 
 def _mask(lengths, steps):

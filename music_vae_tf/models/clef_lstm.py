@@ -85,6 +85,17 @@ class StaffNetwork(keras.Layer):
         self.note_input = note_input
         self.shared_clock = shared_clock
         self.is_accompaniment = shared_clock and sizes.is_accompaniment
+        self._make_input_layers()
+        self.lstms = [
+            LSTMLayer(units, dtype=cell_dtype, name=f"layer_{i}")
+            for i, units in enumerate(lstm_sizes)
+        ]
+        self.dense = keras.layers.Dense(dense_size, activation="tanh", name="dense")
+        self._make_heads(factored_logits)
+
+    def _make_input_layers(self) -> None:
+        """Those whose outputs, side by side, the first LSTM reads."""
+        sizes, note_input = self.sizes, self.note_input
         num_notes, num_durations = len(sizes.note_counts), len(sizes.duration_counts)
         if note_input == "label":
             self.note = Lookup(num_notes, NOTE_SIZE, name="note")
@@ -92,25 +103,23 @@ class StaffNetwork(keras.Layer):
             self.note = keras.layers.Dense(NOTE_SIZE, name="note")
         if note_input != "scalar":
             self.duration = Lookup(num_durations, DURATION_SIZE, name="duration")
-        columns = sizes.clock if shared_clock else ()
+        columns = sizes.clock if self.shared_clock else ()
         self.clock = [
             Lookup(num_classes, CLOCK_SIZE, name=f"clock_{i}")
             for i, num_classes in enumerate(columns)
         ]
         if self.is_accompaniment:
             self.other_staff = keras.layers.Dense(OTHER_STAFF_SIZE, name="other_staff")
-        self.lstms = [
-            LSTMLayer(units, dtype=cell_dtype, name=f"layer_{i}")
-            for i, units in enumerate(lstm_sizes)
-        ]
-        self.dense = keras.layers.Dense(dense_size, activation="tanh", name="dense")
+
+    def _make_heads(self, factored_logits: bool) -> None:
+        """Logits of notes and of durations."""
         self.heads = [
-            _head(sizes.note_counts, "notes"),
-            _head(sizes.duration_counts, "durations"),
+            _head(self.sizes.note_counts, "notes"),
+            _head(self.sizes.duration_counts, "durations"),
         ]
         self.pitch_logits = None
         if factored_logits:
-            self.chord_parts = chord_parts(sizes.chords)
+            self.chord_parts = chord_parts(self.sizes.chords)
             self.pitch_logits = keras.layers.Dense(
                 self.chord_parts.shape[1], use_bias=False, name="pitches"
             )

@@ -129,7 +129,6 @@ class LstmDecoder(Composed, Decoder):
         where each ends.
         """
         batch_size = tf.shape(z)[0]
-        end_token, grammar, forced = options.end_token, options.grammar, options.forced
         first = options.first
         if first is None:
             first = tf.zeros([batch_size, self.depth])
@@ -143,20 +142,12 @@ class LstmDecoder(Composed, Decoder):
             output, first_step = first_layer_step(previous, t, states[0])
             output, steps = self.stack.step_above(output, first_step, states)
             params = self.projection(output)  # [B, P]
-            if grammar is not None:
-                allowed = grammar.allowed(grammar_states, length - t)  # [B, P]
-                params = tf.where(allowed, params, params.dtype.min)
-            key = options.rng.fold_in(t)
-            if forced is None:
-                row = self.output_.sample(params, options.temperature, key)  # [B, D]
-            else:
-                of_step = params, forced[:, t]
-                row = self.output_.sample_held(*of_step, options.temperature, key)
-            if grammar is not None:
-                grammar_states = grammar.after(grammar_states, row)
+            row, grammar_states = self._draw(
+                params, t, length - t, grammar_states, options
+            )
             lengths += tf.cast(running, tf.int32)
-            if end_token is not None:
-                running &= tf.logical_not(_is_end(row, end_token))
+            if options.end_token is not None:
+                running &= tf.logical_not(_is_end(row, options.end_token))
             states = [step.state for step in steps]
             rows = rows.write(t, row)
             return t + 1, row, states, rows, lengths, running, grammar_states
@@ -179,6 +170,23 @@ class LstmDecoder(Composed, Decoder):
             ),
         )
         return Samples(time_major(rows.stack()), lengths, states)
+
+    def _draw(self, params, t, steps_left, grammar_states, options):
+        """The row of step t, [B, D], and the states of the grammar after it, [B]."""
+        grammar, forced = options.grammar, options.forced
+        key = options.rng.fold_in(t)
+        if grammar is not None:
+            allowed = grammar.allowed(grammar_states, steps_left)  # [B, P]
+            params = tf.where(allowed, params, params.dtype.min)
+        if forced is None:
+            row = self.output_.sample(params, options.temperature, key)
+        else:
+            row = self.output_.sample_held(
+                params, forced[:, t], options.temperature, key
+            )
+        if grammar is not None:
+            grammar_states = grammar.after(grammar_states, row)
+        return row, grammar_states
 
     def start(self, z: tf.Tensor) -> tf.Tensor:
         return flat_states(self.stack.states_from(z))
