@@ -31,7 +31,9 @@ from music_vae_tf.errors import UserFacingError
 if TYPE_CHECKING:
     from music_vae_tf.data.scores.files import ScoreOptions
 
-# A broken file easily claims 2**31 ticks. This is 3 hours at 9600 ticks a second.
+# A broken file easily claims 2**31 ticks. What is longer than both is refused: a
+# day at 173 quarters a minute, and what a file of few ticks per quarter may have.
+MAX_QUARTERS = 250_000
 MAX_TICKS = 10**8
 # pretty_midi keeps the time of every tick, and needs up to 32 bytes for each.
 MAX_TICKS_OF_LIBRARIES = 10**7
@@ -220,7 +222,7 @@ def _as_magenta(data):
         ticks_per_quarter, tracks = midi_events.read_events(data)
     except midi_events.Unusual:
         return _parse_unusual_midi(data)
-    _check_length(tracks)
+    _check_length(ticks_per_quarter, tracks)
     music = midi_notes.read(ticks_per_quarter, tracks)
     if music.has_all_notes:
         lost = midi_daw.misplaced_signatures(tracks)
@@ -239,7 +241,7 @@ def _file_of(data):
         file = midi_daw.read_file(data)
     except midi_lenient.NotMidi as error:
         raise UnreadableMusic(str(error)) from error
-    _check_length(file.tracks)
+    _check_length(file.quarter, file.tracks)
     return file
 
 
@@ -283,7 +285,16 @@ def _check_time(midi):
         raise _Refused  # they would make negative times of it, or exhaust the memory
 
 
-def _check_length(tracks):
-    ticks = max(track.length for track in tracks)
-    if ticks > MAX_TICKS:
-        raise UnreadableMusic(f"absurd length: {ticks} ticks, {MAX_TICKS} at most")
+def _check_length(quarter, tracks):
+    """Up to the last note: an end of track far behind it does no harm."""
+    most = max(MAX_TICKS, MAX_QUARTERS * quarter)
+    too_long = (track for track in tracks if track.length > most)
+    ticks = max(map(_last_note, too_long), default=0)
+    if ticks > most:
+        raise UnreadableMusic(f"absurd length: {ticks} ticks, {most} at most")
+
+
+def _last_note(track):
+    notes = (midi_events.NOTE_OFF, midi_events.NOTE_ON)
+    events = zip(reversed(track.ticks), reversed(track.events))
+    return next((tick for tick, event in events if event[0] & 0xF0 in notes), 0)

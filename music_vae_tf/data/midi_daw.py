@@ -51,6 +51,8 @@ def read_file(data: bytes) -> MidiFile:
         ticks_per_quarter, tracks = midi_events.read_events(data)
     except midi_events.Unusual:
         return midi_lenient.read_events(data)
+    if data.count(b"MTrk") > len(tracks):  # more than the header says, or in a text
+        return midi_lenient.read_events(data)
     kind = struct.unpack_from(">h", data, midi_events.CHUNK.size)[0]
     return MidiFile(kind, ticks_per_quarter, 0.0, tracks, Counter())
 

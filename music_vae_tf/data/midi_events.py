@@ -134,12 +134,14 @@ def _read_long(data, values, place):
         raise Unusual("a message that is not for files")
     length, place = _number(values, place + 1)
     content = data[place : place + length]
-    if length > MAX_LENGTH or not _is_plain(kind, content):
+    if length > MAX_LENGTH or not is_plain(kind, content):
         raise Unusual("a message that is broken, unknown or huge")
     return kind, content, place + length
 
 
-def _is_plain(kind, content):
+def is_plain(kind: int | None, content: bytes) -> bool:
+    """Whether the data of a meta event, or of a system's own message (None), can be
+    read in one way only."""
     if kind is None:
         return content.removeprefix(b"\xf0").removesuffix(b"\xf7").isascii()
     return kind in IS_PLAIN and IS_PLAIN[kind](content)

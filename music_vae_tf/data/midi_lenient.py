@@ -74,8 +74,10 @@ def unwrapped(data: bytes) -> bytes:
     return data
 
 
-def read_events(data: bytes) -> MidiFile:
+def read_events(data: bytes, events: type[Events] | None = None) -> MidiFile:
     """All tracks of a file.
+
+    events: reads the events of a track, and gives what shall stand in `tracks`.
 
     Raises:
         NotMidi: its header is none, or there is no track in it, or too many.
@@ -83,7 +85,7 @@ def read_events(data: bytes) -> MidiFile:
     kind, per_quarter, per_second, place = _header(data)
     tracks, mended = [], Counter()
     while place < len(data):
-        place = _read_chunk(data, place, tracks, mended)
+        place = _read_chunk(data, place, tracks, mended, events or Events)
         if len(tracks) > MAX_TRACKS:
             raise NotMidi(f"more than {MAX_TRACKS:,} tracks, which is the limit")
     if not tracks:
@@ -114,7 +116,7 @@ def shown(data: bytes) -> str:
     return f'"{text}"' if is_text else data.hex(" ")
 
 
-def _read_chunk(data, place, tracks, mended):
+def _read_chunk(data, place, tracks, mended, reader):
     """Adds the chunk at a place to the tracks, if it is one; gives the place after."""
     if data[place : place + 4] != b"MTrk" or place + CHUNK.size > len(data):
         mended[FOREIGN] += 1
@@ -124,11 +126,11 @@ def _read_chunk(data, place, tracks, mended):
     stop = place + size
     if stop == len(data) or _is_chunk(data, stop):
         mended[EMPTY] += not size
-        events = _Events(data, place, stop, mended)
+        events = reader(data, place, stop, mended)
     else:
         next_track = data.find(b"MTrk", place)
         limit = len(data) if next_track < 0 else next_track
-        events = _Events(data, place, limit, mended, ends_early=True)
+        events = reader(data, place, limit, mended, ends_early=True)
     tracks.append(events.read())
     if events.place != stop:
         mended[LENGTHS if events.is_over else CUT_OFF] += 1
@@ -155,7 +157,7 @@ class _End(Exception):
     """The bytes of a track are over in the midst of an event."""
 
 
-class _Events:
+class Events:
     """Reads the events between two places."""
 
     def __init__(self, data, place, stop, mended, ends_early=False):

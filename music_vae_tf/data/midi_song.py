@@ -7,18 +7,16 @@ it. Times are ticks, that is fractions of a beat, so a tempo map bends nothing.
 
 from __future__ import annotations
 
-import io
 import os
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from pathlib import Path
 from typing import NamedTuple
 
 import mido
 
-from music_vae_tf.data import midi_lenient
-from music_vae_tf.data.midi import MAX_TICKS, UnreadableMusic
+from music_vae_tf.data import midi_lenient, midi_messages
+from music_vae_tf.data.midi import MAX_QUARTERS, UnreadableMusic
 from music_vae_tf.data.midi_editing import Edits, edited_track
-from music_vae_tf.data.midi_events import CHUNK
 from music_vae_tf.data.midi_notes import DRUM_CHANNEL as DRUM_CHANNEL
 from music_vae_tf.data.whole_file import whole_file
 
@@ -58,14 +56,17 @@ class MidiSong:
         notes: all notes, track by track, by the events that begin them.
         metres: time signatures of all tracks by their tick, the first at 0.
         names: of the tracks; '' where a track has none.
+        mended: what is broken in the file, and is left out or guessed.
     """
 
-    def __init__(self, midi: mido.MidiFile):
+    def __init__(self, midi: mido.MidiFile, mended: Counter[str] | None = None):
         """
         Raises:
-            UnreadableMusic: its time is no beats, or its tracks are not simultaneous.
+            UnreadableMusic: its time is no beats, its tracks are not simultaneous, or
+                its last note is absurdly late.
         """
         _check(midi)
+        self.mended = mended or Counter()
         finer = -(-COARSEST_TICKS_PER_QUARTER // midi.ticks_per_beat)
         # A file that says type 0 and has more tracks is read as type 1, as DAWs do.
         self.kind = midi.type if len(midi.tracks) == 1 else 1
@@ -78,6 +79,8 @@ class MidiSong:
             for number, track in enumerate(self.tracks)
             for note in _notes(number, track)
         ]
+        if self.end > MAX_QUARTERS * self.ticks_per_quarter:
+            raise UnreadableMusic(f"absurd length: over {MAX_QUARTERS:,} quarter notes")
         self.metres = _metres(self.tracks)
         self.names = [track.name.strip() for track in midi.tracks]
 
@@ -86,18 +89,18 @@ class MidiSong:
         """The song of a path, the bytes of a file, or a `mido.MidiFile`.
 
         Raises:
-            UnreadableMusic: it is not MIDI, broken, or in frames instead of beats.
+            UnreadableMusic: it is not MIDI, or in frames instead of beats.
             OSError: it cannot be opened.
         """
         if isinstance(music, mido.MidiFile):
             return cls(music)
         if isinstance(music, bytes):
-            return cls(_parsed(music))
+            return cls(*_parsed(music))
         path = os.path.expanduser(os.fspath(music))
         if os.path.exists(path) and not os.path.isfile(path):  # a pipe would block
             raise UnreadableMusic(f"{path}: not an ordinary file")
         try:
-            return cls(_parsed(Path(path).read_bytes()))
+            return cls(*_parsed(Path(path).read_bytes()))
         except UnreadableMusic as error:
             raise UnreadableMusic(f"{path}: {error}") from error
 
@@ -133,27 +136,9 @@ def _parsed(data):
         )
         raise UnreadableMusic(f"not a MIDI file: {start}")
     try:
-        return mido.MidiFile(file=io.BytesIO(_without_foreign_chunks(data)), clip=True)
-    except Exception as error:  # mido raises nearly anything
-        raise UnreadableMusic(
-            f"broken MIDI, which cannot be edited in place ({error}): open it in a "
-            "DAW and export it again"
-        ) from error
-
-
-def _without_foreign_chunks(data):
-    """The header and the tracks, where all chunks have the length that they name.
-
-    mido stops at a chunk of a DAW's own.
-    """
-    chunks, place = [], 0
-    while place + CHUNK.size <= len(data):
-        name, size = CHUNK.unpack_from(data, place)
-        chunks.append((name, data[place : place + CHUNK.size + size]))
-        place += CHUNK.size + size
-    if place != len(data):
-        return data
-    return b"".join(chunk for name, chunk in chunks if name in (b"MThd", b"MTrk"))
+        return midi_messages.read(data)
+    except midi_lenient.NotMidi as error:
+        raise UnreadableMusic(str(error)) from error
 
 
 def _check(midi):
@@ -170,9 +155,6 @@ def _check(midi):
             f"a MIDI file of type {midi.type}, which does not exist: export it again, "
             "as type 0 or 1"
         )
-    ticks = max((sum(m.time for m in track) for track in midi.tracks), default=0)
-    if ticks > MAX_TICKS:
-        raise UnreadableMusic(f"absurd length: {ticks} ticks, {MAX_TICKS} at most")
 
 
 def _in_ticks(track, finer):

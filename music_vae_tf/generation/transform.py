@@ -42,6 +42,7 @@ from music_vae_tf.generation.transform_tasks import (
     task_of,
 )
 from music_vae_tf.generation.transform_windows import WindowModel, perform
+from music_vae_tf.wording import amount as amount_of
 
 VELOCITY, TIMING = APPLICABLE = "velocity", "timing"
 LARGEST_AMOUNT = 10.0
@@ -185,6 +186,9 @@ def transform(
     if not gridded.stretches:
         reasons = ", ".join(f"{n} {what}" for what, n in gridded.left_out.items())
         raise NothingToTransform(f"no drums that the model can read: {reasons}")
+    if song.mended:
+        broken = ", ".join(amount_of(n, what) for what, n in song.mended.items())
+        remarks.append(f"Broken MIDI, read as a DAW does: {broken}")
     if song.is_finer:
         remarks.append(f"The output has {song.ticks_per_quarter} ticks a quarter")
     model = _window_model(trained, task)

@@ -233,11 +233,22 @@ SLOW = [
     NOTE[0],
     NOTE[1].copy(time=300_000),
 ]
+HOUR = [NOTE[0], NOTE[1].copy(time=7200 * 15360)]  # quarters, ticks
+FAR_END = [*NOTE, mido.MetaMessage("end_of_track", time=2**31)]
 BENDS = [mido.Message("pitchwheel")] * 20_000 + [
     message
     for program in range(128)
     for message in (mido.Message("program_change", program=program), *NOTE)
 ]
+
+
+@pytest.mark.parametrize("reader", midi.MIDI_READERS)
+def test_an_hour_of_fine_ticks_and_a_far_end_of_track_are_read(tmp_path, reader):
+    fine = midi_bytes(HOUR).replace(b"\x01\xe0MTrk", b"\x3c\x00MTrk")
+    (tmp_path / "hour.mid").write_bytes(fine)
+    assert midi.read_midi(tmp_path / "hour.mid", reader).total_time == 3600
+    (tmp_path / "end.mid").write_bytes(midi_bytes(FAR_END))
+    assert midi.read_midi(tmp_path / "end.mid", reader).total_time < 10
 
 
 @pytest.mark.parametrize(
@@ -337,6 +348,7 @@ def folder(tmp_path_factory):
 def modest_lengths():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(midi, "MAX_TICKS", 10**6)
+        patch.setattr(midi, "MAX_QUARTERS", 7_201)
         yield
 
 

@@ -389,3 +389,10 @@ def test_numbers_are_written_as_midi_has_them():
         "8100",
         "ff7f",
     ]
+
+
+def test_all_tracks_are_read_whatever_the_header_counts(tmp_path):
+    whole = midi(GROOVE, GROOVE, GROOVE)
+    assert whole[10:12] == b"\0\3"
+    fewer = whole[:10] + b"\0\1" + whole[12:]
+    assert times(sequence_of(tmp_path, fewer)) == times(sequence_of(tmp_path, whole))

@@ -1,6 +1,7 @@
 """A MIDI file edited in place: what is not asked for stays as it was."""
 
 import io
+import time
 
 import mido
 import pytest
@@ -128,7 +129,7 @@ def test_a_chunk_of_a_daws_own_is_passed_over():
     [
         (b"", "not a MIDI file: it is empty"),
         (b"GIF89a", "not a MIDI file"),
-        (data(band(bars=1))[:100], "broken MIDI"),
+        (b"MThd\0\0\0\6\0\1\0\0\1\xe0", "no track in it"),
         (data(song(track(beat(1)), kind=2)), "type 2"),
         (data(song(track(beat(1)))).replace(b"\0\1\0\1", b"\0\7\0\1", 1), "type 7"),
         (data(band(bars=1)).replace(b"\x01\xe0", b"\xe7\x28", 1), "SMPTE frames"),
@@ -154,3 +155,98 @@ def test_only_notes_are_notes():
     midi = band(bars=1)
     count = sum(is_note(m) and m.type == "note_on" for t in events(midi) for _, m in t)
     assert len(MidiSong(midi).notes) == count
+
+
+# Files that mido alters or refuses.
+
+HEAD = b"MThd\0\0\0\6\0\1\0\1\1\xe0"
+END = b"\0\xff\x2f\0"
+HIT = b"\0\x99\x24\x5a\x60\x24\0"  # a kick, released in running status
+KICK = (9, 36, 90, 0, 96)
+
+
+def chunks(*tracks, head=HEAD):
+    return head + b"".join(chunk(b"MTrk", content) for content in tracks)
+
+
+def kicks(song_):
+    return [(n.channel, n.pitch, n.velocity, n.start, n.end) for n in song_.notes]
+
+
+def again(content):
+    """The song of a file, and of what is written of it without an edit."""
+    read = MidiSong.read(content)
+    written = data(read.edited(Edits()))
+    return read, MidiSong.read(written), written
+
+
+@pytest.mark.parametrize("count", [0, 1, 3, 9])
+def test_all_tracks_are_read_whatever_the_header_counts(count):
+    head = HEAD.replace(b"\0\1\1\xe0", bytes([0, count]) + b"\1\xe0")
+    read, written, _ = again(chunks(*[HIT + END] * 3, head=head))
+    assert kicks(read) == kicks(written) == [KICK] * 3
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        b"\0\xf0\3\x7e\x7f\xf7",  # whole
+        b"\0\xf0\2\x7e\x7f",  # the first packet of several
+        b"\0\xf7\2\x01\xf7",  # the last one
+        b"\0\xf7\3\xf3\x90\xff",  # an escape: any bytes
+        b"\0\xff\x59\2\x08\0",  # a key of eight sharps
+        b"\0\xff\x59\2\0\2",  # neither major nor minor
+        b"\0\xff\x58\2\4\2",  # half a time signature
+        b"\0\xff\x51\3\0\0\0",  # no tempo
+        b"\0\xff\x4b\2\1\2",  # a kind that no one knows
+        b"\0\xff\x01\x80\5hello",  # its length in more bytes than needed
+        b"\0\xff\1\x81\0" + b"t" * 128,
+        b"\0\xf8",  # a clock, which is for cables
+        b"\0\xf2\1\2",
+        b"\0\xb9\x85\1",  # no such controller
+    ],
+    ids=lambda event: event[1:5].hex(),
+)
+def test_events_that_mido_alters_or_refuses_stay_and_spoil_no_other(event):
+    # Two notes in running status around it; the event itself comes late.
+    late = b"\x10" + event[1:]
+    hits = b"\0\x99\x24\x5a\x60\x24\0"
+    read, written, content = again(
+        chunks(hits + late + hits[2:].join([b"\x20\x99", END]))
+    )
+    assert kicks(read) == kicks(written) == [KICK, (9, 36, 90, 144, 240)]
+    assert late in content or b"hello" in content
+
+
+def test_running_status_goes_on_after_a_system_exclusive_message():
+    sysex = b"\0\xf0\3\x7e\x7f\xf7"
+    hits = b"\0\x99\x24\x5a" + sysex + b"\x60\x24\0"
+    read, written, _ = again(chunks(hits + END))
+    assert kicks(read) == kicks(written) == [KICK]
+
+
+def test_a_track_that_is_cut_off_keeps_what_it_has():
+    whole = data(band(bars=2))
+    read, written, _ = again(whole[:-100])
+    notes = MidiSong.read(whole).notes
+    assert 20 < len(read.notes) < len(notes)
+    assert [note[:6] for note in read.notes] == [
+        note[:6] for note in notes[: len(read.notes)]
+    ]
+    assert kicks(written)[:20] == kicks(read)[:20]
+    assert read.mended == {"tracks that are cut off": 1}
+
+
+@pytest.mark.parametrize("byte", [b"\x80", b"\xff"])
+def test_an_endless_number_costs_no_time(byte):
+    began = time.monotonic()
+    read, written, _ = again(chunks(byte * 200_000 + HIT + END, HIT + END))
+    assert kicks(read)[-1:] == kicks(written)[-1:] == [KICK]
+    assert read.mended and time.monotonic() - began < 5
+
+
+def test_hours_of_fine_ticks_are_no_absurd_length_and_a_far_end_is_none():
+    midi = song(track(note(7200 * 15360, 36), end=2**33), quarter=15360)
+    assert MidiSong.read(data(midi)).end == 7200 * 15360 + 60
+    with pytest.raises(UnreadableMusic, match="over 250,000 quarter notes"):
+        MidiSong.read(data(song(track(note(250_001, 36)), quarter=1)))

@@ -406,3 +406,20 @@ def test_a_file_is_read_and_written(tmp_path):
     (tmp_path / "junk.mid").write_bytes(b"junk")
     with pytest.raises(UnreadableMusic, match="junk.mid: not a MIDI file"):
         only(tmp_path / "junk.mid")
+
+
+def test_bad_events_and_a_track_that_is_cut_off_cost_only_themselves(tmp_path):
+    whole = _saved(band())
+    clock_and_key = b"\0\xf8\0\xff\x59\2\x08\0"
+    start = whole.index(b"MTrk") + 8
+    head, track_ = whole[: start - 4], whole[start:-60]
+    size = int.from_bytes(whole[start - 4 : start], "big") + len(clock_and_key)
+    broken = head + size.to_bytes(4, "big") + clock_and_key + track_
+    result = only(broken)
+    result.save(tmp_path / "out.mid")
+    assert clock_and_key in (tmp_path / "out.mid").read_bytes()
+    assert result.report.moved > 40
+    assert "DAW does: 1 byte that is no message, 1 impossible key signature, " in str(
+        result.report
+    )
+    assert "1 track that is cut off" in str(result.report)
