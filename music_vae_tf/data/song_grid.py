@@ -44,15 +44,25 @@ class Stretch:
 
     Attributes:
         start: tick of its first step.
+        end: the tick after it; the last of its steps may be cut short.
         step: ticks of a step.
-        played: what is hit, of each cell its loudest note.
+        played: what is hit, of each cell its loudest note; up to a whole bar.
         cells: `{(step, drum): numbers of its notes in the song, the loudest first}`.
+        between: numbers of the notes that are clearly between two steps, such as
+            triplets, as far as the encoder does not read their timing.
     """
 
     start: int
+    end: int
     step: float
     played: Groove
     cells: dict[tuple[int, int], list[int]]
+    between: frozenset[int]
+
+    @property
+    def num_steps(self) -> int:
+        """Without the steps that fill up its last bar."""
+        return int(np.ceil((self.end - self.start) / self.step - 1e-9))
 
     def tick(self, step: float) -> float:
         """Where a step begins, which may be a fraction."""
@@ -113,6 +123,7 @@ def spans(song: MidiSong, end: int) -> list[Span]:
         if following is None or following.tick >= end:
             bars = np.ceil((stop - metre.tick) / bar)
             stop = int(np.ceil(metre.tick + bars * bar))
+            stop = stop if following is None else min(stop, following.tick)
         span = Span(metre.tick, stop, metre.value, bar)
         if found and _goes_on(found[-1], span):
             found[-1] = found[-1]._replace(end=span.end)
@@ -137,14 +148,16 @@ def _stretch(span, song, converter, numbers, starts, velocities, drums):
     per_bar = converter.steps_per_quarter * converter.quarters_per_bar
     position = (starts - span.start) / step
     steps = np.floor(position + 0.5).astype(int)  # as note_seq rounds
-    num_steps = int(np.ceil((span.end - span.start) / step - 1e-9))
-    inside = (steps >= 0) & (steps < num_steps)
+    # What is less than half a step before the next span belongs to it.
+    inside = (steps >= 0) & (position < (span.end - span.start) / step - 0.5)
     used = inside & (drums >= 0)
-    steps = _with_grace_notes(steps, position, velocities, drums, used)
-    shape = [-(-num_steps // per_bar) * per_bar, len(converter.pitch_classes)]
+    distance = np.abs(position - steps)
+    steps, is_grace = _with_grace_notes(steps, position, velocities, drums, used)
+    shape = [span.num_bars * per_bar, len(converter.pitch_classes)]
     played, cells = Groove(*np.zeros([3, *shape])), defaultdict(list)
-    # The loudest first, and of equals the earliest.
-    for i in np.lexsort([starts, -velocities]):
+    # The loudest first; of equals the nearest to its step, where Magenta takes the
+    # earliest: in a roll of 32nds that is one between two steps.
+    for i in np.lexsort([starts, distance, -velocities]):
         if not used[i]:
             continue
         cell = int(steps[i]), int(drums[i])
@@ -154,12 +167,15 @@ def _stretch(span, song, converter, numbers, starts, velocities, drums):
             early = np.clip((cell[0] - position[i]) * 2, -1, 1)
             played.offsets[cell] = early
         cells[cell].append(int(numbers[i]))
-    return Stretch(span.start, step, played, dict(cells)), inside
+    is_between = used & ~is_grace & (distance > LEAST_OFF_GRID) & converter.humanize
+    between = frozenset(np.asarray(numbers)[is_between].tolist())
+    return Stretch(span.start, span.end, step, played, dict(cells), between), inside
 
 
 def _with_grace_notes(steps, position, velocities, drums, used):
-    """The steps, where a grace note has that of the stroke that it leads to."""
-    steps = steps.copy()
+    """The steps, where a grace note has that of the stroke that it leads to; and which
+    notes are grace notes."""
+    steps, is_grace = steps.copy(), np.zeros(len(steps), bool)
     for drum in np.unique(drums[used]):
         (mine,) = np.nonzero(used & (drums == drum))
         mine = mine[np.argsort(position[mine], kind="stable")]
@@ -168,4 +184,5 @@ def _with_grace_notes(steps, position, velocities, drums, used):
             is_off_grid = abs(position[grace] - steps[grace]) > LEAST_OFF_GRID
             if is_near and is_off_grid and velocities[grace] < velocities[stroke]:
                 steps[grace] = steps[stroke]
-    return steps
+                is_grace[grace] = True
+    return steps, is_grace

@@ -36,6 +36,7 @@ from music_vae_tf.errors import UserFacingError
 from music_vae_tf.generation.attributes import along, attributes_of, check_names
 from music_vae_tf.generation.transform_edits import Blend, add_edits, new_notes
 from music_vae_tf.generation.transform_tasks import (
+    Freedom,
     Task,
     decides_hits,
     freedom,
@@ -82,6 +83,8 @@ class Report:
         remarks: on the choice of drums, and on the file.
         taken: notes that the model read.
         left_out: bars and notes that stay as they are, with the reason.
+        between: of the notes taken, those between sixteenths, which move as the notes
+            around them do.
         moved, louder_or_softer, added, removed: numbers of notes.
     """
 
@@ -90,6 +93,7 @@ class Report:
     remarks: list[str]
     taken: int
     left_out: Counter[str] = field(default_factory=Counter)
+    between: int = 0
     moved: int = 0
     louder_or_softer: int = 0
     added: int = 0
@@ -104,6 +108,9 @@ class Report:
         if self.left_out:
             listed = ", ".join(f"{n} {what}" for what, n in self.left_out.items())
             lines.append(f"Unchanged: {listed}")
+        if self.between:
+            notes = amount_of(self.between, "notes between sixteenths")
+            lines.append(f"With the timing of the notes around them: {notes}")
         lines.append(
             f"Of {self.taken} notes {self.moved} moved, {self.louder_or_softer} "
             f"changed their velocity, {self.removed} were removed; {self.added} were "
@@ -279,7 +286,7 @@ def _versions(model, gridded: SongGrid, shift, num_outputs, temperature, progres
     """What the model plays in each stretch, version after version."""
     stretches = gridded.stretches
     inputs = [model.cut(stretch.played) for stretch in stretches]
-    free = [freedom(model.task, stretch.played) for stretch in stretches]
+    free = [_freedom(model.task, stretch) for stretch in stretches]
     # Each window is encoded once; decoded for hits, if any are free, and for playing.
     counts = [len(one.starts) for one in inputs]
     passes = [1 + bool(one.hits.any()) for one in free]
@@ -303,10 +310,16 @@ class _Silent:
         """Does nothing."""
 
 
+def _freedom(task, stretch) -> Freedom:
+    """Nothing is free where another metre cuts the last bar short."""
+    inside = np.arange(len(stretch.played.hits))[:, None] < stretch.num_steps
+    return Freedom(*(one & inside for one in freedom(task, stretch.played)))
+
+
 def _edits(song, gridded, version, task, blend, new) -> Edits:
     edits = Edits()
     for stretch, result in zip(gridded.stretches, version):
-        playing = freedom(task, stretch.played).playing
+        playing = _freedom(task, stretch).playing
         add_edits(edits, song, stretch, result, playing, blend, new)
     return edits
 
@@ -329,6 +342,7 @@ def _report(song, gridded, edits, task, tracks, remarks) -> Report:
         remarks=list(remarks),
         taken=sum(map(len, cells)),
         left_out=gridded.left_out,
+        between=sum(len(stretch.between) for stretch in gridded.stretches),
         moved=sum(note.start != placing.start for note, placing in placed),
         louder_or_softer=sum(n.velocity != p.velocity for n, p in placed),
         added=len(edits.added),

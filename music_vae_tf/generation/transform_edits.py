@@ -1,13 +1,15 @@
 """What a model played, as changes to the notes of a song.
 
 All notes of a cell (one drum at one step: a flam, two snares at once) move together, by
-as much as the loudest of them, and keep their ratio of velocities.
+as much as the loudest of them, and keep their ratio of velocities. Notes between two
+steps (triplets, a shuffle, 32nds) move as the notes around them do: a model that reads
+the step alone may well guess a part of their distance from it, and would double it.
 """
 
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from typing import NamedTuple
 
 import numpy as np
@@ -78,32 +80,59 @@ def add_edits(
         result: what shall be played `[steps, drums]`.
         playing: bool `[steps, drums]`, which velocities and offsets are the model's.
     """
+    moves = _moves(song, stretch, result, playing, blend) if blend.timing else {}
     for cell, numbers in stretch.cells.items():
         if new.replaces or not result.hits[cell]:
             edits.removed.update(numbers)
         elif playing[cell]:
-            edits.placed.update(_placings(song, stretch, cell, numbers, result, blend))
+            edits.placed.update(_placings(song, cell, numbers, result, blend, moves))
     for cell in zip(*np.nonzero(result.hits)):
         if new.replaces or cell not in stretch.cells:
             edits.added.append(_added(stretch, cell, result, blend, new))
 
 
-def _placings(song, stretch, cell, numbers, result, blend):
-    loudest = song.notes[numbers[0]]
-    delta, ratio = 0, 1.0
-    if blend.timing:
-        aim = stretch.tick(cell[0] - result.offsets[cell] / 2)
-        start = loudest.start + blend.amount * (aim - loudest.start)
-        delta = _within(stretch, cell[0], start) - loudest.start
+def _moves(song, stretch, result, playing, blend) -> dict[int, int]:
+    """By how many ticks each note moves, by its number in the song."""
+    moves, around, between = {}, defaultdict(list), defaultdict(list)
+    for cell, numbers in stretch.cells.items():
+        if not (playing[cell] and result.hits[cell]):
+            continue
+        on_grid = [number for number in numbers if number not in stretch.between]
+        if on_grid:
+            start = song.notes[on_grid[0]].start
+            aim = stretch.tick(cell[0] - result.offsets[cell] / 2)
+            aim = start + blend.amount * (aim - start)
+            move = _within(stretch, cell[0], aim) - start
+            moves.update(dict.fromkeys(on_grid, move))
+            around[cell[1]].append((start, move))
+        between[cell[1]] += (n for n in numbers if n in stretch.between)
+    for drum, numbers in between.items():
+        near = around[drum] or [one for ones in around.values() for one in ones]
+        moves.update(_moves_between(song, stretch, numbers, sorted(near)))
+    return moves
+
+
+def _moves_between(song, stretch, numbers, around):
+    """Moves of notes by those of the notes around them, half a step at most."""
+    if not around:
+        return
+    starts = np.array([song.notes[number].start for number in numbers])
+    aims = starts + np.interp(starts, *zip(*around))
+    for number, start, aim in zip(numbers, starts.tolist(), aims.tolist()):
+        place = (start - stretch.start) / stretch.step
+        yield number, _within(stretch, place, aim) - start
+
+
+def _placings(song, cell, numbers, result, blend, moves):
+    loudest, ratio = song.notes[numbers[0]].velocity, 1.0
     if blend.velocity:
         aim = result.velocities[cell] * MAX_VELOCITY
-        velocity = loudest.velocity + blend.amount * (aim - loudest.velocity)
-        ratio = max(velocity, 1) / loudest.velocity
+        ratio = max(loudest + blend.amount * (aim - loudest), 1) / loudest
     for number in numbers:
-        note = song.notes[number]
+        note, move = song.notes[number], moves.get(number, 0)
         velocity = _velocity(note.velocity * ratio)
-        if delta or velocity != note.velocity:
-            yield number, Placing(note.start + delta, velocity)
+        if move or velocity != note.velocity:
+            yield number, Placing(note.start + move, velocity)
 
 
 def _added(stretch, cell, result, blend, new) -> NewNote:
@@ -121,9 +150,10 @@ def _added(stretch, cell, result, blend, new) -> NewNote:
 
 
 def _within(stretch, step, tick):
-    """The nearest whole tick that is rounded to this step, and not before 0."""
+    """The nearest whole tick that is less than half a step from a step, which may be a
+    fraction; in the stretch, and not before 0."""
     first = math.ceil(stretch.tick(step - 0.5))
-    last = math.ceil(stretch.tick(step + 0.5)) - 1
+    last = min(math.ceil(stretch.tick(step + 0.5)), stretch.end) - 1
     return max(min(max(round(tick), first), last), 0)
 
 

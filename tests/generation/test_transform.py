@@ -25,9 +25,11 @@ from music_vae_tf import config as configs
 from music_vae_tf.data import drum_maps
 from music_vae_tf.data.converters import drum_parts
 from music_vae_tf.data.midi import UnreadableMusic, parse_as_daw, read_midi
+from music_vae_tf.data.midi_editing import Edits
 from music_vae_tf.data.midi_song import MidiSong
 from music_vae_tf.data.song_grid import grid
 from music_vae_tf.generation import TrainedModel, transform
+from music_vae_tf.generation.transform_edits import Blend, NewNotes, add_edits
 from music_vae_tf.generation.transform_tasks import UnfitConfig, freedom, task_of
 from music_vae_tf.generation.transform_windows import WindowModel, perform
 
@@ -127,6 +129,70 @@ def test_a_flam_moves_as_one():
         assert ratio(by_time) == pytest.approx(ratio(before), rel=0.1)
 
 
+def onsets(ticks, velocities=(90,)):
+    """Closed hi-hats at these ticks of the second bar."""
+    velocities = np.resize(velocities, len(ticks)).tolist()
+    hits = zip(ticks, velocities)
+    return [e for t, v in hits for e in note(BAR + t, 42, v, 9, 10)]
+
+
+def with_offset(midi, late, amount=1.0):
+    """Where hits begin if a model plays all of them so many steps late."""
+    task = task_of(model().config, model().converter)
+    read = MidiSong(midi)
+    (stretch,) = played(midi, task)
+    result = stretch.played._replace(
+        offsets=np.full_like(stretch.played.offsets, -2 * late)
+    )
+    edits, everything = Edits(), stretch.played.hits > 0
+    new = NewNotes(0, 9, [], replaces=False)
+    blend = Blend(amount, False, True)
+    add_edits(edits, read, stretch, result, everything, blend, new)
+    assert not edits.added and not edits.removed
+    return [tick - BAR for tick, _, _ in strokes(read.edited(edits))]
+
+
+EIGHTH_TRIPLETS = [0, 160, 320, 480, 640, 800, 960]
+OFF_THE_GRID = {
+    "32nds": list(range(0, 480, 60)),
+    "eighth triplets": EIGHTH_TRIPLETS,
+    "sixteenth triplets": list(range(0, 960, 80)),
+    "shuffled eighths": [0, 320, 480, 800, 960, 1280],
+    "shuffled sixteenths": [0, 160, 240, 400, 480, 640, 720, 880],
+}
+
+
+@pytest.mark.parametrize("ticks", OFF_THE_GRID.values(), ids=OFF_THE_GRID)
+@pytest.mark.parametrize("velocities", [(90,), (60, 110), (110, 60)])
+def test_notes_between_sixteenths_keep_their_place(ticks, velocities):
+    midi = song(track(onsets(ticks, velocities), end=3 * BAR))
+    assert with_offset(midi, late=0) == ticks
+    for late in (-0.1, 0.1):
+        moves = np.subtract(with_offset(midi, late), ticks)
+        assert set(moves.tolist()) == {round(late * STEP)}
+
+
+def test_notes_near_a_step_take_the_timing_of_the_model():
+    ticks = [0, 120 + 25, 240 - 25, 360]
+    midi = song(track(onsets(ticks), end=2 * BAR))
+    assert with_offset(midi, late=0.1) == [12, 132, 252, 372]
+
+
+def test_notes_between_sixteenths_are_counted_and_moved_in_between():
+    midi = song(track(beat(1) + onsets(EIGHTH_TRIPLETS), end=3 * BAR))
+    result = only(midi, amount=0.2)
+    assert result.report.between == 4
+    assert "timing of the notes around them: 4 notes between" in str(result.report)
+    hats = [(t, v) for t, pitch, v in strokes(result.midi) if pitch == 42][8:]
+    for first in (0, 3):
+        one, two, three, four = (tick for tick, _ in hats[first : first + 4])
+        assert abs((two - one) - (four - one) / 3) < 4
+        assert abs((three - one) - (four - one) * 2 / 3) < 4
+    assert {velocity for _, velocity in hats} != {90}
+    as_played = only(midi, "groovae_4bar")  # it reads their timing itself
+    assert not as_played.report.between
+
+
 def test_bars_in_another_metre_and_unknown_drums_stay_and_are_counted():
     third = 2 * BAR + 6 * QUARTER  # where 4/4 comes back, after two bars of 3/4
     waltz = [e for e in beat(2, first_bar=2) if e[0] < third - STEP]
@@ -142,6 +208,33 @@ def test_bars_in_another_metre_and_unknown_drums_stay_and_are_counted():
     assert result.report.left_out["notes of unmapped drum pitch 16"] == 1
     assert "Unchanged:" in str(result.report) and "2 bars in 3/4" in str(result.report)
     assert after != before
+
+
+@pytest.mark.parametrize("cut", [BAR + 2 * QUARTER, BAR + 2 * QUARTER + 47])
+@pytest.mark.parametrize("has_more", [True, False])
+def test_nothing_is_written_into_bars_behind_a_metre_that_cuts_one_short(cut, has_more):
+    """Also where it sets in off the grid."""
+    kit = [e for e in beat(2) if e[0] < cut - 70] + note(cut - 60, 38)
+    if has_more:
+        kit += note(cut + 3 * QUARTER, 38)
+    midi = song(track([metre(cut, 3)]), track(kit, end=cut + 6 * QUARTER))
+    for name in (TAP, INFILL, HUMANIZE):
+        result = only(midi, name, preserve_onsets=False)
+        assert result.report.added
+        before, after = (
+            {s for s in strokes(one) if s[0] >= cut} for one in (midi, result.midi)
+        )
+        assert after == before
+
+
+def test_no_note_is_in_two_stretches():
+    """4/4 begins anew 47 ticks after a step; a note just before it is early."""
+    cut = BAR + 2 * QUARTER + 47
+    kit = beat(1) + note(cut - 50, 38) + note(cut - 70, 36) + note(cut + QUARTER, 38)
+    midi = song(track([metre(0, 4), metre(cut, 8, 8)]), track(kit))
+    stretches = played(midi, task_of(model().config, model().converter))
+    numbers = [n for s in stretches for cell in s.cells.values() for n in cell]
+    assert len(stretches) == 2 and sorted(numbers) == list(range(len(kit) // 2))
 
 
 def test_silent_bars_stay_silent():
