@@ -1,7 +1,8 @@
 """Changes to the notes of one MIDI track, such that no other event is touched.
 
-The notes of one channel and pitch keep their order and their releases. No note passes a
-change of program or bank of its channel: it would sound with another kit.
+The notes of one channel and pitch keep their order and their releases. No note passes
+what makes it sound otherwise: a change of program or bank of its channel, a pressure of
+its own pitch (which chokes a cymbal), and of a hi-hat a move of its pedal.
 """
 
 from __future__ import annotations
@@ -14,6 +15,9 @@ from typing import NamedTuple
 import mido
 
 BANK_SELECT = (0, 32)  # controllers that choose a program together with its number
+FOOT = 4  # the controller of a hi-hat's pedal
+HI_HATS = frozenset([22, 26, 42, 44, 46])  # of General MIDI, and their edges (Roland)
+FOOT_OF_CHANNEL = "foot"  # stands for a pitch
 # Of one tick: releases of changed notes, then all else in its order, then the end.
 RELEASE, EVENT, END = range(3)
 
@@ -43,12 +47,14 @@ class Edits:
     Attributes:
         placed: notes that are moved, or change their velocity.
         removed: notes to leave out.
-        added: notes to add.
+        added: notes to add; the end of their track moves behind them.
+        hi_hats: pitches that a pedal opens and closes.
     """
 
     placed: dict[int, Placing] = field(default_factory=dict)
     removed: set[int] = field(default_factory=set)
     added: list[NewNote] = field(default_factory=list)
+    hi_hats: frozenset[int] = HI_HATS
 
 
 class _Span(NamedTuple):
@@ -89,8 +95,11 @@ def edited_track(number: int, events, notes, edits: Edits) -> mido.MidiTrack:
         if order not in changed
     ]
     fences = _fences(events)
-    for key, spans in streams.items():
-        result += _placed(spans, fences[key[0]], events, last)
+    for (channel, pitch), spans in streams.items():
+        passing = fences[channel] + fences[channel, pitch]
+        if pitch in edits.hi_hats:
+            passing += fences[channel, FOOT_OF_CHANNEL]
+        result += _placed(spans, sorted(passing), events, last)
     return _as_track(result)
 
 
@@ -118,15 +127,23 @@ def _streams(notes, added, edits):
 
 
 def _fences(events):
-    """`{channel: (orders, ticks) of what chooses its program}`"""
-    fences = defaultdict(lambda: ([], []))
+    """`(order, tick)` of what notes must not pass: by channel what chooses its program;
+    by channel and pitch a pressure; by channel and FOOT_OF_CHANNEL moves of a pedal."""
+    fences, feet = defaultdict(list), {}
     for order, (tick, message) in enumerate(events):
-        is_bank = message.type == "control_change" and message.control in BANK_SELECT
-        if is_bank or message.type == "program_change":
-            orders, ticks = fences[message.channel]
-            orders.append(order)
-            ticks.append(tick)
+        if message.type == "program_change" or _is_control(message, *BANK_SELECT):
+            fences[message.channel].append((order, tick))
+        elif message.type == "polytouch":
+            fences[message.channel, message.note].append((order, tick))
+        elif _is_control(message, FOOT):
+            if message.value != feet.get(message.channel):
+                fences[message.channel, FOOT_OF_CHANNEL].append((order, tick))
+            feet[message.channel] = message.value
     return fences
+
+
+def _is_control(message, *numbers):
+    return message.type == "control_change" and message.control in numbers
 
 
 def _placed(spans, fences, events, last):
@@ -149,8 +166,8 @@ def _placed(spans, fences, events, last):
 
 
 def _starts(spans, fences, last) -> list[int]:
-    """As asked, but in order, between the program changes around the note, and before
-    the end of the track."""
+    """As asked, but in order, between the fences around the note, and before the end of
+    the track."""
     starts = []
     for i, span in enumerate(spans):
         low, high = (0, None) if span.is_new else _limits(span.note.on, fences)
@@ -163,20 +180,20 @@ def _starts(spans, fences, last) -> list[int]:
 
 
 def _limits(order, fences):
-    orders, ticks = fences
-    after = bisect.bisect(orders, order)
-    low = ticks[after - 1] if after else 0
-    return low, ticks[after] if after < len(ticks) else None
+    after = bisect.bisect(fences, (order,))
+    low = fences[after - 1][1] if after else 0
+    return low, fences[after][1] if after < len(fences) else None
 
 
 def _end(span, start, following, next_start, last):
-    """As long as before, but not into the next of its pitch, nor past the track."""
+    """As long as before, but not into the next of its pitch, nor past the track if the
+    note is none that is added."""
     end = start + span.end - span.start
     if following is not None and (
         span.is_new or following.is_new or span.end <= following.start
     ):
         end = min(end, next_start)
-    if span.is_new or span.end <= last:
+    if not span.is_new and span.end <= last:
         end = min(end, last)
     return max(end, start + (span.end > span.start))
 

@@ -20,7 +20,7 @@ from music_vae_tf.data.converters import drum_parts
 from music_vae_tf.data.converters.groove import GrooveConverter
 from music_vae_tf.data.converters.groove_edits import Groove
 from music_vae_tf.errors import UserFacingError
-from music_vae_tf.generation.examples import NoExtractedExamplesError
+from music_vae_tf.generation.examples import NoExtractedExamplesError, music_of
 
 log = logging.getLogger("music_vae_tf")
 
@@ -87,7 +87,7 @@ def inputs_of(
     """
     converter = drum_parts.decided(converter, sequence)
     tempo_map, music = beats.TempoMap(sequence), beats.in_beats(sequence)
-    bars = beats.bars(music)
+    bars = _bars(music, converter)
     starts, reasons = _starts(converter, music, bars, name, options), Counter()
     found = []
     for number in starts:
@@ -105,8 +105,19 @@ def inputs_of(
         why = "; ".join(map(str, reasons)) or "it has no notes of the kind"
         raise NoExtractedExamplesError(f"No examples extracted from {name}: {why}")
     if options.bar == LONGEST:
-        found = [max(found, key=lambda one: one.num_bars)]
+        notes = lambda one: len(music_of(converter, one.example).notes)
+        found = [max(found, key=lambda one: (one.num_bars, notes(one)))]
     return found
+
+
+def _bars(music, converter):
+    """The bars of music in beats; a note that ends a little late makes none."""
+    bars, early = beats.bars(music), 0.5 / converter.steps_per_quarter
+    end = max((note.end_time for note in music.notes), default=0)
+    start = max((note.start_time for note in music.notes), default=0)
+    last = max(end / beats.SECONDS_PER_QUARTER - early, 0)
+    last_start = start / beats.SECONDS_PER_QUARTER + early
+    return [bar for bar in bars if bar.start < last or bar.start <= last_start]
 
 
 def _say_what_is_not_read(name, starts, number):

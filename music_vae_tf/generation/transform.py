@@ -28,7 +28,7 @@ from music_vae_tf.data.converters import drum_parts
 from music_vae_tf.data.converters.base import NotConvertible
 from music_vae_tf.data.converters.score import NOTE
 from music_vae_tf.data.drum_maps import GENERAL_MIDI, DrumMap
-from music_vae_tf.data.midi_editing import Edits
+from music_vae_tf.data.midi_editing import HI_HATS, Edits
 from music_vae_tf.data.midi_song import DRUM_CHANNEL, MidiSong
 from music_vae_tf.data.midi_sounding import Part, drum_parts_of, on_drum_channel
 from music_vae_tf.data.song_grid import SongGrid, grid
@@ -205,7 +205,8 @@ def transform(
     versions = _versions(model, gridded, shift, num_outputs, temperature, progress)
     for version in versions:
         new = new_notes(song, numbers, task, gridded.stretches, drum_map)
-        edits = _edits(song, gridded, version, task, blend, new)
+        edits = Edits(hi_hats=_hi_hats(drum_map))
+        _add_edits(edits, song, gridded, version, task, blend, new)
         report = _report(song, gridded, edits, task, tracks, remarks)
         results.append(Transformed(song.edited(edits), report, parts))
     return results
@@ -316,12 +317,15 @@ def _freedom(task, stretch) -> Freedom:
     return Freedom(*(one & inside for one in freedom(task, stretch.played)))
 
 
-def _edits(song, gridded, version, task, blend, new) -> Edits:
-    edits = Edits()
+def _add_edits(edits, song, gridded, version, task, blend, new) -> None:
     for stretch, result in zip(gridded.stretches, version):
         playing = _freedom(task, stretch).playing
         add_edits(edits, song, stretch, result, playing, blend, new)
-    return edits
+
+
+def _hi_hats(drum_map) -> frozenset[int]:
+    """The notes of a kit that are hi-hats."""
+    return frozenset(np.flatnonzero(np.isin(drum_map.read, list(HI_HATS))).tolist())
 
 
 def _places(song, numbers) -> Counter[str]:

@@ -20,7 +20,7 @@ from music_vae_tf.data.converters.groove_edits import Groove
 from music_vae_tf.data.drum_maps import DrumMap
 from music_vae_tf.data.midi_editing import Edits, NewNote, Placing
 from music_vae_tf.data.midi_song import DRUM_CHANNEL, MidiSong
-from music_vae_tf.data.song_grid import Stretch
+from music_vae_tf.data.song_grid import Stretch, spans
 from music_vae_tf.generation.transform_tasks import TAP, Task
 
 
@@ -39,6 +39,7 @@ class NewNotes(NamedTuple):
     channel: int
     pitches: list[int]  # [K]
     replaces: bool  # they take the place of all notes that the model read
+    end: int  # tick of a bar line behind which none begins or sounds
 
 
 def new_notes(
@@ -46,14 +47,16 @@ def new_notes(
 ) -> NewNotes:
     """The track and channel of most drums; of each drum its most frequent pitch.
 
-    A kit that takes the place of taps plays on channel 10, whatever was tapped on.
+    They end at the bar line that follows the last event of the tracks with drums. A
+    kit that takes the place of taps plays on channel 10, whatever was tapped on.
     """
     places = Counter((song.notes[n].track, song.notes[n].channel) for n in numbers)
     (track, channel), _ = places.most_common(1)[0]
     classes = drum_classes.classes(task.converter.pitch_classes)
     pitches = [int(drum_map.write[pitches[0]]) for pitches in classes]
+    end = _bar_line(song, max(song.tracks[number][-1][0] for number, _ in places))
     if task.name == TAP:
-        return NewNotes(track, DRUM_CHANNEL, pitches, replaces=True)
+        return NewNotes(track, DRUM_CHANNEL, pitches, True, end)
     played = Counter(
         (drum, song.notes[number].pitch)
         for stretch in stretches
@@ -62,7 +65,13 @@ def new_notes(
     )
     for (drum, pitch), _ in reversed(played.most_common()):
         pitches[drum] = pitch
-    return NewNotes(track, channel, pitches, replaces=False)
+    return NewNotes(track, channel, pitches, False, end)
+
+
+def _bar_line(song, tick):
+    """At a tick or after it."""
+    found = spans(song, tick)
+    return found[-1].end if found else tick
 
 
 def add_edits(
@@ -88,7 +97,9 @@ def add_edits(
             edits.placed.update(_placings(song, cell, numbers, result, blend, moves))
     for cell in zip(*np.nonzero(result.hits)):
         if new.replaces or cell not in stretch.cells:
-            edits.added.append(_added(stretch, cell, result, blend, new))
+            added = _added(stretch, cell, result, blend, new)
+            if added.start < new.end:
+                edits.added.append(added)
 
 
 def _moves(song, stretch, result, playing, blend) -> dict[int, int]:
@@ -145,7 +156,7 @@ def _added(stretch, cell, result, blend, new) -> NewNote:
         new.pitches[drum],
         _velocity(result.velocities[cell] * MAX_VELOCITY),
         start,
-        start + max(round(stretch.step), 1),
+        min(start + max(round(stretch.step), 1), new.end),
     )
 
 

@@ -79,6 +79,51 @@ def test_a_note_does_not_pass_a_change_of_its_kit(number, move):
     assert after.notes[number].start == BAR
 
 
+def pedal(value):
+    return mido.Message("control_change", channel=9, control=4, value=value)
+
+
+CHOKE = mido.Message("polytouch", channel=9, note=49, value=127)
+
+
+@pytest.mark.parametrize(
+    ("pitch", "event", "stops"),
+    [
+        (42, pedal(90), True),
+        (46, pedal(90), True),
+        (38, pedal(90), False),  # no hi-hat
+        (46, pedal(20), False),  # where it was already
+        (49, CHOKE, True),
+        (57, CHOKE, False),  # of another cymbal
+        (42, pedal(90).copy(channel=8), False),
+    ],
+)
+@pytest.mark.parametrize(("number", "move"), [(0, 80), (1, -80)])
+def test_a_note_does_not_pass_what_makes_it_sound_otherwise(
+    pitch, event, stops, number, move
+):
+    notes = [*note(BAR - 40, pitch, length=20), *note(BAR + 40, pitch)]
+    midi = song(track([(0, pedal(20)), *notes, (BAR, event)]))
+    read = MidiSong(midi)
+    start = read.notes[number].start + move
+    after = read.edited(Edits(placed={number: Placing(start, 90)}))
+    assert MidiSong(after).notes[0 if stops else number].pitch == pitch
+    starts = {one.start for one in MidiSong(after).notes}
+    order = [m.type for _, m in events(after)[0] if m.type != "note_off"]
+    if stops:
+        assert starts == {BAR, read.notes[1 - number].start}
+        assert order[1:4] == ["note_on", event.type, "note_on"]
+    else:
+        assert order[1:4] != ["note_on", event.type, "note_on"]
+
+
+def test_the_hi_hats_of_a_kit_are_those_that_edits_name():
+    midi = song(track([*note(BAR - 40, 60), (BAR, pedal(90)), *note(2 * BAR, 38)]))
+    for hats, tick in ((frozenset([60]), BAR), (frozenset(), BAR + 40)):
+        edits = Edits(placed={0: Placing(BAR + 40, 90)}, hi_hats=hats)
+        assert MidiSong(MidiSong(midi).edited(edits)).notes[0].start == tick
+
+
 def test_a_track_that_ends_with_its_last_note_does_not_grow():
     midi = song(track(note(0, 36) + note(1800, 36, length=120), end=BAR))
     for tick in (1850, BAR + 30):

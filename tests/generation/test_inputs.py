@@ -50,12 +50,28 @@ def kicks(one):
         ("3", [[3, 4]]),
         ("5", [[5, 0]]),
         ("all", [[1, 2], [3, 4], [5, 0]]),
-        ("longest", [[1, 2]]),
+        ("longest", [[3, 4]]),  # of two with as many bars the one with more notes
     ],
 )
 def test_a_part_is_chosen(read, bar, expected):
     midi = song(track(numbered_bars(5)))
     assert [kicks(one) for one in read(midi, bar=bar)] == expected
+
+
+@pytest.mark.parametrize("ticks_late", [0, 20])
+def test_a_last_note_that_ends_a_little_late_makes_no_bar(read, ticks_late):
+    last = note(8 * BAR - 120, 36, length=120 + ticks_late)
+    midi = song(
+        track(numbered_bars(7) + beat(1, first_bar=7, hits=[(0, 36, 90)]) + last)
+    )
+    assert [kicks(one) for one in read(midi, bar="last")] == [[7, 2]]
+    with pytest.raises(BadInputOptions, match="one.mid has 8 bars"):
+        read(midi, bar="9")
+
+
+def test_a_last_note_that_is_a_little_early_has_its_bar(read):
+    midi = song(track(numbered_bars(4) + note(4 * BAR - 20, 36, length=30)))
+    assert [kicks(one) for one in read(midi, bar="last")] == [[4, 1]]
 
 
 def test_silence_before_the_music_is_passed_over(read):

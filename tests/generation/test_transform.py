@@ -145,7 +145,7 @@ def with_offset(midi, late, amount=1.0):
         offsets=np.full_like(stretch.played.offsets, -2 * late)
     )
     edits, everything = Edits(), stretch.played.hits > 0
-    new = NewNotes(0, 9, [], replaces=False)
+    new = NewNotes(0, 9, [], replaces=False, end=4 * BAR)
     blend = Blend(amount, False, True)
     add_edits(edits, read, stretch, result, everything, blend, new)
     assert not edits.added and not edits.removed
@@ -264,6 +264,26 @@ def test_hats_that_are_there_stay_unless_they_are_given_up():
     assert anew.report.removed and anew.report.added
     others = lambda one: [s for s in strokes(one) if s[1] != 42]
     assert others(anew.midi) == others(midi)
+
+
+@pytest.mark.parametrize("end", [BAR + 3 * QUARTER + 70, 2 * BAR])
+def test_added_notes_have_their_length_and_end_with_the_bar(end):
+    kit = [e for e in beat(2) if e[0] <= end] + note(2 * BAR - 50, 36, length=49)
+    kit = [e for e in kit if end == 2 * BAR or e[0] < BAR + 3 * QUARTER + 70]
+    midi = song(track([], end=9 * BAR), track(kit, end=end))
+    hits = 0
+    for name in (TAP, INFILL):
+        result = only(midi, name, preserve_onsets=False)
+        added = MidiSong(result.midi).notes
+        assert all(one.start < 2 * BAR for one in added)
+        lasts = [one for one in added if one.start > 2 * BAR - QUARTER]
+        follow = {(one.pitch, one.start) for one in added}
+        for one in lasts:
+            is_cut = one.end == 2 * BAR or (one.pitch, one.end) in follow
+            hits += one.end - one.start == STEP
+            assert one.end - one.start in (STEP, 60, 49) or is_cut
+        assert end <= events(result.midi)[1][-1][0] <= 2 * BAR
+    assert hits
 
 
 def test_a_kit_takes_the_place_of_taps_on_any_key():
