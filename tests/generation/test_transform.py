@@ -213,18 +213,29 @@ def test_bars_in_another_metre_and_unknown_drums_stay_and_are_counted():
 @pytest.mark.parametrize("cut", [BAR + 2 * QUARTER, BAR + 2 * QUARTER + 47])
 @pytest.mark.parametrize("has_more", [True, False])
 def test_nothing_is_written_into_bars_behind_a_metre_that_cuts_one_short(cut, has_more):
-    """Also where it sets in off the grid."""
-    kit = [e for e in beat(2) if e[0] < cut - 70] + note(cut - 60, 38)
+    """Also where it sets in off the grid, and where no drum follows."""
+    kit = [e for e in beat(2) if e[0] < cut - 70]
     if has_more:
-        kit += note(cut + 3 * QUARTER, 38)
+        kit += note(cut - 60, 38) + note(cut + 3 * QUARTER, 38)
     midi = song(track([metre(cut, 3)]), track(kit, end=cut + 6 * QUARTER))
+    # From where a note is nearer to the bar line than to the last step.
+    first = cut - STEP // 2 if cut % STEP == 0 else cut
     for name in (TAP, INFILL, HUMANIZE):
         result = only(midi, name, preserve_onsets=False)
         assert result.report.added
         before, after = (
-            {s for s in strokes(one) if s[0] >= cut} for one in (midi, result.midi)
+            {s for s in strokes(one) if s[0] >= first} for one in (midi, result.midi)
         )
         assert after == before
+
+
+def test_of_equal_strokes_the_nearest_to_the_step_leads():
+    trained = model("groovae_4bar")
+    midi = song(track(onsets(range(0, 480, 60))))
+    (stretch,) = played(midi, task_of(trained.config, trained.converter))
+    assert not stretch.between and stretch.played.hits.sum() == 5
+    (offsets,) = np.nonzero(stretch.played.offsets.sum(axis=1))
+    assert offsets.tolist() == [20]  # the last one, which is alone
 
 
 def test_no_note_is_in_two_stretches():
