@@ -295,3 +295,23 @@ def test_hours_of_fine_ticks_are_no_absurd_length_and_a_far_end_is_none():
     assert MidiSong.read(data(midi)).end == 7200 * 15360 + 60
     with pytest.raises(UnreadableMusic, match="over 250,000 quarter notes"):
         MidiSong.read(data(song(track(note(250_001, 36)), quarter=1)))
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.binary(max_size=8),
+            st.sampled_from([HIT, b"\0\xf0\2\1\xf7", b"\0\xff\1\2hi", b"\0\xf8", END]),
+        ),
+        max_size=12,
+    )
+)
+def test_whatever_is_in_a_track_can_be_written_and_read_again(parts):
+    try:
+        read, written, content = again(chunks(b"".join(parts), HIT + END))
+    except UnreadableMusic as error:
+        assert "absurd length" in str(error)
+        return
+    assert kicks(read)[-1:] == [KICK]
+    assert written.notes == read.notes or b"\xff\x2f" in b"".join(parts)
+    assert data(written.edited(Edits())) == content
