@@ -8,6 +8,7 @@ import music_vae_tf.models  # noqa: F401  first: TensorFlow starts quietly there
 
 import importlib
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import tensorflow as tf
 
@@ -19,6 +20,10 @@ from music_vae_tf.models import size
 from music_vae_tf.models.lstm import FLOAT32
 from music_vae_tf.models.trainable import Trainable
 from music_vae_tf.models.uninitialized import uninitialized_weights
+
+if TYPE_CHECKING:
+    from music_vae_tf.data.augment import Augmenter
+    from music_vae_tf.data.clefs.windows import Windows
 
 # A converter is imported when it is needed, because each needs its own libraries.
 CONVERTERS = {
@@ -42,7 +47,7 @@ def converter(config: Config) -> Converter:
     return construct(cls, kind.arguments, f"config {config.name} > converter")
 
 
-def augmenter(config: Config):
+def augmenter(config: Config) -> Augmenter | None:
     """The augmentation of training data: a `data.augment.Augmenter`, or None."""
     dataset = config.dataset
     if dataset.transpose_range is None and dataset.stretch_range is None:
@@ -53,7 +58,10 @@ def augmenter(config: Config):
 
 
 def model(
-    config: Config, converter: Converter, copies: int = 1, cell_dtype: str = FLOAT32
+    config: Config,
+    converter: Converter | Windows,
+    copies: int = 1,
+    cell_dtype: str = FLOAT32,
 ) -> Trainable:
     """The untrained model of a config, as wide as the converter's rows.
 
@@ -67,7 +75,7 @@ def model(
     return make()
 
 
-def uninitialized_model(config: Config, converter: Converter) -> Trainable:
+def uninitialized_model(config: Config, converter: Converter | Windows) -> Trainable:
     """The same, with uninitialised weights that a checkpoint will fill."""
     with uninitialized_weights():
         return model(config, converter)

@@ -22,6 +22,7 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from music_vae_tf import __version__, checkpoint, config, kinds
 from music_vae_tf.config import Config, ConfigError
@@ -106,7 +107,7 @@ class RunDirectory:
         with whole_file(self.record_file) as file:
             file.write((head + config.dump(trained)).encode())
 
-    def flags(self) -> dict[str, object]:
+    def flags(self) -> dict[str, Any]:
         """The stored flags of the training; empty if there are none."""
         return self._json("flags.json") or {}
 

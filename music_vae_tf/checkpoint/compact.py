@@ -12,6 +12,7 @@ import contextlib
 import dataclasses
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Mapping
 
 import numpy as np
@@ -49,7 +50,12 @@ class Metadata:
     files: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
-def write(path, weights: Mapping[str, np.ndarray], metadata: Metadata, bits: int = 16):
+def write(
+    path: str | os.PathLike,
+    weights: Mapping[str, np.ndarray],
+    metadata: Metadata,
+    bits: int = 16,
+) -> None:
     """Writes weights as a compact file, completely or not at all.
 
     Args:
@@ -107,7 +113,7 @@ class CompactTensors:
             damaged.
     """
 
-    def __init__(self, path):
+    def __init__(self, path: str | os.PathLike):
         self._path = path
         self._stored, (self.metadata, digest) = _load(path)
         if _digest(self._stored) != digest:
@@ -131,7 +137,7 @@ class CompactTensors:
         return array if scale is None else array * scale
 
 
-def metadata(path) -> Metadata:
+def metadata(path: str | os.PathLike) -> Metadata:
     """What a compact file says about itself, without its weights.
 
     Raises:

@@ -51,7 +51,7 @@ def read(data: bytes) -> dict[bytes, bytes]:
     return values
 
 
-def masked_crc(data) -> int:
+def masked_crc(data: bytes) -> int:
     """CRC-32C as TensorFlow stores it: rotated by 15 bits, plus a constant."""
     crc = google_crc32c.value(bytes(data))
     return ((crc >> 15 | crc << 17) + MASK_DELTA) & 0xFFFFFFFF
@@ -102,7 +102,7 @@ def _entries(block) -> Iterator[tuple[bytes, bytes]]:
         yield key, block[place - length : place]
 
 
-def number(data, place):
+def number(data: bytes, place: int) -> tuple[int, int]:
     """A number of variable length, and the place after it."""
     value = 0
     for index, byte in enumerate(data[place : place + LONGEST_NUMBER]):

@@ -6,12 +6,13 @@ A blueprint is a dataclass of the arguments; its `make` gives the object.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from music_vae_tf.config.reader import construct
 from music_vae_tf.config.schema import ConfigError, Kind
 
 
-def blueprint(table: Mapping[str, type], kind: Kind, where: str):
+def blueprint(table: Mapping[str, type], kind: Kind, where: str) -> Any:
     """The blueprint of a kind, with its arguments from the config.
 
     Args:

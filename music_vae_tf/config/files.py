@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -116,7 +117,7 @@ def parse(text: str, name: str) -> Config:
     return construct(Config, {**document, **identity, **read}, where)
 
 
-def _with_current_names(value):
+def _with_current_names(value: Any) -> Any:
     """A document with the names that its keys and values have now."""
     if isinstance(value, list):
         return [_with_current_names(item) for item in value]
@@ -139,7 +140,7 @@ def dump(config: Config) -> str:
     return yaml.dump(document, Dumper=Dumper, sort_keys=False)
 
 
-def _plain(value):
+def _plain(value: Any) -> Any:
     if isinstance(value, Kind):
         return {"kind": value.kind, **_plain(value.arguments)}
     if dataclasses.is_dataclass(value):

@@ -53,7 +53,7 @@ def override(config: Config, assignments: str) -> Config:
     return dataclasses.replace(config, **sections)
 
 
-def with_arguments(config: Config, kind: str, **arguments) -> Config:
+def with_arguments(config: Config, kind: str, **arguments: object) -> Config:
     """The same configuration, with these arguments for each `kind` in its model.
 
     Raises:

@@ -7,12 +7,14 @@ import difflib
 import types
 import typing
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from music_vae_tf.config.schema import ConfigError, Kind
 
+Section = TypeVar("Section")  # a dataclass
 
-def construct(cls: type, mapping: Mapping[str, object], where: str):
+
+def construct(cls: type[Section], mapping: Mapping[str, object], where: str) -> Section:
     """A frozen dataclass from its fields' values as YAML gives them, all checked.
 
     Lists become the tuples that the class declares, whole numbers become floats where
@@ -42,7 +44,7 @@ def _arguments(cls: type) -> list[dataclasses.Field]:
     return [field for field in dataclasses.fields(cls) if field.init]
 
 
-def check_keys(mapping, fields: Iterable[dataclasses.Field], where: str):
+def check_keys(mapping: Any, fields: Iterable[dataclasses.Field], where: str) -> None:
     """Refuses keys that are no fields, and fields without a default and a key."""
     known = {field.name: field for field in fields}
     if not isinstance(mapping, Mapping):
@@ -81,7 +83,7 @@ def _read(value, hint, where: str):
     elif typing.get_origin(hint) is Literal:
         if value in typing.get_args(hint):
             return value
-    elif dataclasses.is_dataclass(hint) and isinstance(value, Mapping):
+    elif _is_section(hint) and isinstance(value, Mapping):
         return construct(hint, value, where)
     elif hint is float and type(value) is int:
         return float(value)
@@ -93,7 +95,7 @@ def _read(value, hint, where: str):
     )
 
 
-def read_kind(value, where: str) -> Kind:
+def read_kind(value: object, where: str) -> Kind:
     """A mapping with `kind` in it, and all such mappings inside it."""
     if isinstance(value, Kind):
         return value
@@ -161,6 +163,10 @@ _NOUNS = {
     type(None): "null",
     Kind: "a mapping with `kind: ...` in it",
 }
+
+
+def _is_section(hint) -> bool:
+    return dataclasses.is_dataclass(hint)
 
 
 def _is_union(hint) -> bool:

@@ -13,7 +13,7 @@ class Loader(yaml.SafeLoader):
 
     yaml_implicit_resolvers: typing.ClassVar = {}
 
-    def construct_mapping(self, node, deep=False):
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
         keys = [key.value for key, _ in node.value]
         for key, _ in node.value:
             if keys.count(key.value) > 1:
@@ -28,10 +28,10 @@ class Dumper(yaml.SafeDumper):
 
     yaml_implicit_resolvers: typing.ClassVar = {}
 
-    def ignore_aliases(self, data):
+    def ignore_aliases(self, data: object) -> bool:
         return True
 
-    def represent_list(self, data):
+    def represent_list(self, data: list) -> yaml.Node:
         return self.represent_sequence("tag:yaml.org,2002:seq", data, flow_style=True)
 
 

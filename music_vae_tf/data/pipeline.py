@@ -10,7 +10,7 @@ import itertools
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -27,6 +27,9 @@ from music_vae_tf.data.converters.drum_parts import NO_DRUMS, TAKEN_AS_DRUMS
 from music_vae_tf.data.example_store import ExampleStore, StoreBuilder, layouts_of
 from music_vae_tf.errors import UserFacingError
 from music_vae_tf.wording import counted
+
+if TYPE_CHECKING:
+    from music_vae_tf.data.clefs.windows import Windows
 
 REASONS_LISTED = 20
 NOTHING_SUITABLE = "no notes of the kind"
@@ -138,7 +141,7 @@ def _listed(reasons: Counter[str]) -> list[str]:
 
 def extract_examples(
     sequences: Iterable,
-    converter: Converter,
+    converter: Converter | Windows,
     augmenter: Callable | None = None,
     seed: int | None = None,
 ) -> tuple[ExampleStore, Report]:
@@ -288,7 +291,7 @@ def _unfold(layouts, arrays, lengths) -> Batch:
 
 def streaming_batches(
     read: Callable[[], Iterable],
-    converter: Converter,
+    converter: Converter | Windows,
     batch_size: int,
     seed: int,
     augmenter: Callable | None = None,

@@ -5,7 +5,13 @@ from __future__ import annotations
 import abc
 import contextlib
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from music_vae_tf.data.clefs.windows import Windows
+    from music_vae_tf.data.converters.base import Converter
 
 
 class TrainingData(abc.ABC):
@@ -24,7 +30,7 @@ class TrainingData(abc.ABC):
 
     @property
     @abc.abstractmethod
-    def converter(self):
+    def converter(self) -> Converter | Windows:
         """What `build.model` makes the model of the config as wide as."""
 
     @abc.abstractmethod
@@ -34,7 +40,7 @@ class TrainingData(abc.ABC):
         first_step: int,
         rows: slice = slice(None),
         worker: tuple[int, int] = (0, 1),
-    ):
+    ) -> tf.data.Dataset:
         """A data set without end, its first batch that of `first_step`.
 
         Each batch depends on nothing but the seed and its step.
@@ -45,12 +51,12 @@ class TrainingData(abc.ABC):
         """
 
     @abc.abstractmethod
-    def validation_batches(self, num_batches: int):
+    def validation_batches(self, num_batches: int) -> tf.data.Dataset | None:
         """A data set to validate on, its last batch as large as is left; None where
         nothing is to be validated on."""
 
     @abc.abstractmethod
-    def evaluation_batches(self, num_batches: int | None):
+    def evaluation_batches(self, num_batches: int | None) -> tf.data.Dataset:
         """A data set of batches that are the same each time; all if None."""
 
     def pieces_of_batch(self, seed: int, step: int) -> list[str]:
@@ -58,11 +64,11 @@ class TrainingData(abc.ABC):
         they are not known."""
         return []
 
-    def reraise_source_error(self):
+    def reraise_source_error(self) -> contextlib.AbstractContextManager:
         """Context in which batches are made: errors leave as the data raised them."""
         return contextlib.nullcontext()
 
 
-def rows_of(batches, rows: slice):
+def rows_of(batches: tf.data.Dataset, rows: slice) -> tf.data.Dataset:
     """The data set of these rows of each batch."""
     return batches.map(lambda batch: type(batch)(*(tensor[rows] for tensor in batch)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from music_vae_tf import checkpoint
@@ -11,7 +12,9 @@ from music_vae_tf.checkpoint.names import TRAINING_STATE
 from music_vae_tf.export.errors import ExportError
 
 
-def export(config: configs.Config, checkpoint_path, folder: Path, bits: int) -> Path:
+def export(
+    config: configs.Config, checkpoint_path: str | os.PathLike, folder: Path, bits: int
+) -> Path:
     """Writes `NAME.safetensors`: weights, config, and the files that belong to them.
 
     Args:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from music_vae_tf import checkpoint
@@ -27,7 +28,11 @@ Data: not stated. Licence: not stated.
 
 
 def export(
-    config: configs.Config, checkpoint_path, folder: Path, bits: int, card: str | None
+    config: configs.Config,
+    checkpoint_path: str | os.PathLike,
+    folder: Path,
+    bits: int,
+    card: str | None,
 ) -> None:
     """Writes `README.md`, `config.yaml`, `model.safetensors` and a vocabulary.
 

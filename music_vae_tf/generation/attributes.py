@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -117,7 +117,7 @@ def along(vectors: Mapping[str, Any], amounts: Mapping[str, float]) -> np.ndarra
     return np.asarray(np.sum(moved, axis=0), np.float32)
 
 
-def check_names(model: Any, names, vectors: Mapping) -> None:
+def check_names(model: Any, names: Iterable[str], vectors: Mapping) -> None:
     """
     Raises:
         BadAttribute: one of the names is none of an attribute that the model has.

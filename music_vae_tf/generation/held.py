@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 import tensorflow as tf
@@ -10,14 +11,17 @@ import tensorflow as tf
 from music_vae_tf.generation.compiling import compiled
 from music_vae_tf.models.prng import PRNGKey
 
+if TYPE_CHECKING:
+    from music_vae_tf.generation.music_vae import TrainedModel
+
 
 class HeldDecoder:
     """Latent vectors -> rows, some values of which are given."""
 
-    def __init__(self, trained):
+    def __init__(self, trained: TrainedModel):
         """
         Args:
-            trained: a `TrainedModel` whose decoder takes forced rows.
+            trained: its decoder takes forced rows.
         """
         self._trained = trained
         self._sample = compiled(self._sample_step)

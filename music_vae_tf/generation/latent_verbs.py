@@ -179,7 +179,13 @@ def interpolate_grid(
     return decode(model, grid(corners, size), read[0], temperature, tempos)
 
 
-def decode(model, z, like: ReadInput, temperature, tempos=None) -> list:
+def decode(
+    model: Any,
+    z: np.ndarray,
+    like: ReadInput,
+    temperature: float,
+    tempos: Sequence[float] | np.ndarray | None = None,
+) -> list:
     """Latent vectors [N, Z] as sequences, with the controls of an input.
 
     tempos: N numbers in BPM; by default the input's.

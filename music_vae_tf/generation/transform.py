@@ -12,8 +12,9 @@ counted.
 
 from __future__ import annotations
 
+import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -130,7 +131,7 @@ class Transformed:
     report: Report
     drums: frozenset[Part] = frozenset()  # that the model was given
 
-    def save(self, path) -> None:
+    def save(self, path: str | os.PathLike) -> None:
         """Writes the MIDI file."""
         midi_song.save(self.midi, path)
 
@@ -243,7 +244,10 @@ def _shift(trained, task, attributes, path):
 
 
 def chosen_drums(
-    song: MidiSong, choice: str, pitch_classes, drum_map: DrumMap = GENERAL_MIDI
+    song: MidiSong,
+    choice: str,
+    pitch_classes: str | Sequence[Sequence[int]],
+    drum_map: DrumMap = GENERAL_MIDI,
 ) -> tuple[np.ndarray, list[str]]:
     """Numbers of the notes of a song that are drums, and what to say of the choice.
 

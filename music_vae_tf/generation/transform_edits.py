@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -43,7 +44,11 @@ class NewNotes(NamedTuple):
 
 
 def new_notes(
-    song: MidiSong, numbers, task: Task, stretches, drum_map: DrumMap
+    song: MidiSong,
+    numbers: Iterable[int],
+    task: Task,
+    stretches: Sequence[Stretch],
+    drum_map: DrumMap,
 ) -> NewNotes:
     """The track and channel of most drums; of each drum its most frequent pitch.
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from music_vae_tf.config import Config
 from music_vae_tf.data.converters.groove import GrooveConverter
 from music_vae_tf.data.converters.groove_edits import Groove
 from music_vae_tf.errors import UserFacingError
@@ -57,7 +58,9 @@ DESCRIPTIONS = {
 }
 
 
-def task_of(config, converter, preserve_onsets: bool | None = None) -> Task:
+def task_of(
+    config: Config, converter: GrooveConverter, preserve_onsets: bool | None = None
+) -> Task:
     """The task that a config was trained for.
 
     preserve_onsets: None is the default of the task: yes, except for taps.
@@ -82,7 +85,7 @@ def task_of(config, converter, preserve_onsets: bool | None = None) -> Task:
     return Task(name, DESCRIPTIONS[name], whole, preserves)
 
 
-def check_config(config) -> None:
+def check_config(config: Config) -> None:
     """
     Raises:
         UnfitConfig: the config transforms no songs; says why.
@@ -99,7 +102,7 @@ def check_config(config) -> None:
     )
 
 
-def is_fit(config) -> bool:
+def is_fit(config: Config) -> bool:
     """Whether models of a config can transform songs."""
     return bool(
         config.kind == "music_vae"

@@ -11,13 +11,16 @@ next to nothing.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from music_vae_tf.data.converters.groove_edits import Groove
 from music_vae_tf.generation.held import HeldDecoder
 from music_vae_tf.generation.transform_tasks import Freedom, Task, is_silent
+
+if TYPE_CHECKING:
+    from music_vae_tf.generation.music_vae import TrainedModel
 
 ENCODED_AT_ONCE = 64  # windows, between two signs of progress
 
@@ -51,11 +54,7 @@ class Windows(NamedTuple):
 class WindowModel:
     """A trained model at work on windows, compiled once for all songs."""
 
-    def __init__(self, trained, task: Task):
-        """
-        Args:
-            trained: a `TrainedModel`.
-        """
+    def __init__(self, trained: TrainedModel, task: Task):
         self.trained, self.task = trained, task
         self.converter = converter = task.converter
         self.per_bar = converter.steps_per_quarter * converter.quarters_per_bar
@@ -103,7 +102,14 @@ class WindowModel:
         latents = np.concatenate(means), np.concatenate(deviations)
         return Windows(inputs.starts, self.size, *latents, inputs.controls)
 
-    def decode(self, z, held, controls, temperature, advance) -> list[Groove]:
+    def decode(
+        self,
+        z: np.ndarray,
+        held: np.ndarray,
+        controls: list[np.ndarray] | None,
+        temperature: float,
+        advance: Callable[[int], None],
+    ) -> list[Groove]:
         """N windows from z [N, Z]; of `held` [N, rows, D] NaN is free."""
         rows = self._held(z, held, controls, temperature, advance)
         return list(map(self.converter.groove_of, rows))

@@ -11,7 +11,10 @@ import importlib
 import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,19 @@ class ModelKind:
     load: str
     command: str | None = None
     free_keys: tuple[str, ...] = ()
+
+
+class BetaSchedule:
+    """The section `objective` of a VAE's config: beta grows up to a limit."""
+
+    max_beta: float
+    beta_rate: float
+
+    def beta(self, step: tf.Tensor | float) -> tf.Tensor:
+        """Weight of the KL term at a training step: a float32 scalar."""
+        from music_vae_tf import schedules
+
+        return schedules.beta(step, self.max_beta, self.beta_rate)
 
 
 def names() -> list[str]:

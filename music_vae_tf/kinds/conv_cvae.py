@@ -6,7 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from music_vae_tf.config.schema import Count, NonNegative, Positive, Rate, Sizes
-from music_vae_tf.kinds import ModelKind
+from music_vae_tf.kinds import BetaSchedule, ModelKind
 
 if TYPE_CHECKING:
     from music_vae_tf.config import Config
@@ -23,19 +23,13 @@ class ConvCvaeConfig:
 
 
 @dataclasses.dataclass(frozen=True)
-class ConvCvaeObjectiveConfig:
+class ConvCvaeObjectiveConfig(BetaSchedule):
     """What is minimised: cross-entropy of the cells + beta * max(KL - free bits, 0)."""
 
     positive_weight: Positive  # of a sounding cell; a silent one weighs 1
     free_bits: NonNegative  # bits of KL that cost nothing, per example
     max_beta: NonNegative
     beta_rate: Rate  # beta = (1 - beta_rate ** step) * max_beta
-
-    def beta(self, step):
-        """Weight of the KL term at a training step: a float32 scalar."""
-        from music_vae_tf import schedules
-
-        return schedules.beta(step, self.max_beta, self.beta_rate)
 
 
 def _build(config: Config, converter: PianoRollConverter, cell_dtype: str) -> ConvCvae:

@@ -5,6 +5,17 @@ used. `train` checks what it was given before it imports TensorFlow.
 """
 
 import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from music_vae_tf.training.evaluation import EvaluationResult, evaluate
+    from music_vae_tf.training.options import (
+        EvaluationOptions,
+        OptionError,
+        TrainingOptions,
+    )
+    from music_vae_tf.training.result import TrainingResult
+    from music_vae_tf.training.run import TrainingInterrupted, train
 
 _MODULES = {
     "Adam": "optimizer",
@@ -41,7 +52,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> Any:
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)

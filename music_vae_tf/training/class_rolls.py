@@ -7,12 +7,24 @@ import hashlib
 import logging
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn, cast
 
+from music_vae_tf.config import Config
 from music_vae_tf.data.training_data import TrainingData, rows_of
 from music_vae_tf.errors import UserFacingError
 from music_vae_tf.run_directory import RunDirectory
 from music_vae_tf.training.options import OptionError
-from music_vae_tf.training.request import config_of_run
+from music_vae_tf.training.request import Request, config_of_run
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from music_vae_tf.data.converters.base import Converter
+    from music_vae_tf.data.converters.piano_roll import PianoRollConverter
+    from music_vae_tf.generation.piano_roll import TrainedRollVae
+    from music_vae_tf.models.piano_roll_vae import ConvCvae
+    from music_vae_tf.models.trainable import Trainable
+    from music_vae_tf.training.result import TrainingResult
 
 log = logging.getLogger("music_vae_tf")
 LATENTS_OF = "latents_of"  # in the train directory of a clstm_decoder
@@ -29,7 +41,7 @@ class ClassRollData(TrainingData):
 
     kept = {"examples_path": "data", "cvae_run_dir": "cvae_run_dir"}
 
-    def __init__(self, request):
+    def __init__(self, request: Request):
         """
         Raises:
             OptionError: the rolls or the VAE are missing, or do not fit.
@@ -46,14 +58,20 @@ class ClassRollData(TrainingData):
         return self._name
 
     @functools.cached_property
-    def converter(self):
+    def converter(self) -> PianoRollConverter:
         from music_vae_tf import build
 
-        return build.converter(self._config)
+        return cast("PianoRollConverter", build.converter(self._config))
 
     # Batches.
 
-    def training_batches(self, seed, first_step, rows=slice(None), worker=(0, 1)):
+    def training_batches(
+        self,
+        seed: int,
+        first_step: int,
+        rows: slice = slice(None),
+        worker: tuple[int, int] = (0, 1),
+    ) -> tf.data.Dataset:
         from music_vae_tf.data import pipeline
         from music_vae_tf.data.rolls import store, transposed
         from music_vae_tf.models.prng import PRNGKey
@@ -73,14 +91,14 @@ class ClassRollData(TrainingData):
         latents = lambda step: PRNGKey(seed).fold_in("latents").fold_in(step)
         return rows_of(self._read_by_the_model(numbered, latents), rows)
 
-    def pieces_of_batch(self, seed, step):
+    def pieces_of_batch(self, seed: int, step: int) -> list[str]:
         from music_vae_tf.data import pipeline
 
         names = self._trained_on.names
         examples = pipeline.examples_of_batch(step, self._batch_size, len(names), seed)
         return [str(names[example]) for example in examples]
 
-    def validation_batches(self, num_batches):
+    def validation_batches(self, num_batches: int) -> tf.data.Dataset | None:
         options = self._request.options
         if options.validation_data is not None:
             return self._all_batches(self._read(options.validation_data), num_batches)
@@ -88,7 +106,7 @@ class ClassRollData(TrainingData):
             return self._all_batches(self._parts[1], num_batches)
         return None
 
-    def evaluation_batches(self, num_batches):
+    def evaluation_batches(self, num_batches: int | None) -> tf.data.Dataset:
         from music_vae_tf.data import pipeline
         from music_vae_tf.data.rolls import store
 
@@ -164,10 +182,12 @@ class ClassRollData(TrainingData):
         )
 
     @functools.cached_property
-    def _cvae(self):
+    def _cvae(self) -> ConvCvae:
         directory = RunDirectory.at(os.fspath(self._request.options.cvae_run_dir))
         path = directory.to_generate_from()
-        return restored_model(self._cvae_config, self.converter, path)
+        assert self._cvae_config is not None  # none else reads latents
+        model = restored_model(self._cvae_config, self.converter, path)
+        return cast("ConvCvae", model)
 
 
 NO_ROLLS = f"{{data}} is missing: name a file of class rolls, which {MADE_BY}"
@@ -229,7 +249,9 @@ def _cvae_config(cvae_run_dir, config):
     return cvae_config
 
 
-def restored_model(config, converter, path):
+def restored_model(
+    config: Config, converter: Converter, path: str | os.PathLike
+) -> Trainable:
     """The model of a config with the weights of a checkpoint, in any form that
     `checkpoint.find` understands."""
     from music_vae_tf import build, checkpoint
@@ -239,7 +261,7 @@ def restored_model(config, converter, path):
     return model
 
 
-def record_latents(directory: RunDirectory, cvae) -> None:
+def record_latents(directory: RunDirectory, cvae: ConvCvae) -> None:
     """Notes in a clstm_decoder's run directory which VAE's latents it is trained on.
 
     Raises:
@@ -252,7 +274,7 @@ def record_latents(directory: RunDirectory, cvae) -> None:
         file.write(f"{_fingerprint(cvae)}\n".encode())
 
 
-def check_latents(directory: RunDirectory, cvae) -> None:
+def check_latents(directory: RunDirectory, cvae: ConvCvae) -> None:
     """Sees that the clstm_decoder of a run directory reads latents of this VAE.
 
     Raises:
@@ -281,7 +303,9 @@ def _fingerprint(cvae) -> str:
     return digest.hexdigest()
 
 
-def load_conv_cvae(result, path, batch_size, seed):
+def load_conv_cvae(
+    result: TrainingResult, path: str, batch_size: int, seed: int | None
+) -> TrainedRollVae:
     """The `TrainedRollVae` of a training, for `TrainingResult.load`."""
     from music_vae_tf import build
     from music_vae_tf.generation.piano_roll import TrainedRollVae
@@ -290,7 +314,9 @@ def load_conv_cvae(result, path, batch_size, seed):
     return TrainedRollVae(restored_model(result.config, converter, path), None, seed)
 
 
-def load_clstm_decoder(result, path, batch_size, seed):
+def load_clstm_decoder(
+    result: TrainingResult, path: str, batch_size: int, seed: int | None
+) -> NoReturn:
     """Refuses to load: this decoder is of use only with its conv_cvae."""
     raise ValueError(
         "a clstm_decoder continues the rolls of a conv_cvae and generates nothing "

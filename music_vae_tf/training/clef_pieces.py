@@ -7,12 +7,23 @@ import functools
 import logging
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 from music_vae_tf.data.training_data import TrainingData, rows_of
 from music_vae_tf.errors import UserFacingError
 from music_vae_tf.run_directory import RunDirectory
 from music_vae_tf.training.options import MissingOption, OptionError
 from music_vae_tf.training.progress import progress_of
+from music_vae_tf.training.request import Request
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from music_vae_tf.data.clefs.labels import Labels
+    from music_vae_tf.data.clefs.windows import Windows
+    from music_vae_tf.data.converters.clefs import ClefsConverter
+    from music_vae_tf.generation.clef_lstm import TrainedClefLSTM
+    from music_vae_tf.training.result import TrainingResult
 
 log = logging.getLogger("music_vae_tf")
 LABELS_FILE = "train/labels.json"
@@ -22,7 +33,7 @@ class NoLabels(UserFacingError, ValueError):
     """The labels of a training are missing or damaged."""
 
 
-def labels_of_run(run_dir: Path):
+def labels_of_run(run_dir: Path) -> dict[str, Labels] | None:
     """The labels of the training in a run directory, {staff: Labels}; None without.
 
     Labels that a start left behind which never came to train are none.
@@ -51,7 +62,7 @@ class ClefPieceData(TrainingData):
 
     kept = {"data_dir": "data"}
 
-    def __init__(self, request):
+    def __init__(self, request: Request):
         """
         Raises:
             OptionError: no folder is given, or other pieces to validate on.
@@ -85,20 +96,28 @@ class ClefPieceData(TrainingData):
         return self._name
 
     @functools.cached_property
-    def converter(self):
-        from music_vae_tf import build
-
-        clefs_converter = build.converter(self._request.config)
+    def converter(self) -> Windows:
         labels = labels_of_run(self._run_dir)
         if labels is None:
-            labels = clefs_converter.labels_of(self._pieces("train"))
-        return clefs_converter.windows(labels)
+            labels = self._clefs_converter.labels_of(self._pieces("train"))
+        return self._clefs_converter.windows(labels)
+
+    @functools.cached_property
+    def _clefs_converter(self) -> ClefsConverter:
+        from music_vae_tf import build
+
+        return cast("ClefsConverter", build.converter(self._request.config))
 
     def _pieces(self, split):
-        voices = self._request.config.converter.arguments["voices"]
-        return self._prepared.pieces(split, voices)
+        return self._prepared.pieces(split, self._clefs_converter.voices)
 
-    def training_batches(self, seed, first_step, rows=slice(None), worker=(0, 1)):
+    def training_batches(
+        self,
+        seed: int,
+        first_step: int,
+        rows: slice = slice(None),
+        worker: tuple[int, int] = (0, 1),
+    ) -> tf.data.Dataset:
         from music_vae_tf.data import pipeline
         from music_vae_tf.data.clefs import labels
         from music_vae_tf.data.whole_file import whole_file
@@ -110,7 +129,7 @@ class ClefPieceData(TrainingData):
         batches = pipeline.training_batches(store, self._batch_size, seed, first_step)
         return rows_of(batches, rows)
 
-    def pieces_of_batch(self, seed, step):
+    def pieces_of_batch(self, seed: int, step: int) -> list[str]:
         from music_vae_tf.data import pieces, pipeline
 
         low, high = self._request.config.dataset.transpose_range or (0, 0)
@@ -126,7 +145,7 @@ class ClefPieceData(TrainingData):
         examples = pipeline.examples_of_batch(step, self._batch_size, len(names), seed)
         return [names[example] for example in examples]
 
-    def validation_batches(self, num_batches):
+    def validation_batches(self, num_batches: int) -> tf.data.Dataset | None:
         from music_vae_tf.data import pipeline
 
         if not self._prepared.split["validation"]:
@@ -134,7 +153,7 @@ class ClefPieceData(TrainingData):
         store = self._store("validation", [0], at_least=1)
         return pipeline.all_batches(store, self._batch_size).take(num_batches)
 
-    def evaluation_batches(self, num_batches):
+    def evaluation_batches(self, num_batches: int | None) -> tf.data.Dataset:
         from music_vae_tf.data import pipeline
 
         store = self._store("validation", [0])
@@ -171,8 +190,12 @@ def _folder(data) -> str:
     return os.fspath(data)
 
 
-def load_trained(result, path, batch_size, seed):
+def load_trained(
+    result: TrainingResult, path: str, batch_size: int, seed: int | None
+) -> TrainedClefLSTM:
     """The `TrainedClefLSTM` of a training, for `TrainingResult.load`."""
     from music_vae_tf.generation.clef_lstm import TrainedClefLSTM
 
-    return TrainedClefLSTM(result.config, labels_of_run(result.run_dir), path)
+    labels = labels_of_run(result.run_dir)
+    assert labels is not None  # a training of this kind has some
+    return TrainedClefLSTM(result.config, labels, path)

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from music_vae_tf.config import Config
+from music_vae_tf.data.training_data import TrainingData
 from music_vae_tf.quiet import import_quietly
 from music_vae_tf.run_directory import RunDirectory
 from music_vae_tf.training.devices import use_devices
 from music_vae_tf.training.options import EvaluationOptions, OptionError
-from music_vae_tf.training.request import make_writable, request
+from music_vae_tf.training.request import Request, make_writable, request
 from music_vae_tf.training.run import vocabulary_of
 
 log = logging.getLogger("music_vae_tf")
@@ -27,7 +30,7 @@ class EvaluationResult:
 
     run_dir: Path
     metrics_by_step: dict[int, dict[str, float]]  # {step: {TensorBoard tag: value}}
-    checkpoint: str  # the last one that was evaluated
+    checkpoint: str | None  # the last one that was evaluated; None where none came
 
     @property
     def step(self) -> int:
@@ -62,20 +65,20 @@ def evaluate(
 
 
 def evaluate_with(
-    config,
-    data,
-    run_dir,
+    config: Config | str | os.PathLike | None,
+    data: Any,
+    run_dir: str | os.PathLike | None,
     options: EvaluationOptions,
     kinds: tuple[str, ...] = (),
     start_tensorflow: Callable = import_quietly,
 ) -> EvaluationResult:
     """`evaluate` with its options as one object; arguments as in `train_with`."""
-    options = dataclasses.replace(options, data=data)
-    asked = request(config, run_dir, options, kinds)
+    asked = request(config, run_dir, dataclasses.replace(options, data=data), kinds)
     evaluated_data = asked.data()
     directory, options = asked.directory, asked.options
     eval_dir = directory.eval_dir(options.dir_suffix)
-    _require_checkpoint(directory, options)
+    if not options.wait:
+        _newest(directory)  # an error comes before anything is made
     make_writable(eval_dir)
     start_tensorflow()
 
@@ -93,16 +96,20 @@ def evaluate_with(
     return _measured(asked, evaluated_data, evaluation, writer)
 
 
-def _require_checkpoint(directory: RunDirectory, options) -> None:
-    if not options.wait and directory.checkpoint() is None:
+def _newest(directory: RunDirectory) -> str:
+    newest = directory.checkpoint()
+    if newest is None:
         raise OptionError(
             "{run_dir}={path}: no checkpoint is there: train first, or give "
             "{wait}=True",
             path=directory.path,
         )
+    return newest
 
 
-def _measured(asked, data, evaluation, writer) -> EvaluationResult:
+def _measured(
+    asked: Request[EvaluationOptions], data: TrainingData, evaluation, writer
+) -> EvaluationResult:
     """The metrics of all checkpoints that come."""
     from music_vae_tf import checkpoint
     from music_vae_tf.training import summaries
@@ -120,11 +127,11 @@ def _measured(asked, data, evaluation, writer) -> EvaluationResult:
     return EvaluationResult(asked.directory.path, by_step, newest)
 
 
-def _checkpoints(asked):
+def _checkpoints(asked: Request[EvaluationOptions]) -> Iterator[str]:
     """The newest one, or each newest one until the training has ended."""
     directory, options = asked.directory, asked.options
     if not options.wait:
-        yield directory.checkpoint()
+        yield _newest(directory)
         return
     last = options.num_steps if "num_steps" in asked.given else None
     waiting = _Waiting(directory)

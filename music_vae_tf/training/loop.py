@@ -9,6 +9,7 @@ import music_vae_tf.models  # noqa: F401  first: TensorFlow starts quietly there
 import itertools
 import logging
 import math
+import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -27,6 +28,8 @@ from music_vae_tf.training.optimizer import BETA_1, BETA_2, Adam, LearningRate
 from music_vae_tf.training.summaries import Clock, TrainingScalars
 
 if TYPE_CHECKING:
+    from music_vae_tf.data.clefs.windows import Windows
+    from music_vae_tf.data.converters.base import Converter
     from music_vae_tf.training.validation import Validation
 
 log = logging.getLogger("music_vae_tf")
@@ -35,7 +38,11 @@ SAVE_EVERY_S = 60
 
 
 def compiled_model(
-    config: Config, converter, seed: int, strategy=None, mixed_precision=False
+    config: Config,
+    converter: Converter | Windows,
+    seed: int,
+    strategy: tf.distribute.Strategy | None = None,
+    mixed_precision: bool = False,
 ) -> Trainable:
     """A new model of a config with its optimizer, initialised from the seed.
 
@@ -53,7 +60,7 @@ def compiled_model(
     return model
 
 
-def state_of(model: Trainable) -> dict[str, object]:
+def state_of(model: Trainable) -> dict[str, keras.Variable]:
     """All that training goes on from, by our names: weights, moments, the step."""
     weights = model.named_variables
     optimizer = model.optimizer
@@ -68,7 +75,7 @@ def state_of(model: Trainable) -> dict[str, object]:
     return {**weights, **moments, "step": optimizer.iterations}
 
 
-def resume(model: Trainable, directory) -> str | None:
+def resume(model: Trainable, directory: str | os.PathLike) -> str | None:
     """Goes on from the newest checkpoint of a directory, optimizer and step included.
 
     Returns:
@@ -231,7 +238,9 @@ def _take_steps(
     return logs
 
 
-def compiled_step(function, batches, *signature):
+def compiled_step(
+    function: Callable, batches: Iterable, *signature: tf.TensorSpec
+) -> Callable:
     """The function of a batch (and more) as a graph, one for batches of all lengths."""
     spec = getattr(batches, "element_spec", None)
     if spec is not None:

@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import functools
 import logging
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING
 
 from music_vae_tf.data.training_data import TrainingData
 from music_vae_tf.training.options import OptionError
 from music_vae_tf.training.progress import progress_of
+from music_vae_tf.training.request import Request
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from music_vae_tf.data.converters.base import Converter
+    from music_vae_tf.generation import TrainedModel
+    from music_vae_tf.training.result import TrainingResult
 
 log = logging.getLogger("music_vae_tf")
 
@@ -21,7 +31,7 @@ class NoteSequenceData(TrainingData):
         "cache_dataset": "cache_dataset",
     }
 
-    def __init__(self, request):
+    def __init__(self, request: Request):
         """
         Raises:
             OptionError: nothing names the data.
@@ -39,7 +49,7 @@ class NoteSequenceData(TrainingData):
         return self._source.name
 
     @functools.cached_property
-    def converter(self):
+    def converter(self) -> Converter:
         from music_vae_tf import build
 
         return build.converter(self._request.config)
@@ -73,7 +83,13 @@ class NoteSequenceData(TrainingData):
     def _trained_on(self):
         return self._parts[0] if self._options.holdout else self._source
 
-    def training_batches(self, seed, first_step, rows=slice(None), worker=(0, 1)):
+    def training_batches(
+        self,
+        seed: int,
+        first_step: int,
+        rows: slice = slice(None),
+        worker: tuple[int, int] = (0, 1),
+    ) -> tf.data.Dataset:
         from music_vae_tf import build
         from music_vae_tf.data import pipeline
 
@@ -97,7 +113,7 @@ class NoteSequenceData(TrainingData):
             pipeline.Share(*worker),
         )
 
-    def pieces_of_batch(self, seed, step):
+    def pieces_of_batch(self, seed: int, step: int) -> list[str]:
         from music_vae_tf import build
         from music_vae_tf.data import pieces, pipeline
 
@@ -113,14 +129,14 @@ class NoteSequenceData(TrainingData):
         examples = pipeline.examples_of_batch(step, self._batch_size, len(names), seed)
         return [names[example] for example in examples]
 
-    def validation_batches(self, num_batches):
+    def validation_batches(self, num_batches: int) -> tf.data.Dataset | None:
         if self._options.validation_data is not None:
             return self._all_batches(self._validation_source(), num_batches)
         if self._options.holdout:
             return self._all_batches(self._parts[1], num_batches)
         return None
 
-    def evaluation_batches(self, num_batches):
+    def evaluation_batches(self, num_batches: int | None) -> tf.data.Dataset:
         from music_vae_tf.data import pipeline
 
         if self._options.holdout and not self._request.given & {"data"}:
@@ -148,7 +164,7 @@ class NoteSequenceData(TrainingData):
         log.info("%s: %s", source.name, report)
         return store
 
-    def reraise_source_error(self):
+    def reraise_source_error(self) -> AbstractContextManager:
         return self._source.failing_in_its_own_words()
 
 
@@ -169,7 +185,9 @@ def _source(request, split):
     return Source.of_data_set(name, split)
 
 
-def load_trained(result, path, batch_size, seed):
+def load_trained(
+    result: TrainingResult, path: str, batch_size: int, seed: int | None
+) -> TrainedModel:
     """The `TrainedModel` of a training, for `TrainingResult.load`."""
     from music_vae_tf.generation import TrainedModel
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -33,7 +34,7 @@ class LearningRate(keras.optimizers.schedules.LearningRateSchedule):
     def __init__(self, of_step: Callable[[tf.Tensor], tf.Tensor]):
         self.of_step = of_step
 
-    def __call__(self, step):
+    def __call__(self, step: tf.Tensor) -> tf.Tensor:
         return self.of_step(step)
 
 
@@ -49,12 +50,12 @@ class Adam(keras.optimizers.Optimizer):
 
     def __init__(
         self,
-        learning_rate=1e-3,
+        learning_rate: float | keras.optimizers.schedules.LearningRateSchedule = 1e-3,
         beta_1: float = BETA_1,
         beta_2: float = BETA_2,
         epsilon: float = EPSILON,
         name: str = "adam",
-        **options,
+        **options: Any,
     ):
         """
         Args:
@@ -69,7 +70,7 @@ class Adam(keras.optimizers.Optimizer):
         super().__init__(learning_rate=learning_rate, name=name)
         self.beta_1, self.beta_2, self.epsilon = beta_1, beta_2, epsilon
 
-    def build(self, variables) -> None:
+    def build(self, variables: Sequence[keras.Variable]) -> None:
         """Makes both moments, zeros, for these variables."""
         if self.built:
             return
@@ -81,7 +82,11 @@ class Adam(keras.optimizers.Optimizer):
         rows = zip(variables, self.first_moments, self.second_moments)
         self._rows_of = {row[0].path: row for row in rows}
 
-    def apply(self, grads, trainable_variables=None) -> None:
+    def apply(
+        self,
+        grads: Sequence[tf.Tensor],
+        trainable_variables: Sequence[keras.Variable] | None = None,
+    ) -> None:
         """Takes a step: gradients, and their variables, by default all it was built on.
 
         Keras's own would sum the gradients over all replicas, which is done already.
@@ -93,7 +98,9 @@ class Adam(keras.optimizers.Optimizer):
             self._update(gradient, variable, constants)
         self.iterations.assign_add(1)
 
-    def update_step(self, gradient, variable, learning_rate) -> None:
+    def update_step(
+        self, gradient: tf.Tensor, variable: keras.Variable, learning_rate: Any
+    ) -> None:
         """Updates one variable, as Keras's interface has it."""
         self._update(gradient, variable, {**self._constants(), "lr": learning_rate})
 
@@ -111,8 +118,8 @@ class Adam(keras.optimizers.Optimizer):
         return {name: tf.convert_to_tensor(value) for name, value in constants.items()}
 
     def _update(self, gradient, variable, constants):
-        variables = (each.value for each in self._rows_of[variable.path])
-        raw_ops.apply_adam(*variables, gradient, **constants)
+        weight, first, second = (each.value for each in self._rows_of[variable.path])
+        raw_ops.apply_adam(weight, first, second, gradient, **constants)
 
     def get_config(self) -> dict:
         """What makes the same optimizer again."""

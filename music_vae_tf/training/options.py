@@ -11,7 +11,7 @@ import difflib
 import numbers
 import os
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from music_vae_tf.errors import UserFacingError
 
@@ -31,6 +31,8 @@ DEFAULTS = {
     "early_stop": False,
     "cache_dataset": True,
 }
+# Of options that have a default, until `filled_in` gives it to them.
+LEFT_OUT: Any = None
 LEAST = {
     "num_steps": 0,
     "checkpoints_to_keep": 0,
@@ -72,7 +74,7 @@ class OptionError(UserFacingError, ValueError):
     The message names them as Python does; `for_flags` is the same for a command line.
     """
 
-    def __init__(self, message: str, **values):
+    def __init__(self, message: str, **values: object):
         """
         Args:
             message: with option names in braces, `"{holdout}={share} is too much"`.
@@ -103,12 +105,15 @@ def _python_name(name: str) -> str:
     return "data" if name == "data_dir" else name
 
 
+AnyOptions = TypeVar("AnyOptions", bound="Options")
+
+
 def _flag(name: str) -> str:
     return f"--{FLAGS.get(name, name)}"
 
 
 @dataclasses.dataclass(frozen=True)
-class _Options:
+class Options:
     """What `train` and `evaluate` share.
 
     Attributes:
@@ -127,11 +132,11 @@ class _Options:
     data: Any = None  # that argument of `train` and `evaluate`
     hparams: str | Mapping[str, Any] = ""
     seed: int | None = None
-    num_steps: int | None = None
+    num_steps: int = LEFT_OUT
     tfds_name: str | None = None
-    cache_dataset: bool | None = None
+    cache_dataset: bool = LEFT_OUT
     cvae_run_dir: str | os.PathLike | None = None
-    holdout: float | None = None
+    holdout: float = LEFT_OUT
     validation_data: Any = None
     num_batches: int | None = None
     progress: Callable | None = None
@@ -144,7 +149,7 @@ class _Options:
         _check_holdout(self)
 
     @classmethod
-    def of(cls, options: Mapping[str, Any]):
+    def of(cls: type[AnyOptions], options: Mapping[str, Any]) -> AnyOptions:
         """
         Raises:
             OptionError: one of them is not an option.
@@ -163,7 +168,7 @@ class _Options:
 
 
 @dataclasses.dataclass(frozen=True)
-class TrainingOptions(_Options):
+class TrainingOptions(Options):
     """Options of `train`, beside config, data and run_dir.
 
     Attributes:
@@ -188,17 +193,17 @@ class TrainingOptions(_Options):
 
     checkpoints_to_keep: int | None = None
     keep_checkpoint_every_n_hours: int | None = None
-    validation_interval: int | None = None
-    patience: int | None = None
-    early_stop: bool | None = None
+    validation_interval: int = LEFT_OUT
+    patience: int = LEFT_OUT
+    early_stop: bool = LEFT_OUT
     warm_start_checkpoint: str | os.PathLike | None = None
-    mixed_precision: bool | None = None
+    mixed_precision: bool = LEFT_OUT
     strategy: Any = "auto"
     on_step: Callable[[int, float], None] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
-class EvaluationOptions(_Options):
+class EvaluationOptions(Options):
     """Options of `evaluate`, beside config, data and run_dir.
 
     Attributes:
@@ -235,7 +240,7 @@ def _check_holdout(options):
 # What a run directory keeps.
 
 
-def kept_values(options, kept: Mapping[str, str]) -> dict[str, object]:
+def kept_values(options: Options, kept: Mapping[str, str]) -> dict[str, object]:
     """The values of options as flags.json has them.
 
     kept: {name in flags.json: option}.
@@ -257,7 +262,9 @@ def _kept_value(name, value):
     return int(value) if isinstance(value, numbers.Integral) else float(value)
 
 
-def filled_in(options, run_dir_keeps: Mapping, kept: Mapping[str, str]):
+def filled_in(
+    options: AnyOptions, run_dir_keeps: Mapping, kept: Mapping[str, str]
+) -> tuple[AnyOptions, list[str]]:
     """Options, with those that are left out as the run directory keeps them, or as
     they are by default; and a line for each that is given and differs.
 
@@ -282,7 +289,7 @@ def filled_in(options, run_dir_keeps: Mapping, kept: Mapping[str, str]):
     return dataclasses.replace(options, **missing), changes
 
 
-def in_memory(options) -> list[str]:
+def in_memory(options: Options) -> list[str]:
     """The options that hold music itself, which no run directory keeps."""
     return [
         name
@@ -291,7 +298,7 @@ def in_memory(options) -> list[str]:
     ]
 
 
-def check_memory(given, options, were_in_memory: list[str]) -> None:
+def check_memory(given: Options, options: Options, were_in_memory: list[str]) -> None:
     """Sees that music which an earlier start was given in memory is given again.
 
     Args:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator
-from typing import Protocol
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from music_vae_tf.training.options import Options
 
 
 class Progress(Protocol):
@@ -15,6 +19,7 @@ class Progress(Protocol):
 
     def over(self, items: Iterable) -> Iterator:
         """The items, each a unit that is done when the next one is asked for."""
+        ...
 
 
 class _Silent:
@@ -41,6 +46,6 @@ def silent(
     yield _Silent()
 
 
-def progress_of(options) -> Callable:
+def progress_of(options: Options) -> Callable[..., AbstractContextManager[Progress]]:
     """What shows progress by these options: called as `silent` is."""
     return options.progress or silent

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import random
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Generic
 
 from music_vae_tf import config as configs
 from music_vae_tf import folders, kinds
@@ -15,10 +16,11 @@ from music_vae_tf.data.training_data import TrainingData
 from music_vae_tf.run_directory import RunDirectory, RunMetadata
 from music_vae_tf.training.options import (
     KEPT,
+    AnyOptions,
     EvaluationOptions,
     MissingOption,
     OptionError,
-    TrainingOptions,
+    Options,
     check_memory,
     filled_in,
     in_memory,
@@ -26,11 +28,12 @@ from music_vae_tf.training.options import (
 )
 
 
-class Request(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Request(Generic[AnyOptions]):
     """What is to be trained or evaluated, where, and how."""
 
     config: Config
-    options: TrainingOptions | EvaluationOptions  # filled in
+    options: AnyOptions  # filled in
     given: frozenset[str]  # options that the caller named
     directory: RunDirectory
     record: RunMetadata | None  # of an earlier start
@@ -63,7 +66,12 @@ class Request(NamedTuple):
         self.directory.write_flags(values)
 
 
-def request(config, run_dir, options, kinds=()) -> Request:
+def request(
+    config: Config | str | os.PathLike | None,
+    run_dir: str | os.PathLike | None,
+    options: AnyOptions,
+    kinds: tuple[str, ...] = (),
+) -> Request[AnyOptions]:
     """The request that arguments of `train` or `evaluate` make.
 
     kinds: of model; without them any.
@@ -122,7 +130,12 @@ def _seed(options, record) -> int:
 # The config.
 
 
-def resolved_config(config, options, directory: RunDirectory, kinds=()) -> Config:
+def resolved_config(
+    config: Config | str | os.PathLike | None,
+    options: Options,
+    directory: RunDirectory,
+    kinds: tuple[str, ...] = (),
+) -> Config:
     """The config that is asked for, with changed hyperparameters.
 
     Args:
@@ -170,7 +183,9 @@ def _recorded_config(directory, kinds) -> Config:
     return config
 
 
-def config_of_run(option: str, run_dir, kind: str, made_by: str):
+def config_of_run(
+    option: str, run_dir: str | os.PathLike, kind: str, made_by: str
+) -> Config:
     """The config of the training in a run directory that an option names.
 
     Args:

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from music_vae_tf import kinds
 from music_vae_tf.config import Config
 from music_vae_tf.run_directory import RunDirectory
+
+if TYPE_CHECKING:
+    from music_vae_tf.generation import TrainedModel
+    from music_vae_tf.generation.clef_lstm import TrainedClefLSTM
+    from music_vae_tf.generation.piano_roll import TrainedRollVae
 
 
 @dataclass(frozen=True)
@@ -23,8 +29,8 @@ class TrainingResult:
     was_complete: bool  # all steps were taken before this call
     metrics: dict[str, float]  # of the last step, by TensorBoard tag: "loss" and others
     validation_losses: list[tuple[int, float]]  # (step, loss)
-    checkpoint: str  # of the last step
-    best_checkpoint: str  # of the lowest validation loss; without any, `checkpoint`
+    checkpoint: str | None  # of the last step; None where another worker keeps it
+    best_checkpoint: str | None  # of the lowest validation loss, or the last step
 
     @property
     def loss(self) -> float | None:
@@ -36,7 +42,9 @@ class TrainingResult:
         """The lowest validation loss; None without validation."""
         return min((loss for _, loss in self.validation_losses), default=None)
 
-    def load(self, batch_size: int = 4, *, best: bool = True, seed: int | None = None):
+    def load(
+        self, batch_size: int = 4, *, best: bool = True, seed: int | None = None
+    ) -> TrainedModel | TrainedRollVae | TrainedClefLSTM:
         """The trained model, ready to generate.
 
         Args:

@@ -6,11 +6,14 @@ import contextlib
 import dataclasses
 import logging
 import math
+import os
 import shlex
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from music_vae_tf import folders
+from music_vae_tf.config import Config
+from music_vae_tf.data.training_data import TrainingData
 from music_vae_tf.quiet import import_quietly
 from music_vae_tf.run_directory import (
     FAILED,
@@ -25,6 +28,12 @@ from music_vae_tf.training.progress import progress_of
 from music_vae_tf.training.request import Request, make_writable, request
 from music_vae_tf.training.result import TrainingResult, best_checkpoint
 from music_vae_tf.training.warm_start import warm_start, weights_to_start_from
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from music_vae_tf.data.converters.base import TokenVocabulary
+    from music_vae_tf.models.trainable import Trainable
 
 log = logging.getLogger("music_vae_tf")
 KEPT_BYTES = 10**9  # of all checkpoints, where nothing is said of their number
@@ -79,9 +88,9 @@ def train(
 
 
 def train_with(
-    config,
-    data,
-    run_dir,
+    config: Config | str | os.PathLike | None,
+    data: Any,
+    run_dir: str | os.PathLike | None,
     options: TrainingOptions,
     kinds: tuple[str, ...] = (),
     start_tensorflow: Callable = import_quietly,
@@ -104,8 +113,8 @@ def train_with(
             return _Training.start(asked, training_data, strategy).run()
 
 
-def _strategy(asked: Request):
-    """The `tf.distribute.Strategy` that is asked for."""
+def _strategy(asked: Request[TrainingOptions]) -> tf.distribute.Strategy:
+    """The one that is asked for."""
     import tensorflow as tf
 
     from music_vae_tf import strategies
@@ -123,13 +132,18 @@ def _strategy(asked: Request):
 class _Training(NamedTuple):
     """A training that is about to take its steps."""
 
-    request: Request
-    data: Any  # TrainingData
-    strategy: Any  # tf.distribute.Strategy
-    model: Any  # Trainable
+    request: Request[TrainingOptions]
+    data: TrainingData
+    strategy: tf.distribute.Strategy
+    model: Trainable
 
     @classmethod
-    def start(cls, asked: Request, data, strategy) -> _Training:
+    def start(
+        cls,
+        asked: Request[TrainingOptions],
+        data: TrainingData,
+        strategy: tf.distribute.Strategy,
+    ) -> _Training:
         """Makes the model, with the weights that the training starts from."""
         from music_vae_tf import strategies
         from music_vae_tf.training import loop
@@ -236,8 +250,7 @@ def _restore(training: _Training) -> None:
 
     directory, model = training.request.directory, training.model
     vocabulary = vocabulary_of(training.data)
-    if training.request.options.warm_start_checkpoint:
-        warm_start(training.request, training.model, vocabulary)
+    warm_start(training.request, training.model, vocabulary)
     if vocabulary is not None and training.is_chief:
         checkpoint.keep_vocabulary(directory.train_dir, vocabulary)
     newest = loop.resume(model, directory.train_dir)
@@ -245,9 +258,9 @@ def _restore(training: _Training) -> None:
         log.info("Resuming from %s (step %d)", newest, model.steps_taken)
 
 
-def vocabulary_of(data):
+def vocabulary_of(data: TrainingData) -> TokenVocabulary | None:
     """What the tokens are, where the music is made of tokens; otherwise None."""
-    return getattr(data.converter, "token_vocabulary", None)
+    return data.converter.token_vocabulary
 
 
 def _saver(training: _Training):
@@ -374,7 +387,9 @@ def _result(
         steps_taken=steps_taken,
         was_complete=was_complete,
         metrics=metrics,
-        validation_losses=[tuple(pair) for pair in read_losses(directory.train_dir)],
+        validation_losses=[
+            (step, loss) for step, loss in read_losses(directory.train_dir)
+        ],
         checkpoint=directory.checkpoint(),
         best_checkpoint=best_checkpoint(directory),
     )

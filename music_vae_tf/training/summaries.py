@@ -6,7 +6,9 @@ had used up a name; these are without.
 
 from __future__ import annotations
 
+import os
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import tensorflow as tf
@@ -18,7 +20,9 @@ from music_vae_tf.data.records import records_in
 SUMMARISE_EVERY_STEPS = 100
 
 
-def summary_writer(directory, examples: str, config: Config):
+def summary_writer(
+    directory: str | os.PathLike, examples: str, config: Config
+) -> tf.summary.SummaryWriter:
     """A writer into a directory, with two texts at its start: what is trained on, and
     with what hparams."""
     hparams = hparams_of(config)
@@ -39,7 +43,9 @@ def write_scalars(writer: tf.summary.SummaryWriter, step: int, scalars: dict) ->
     writer.flush()
 
 
-def read_scalars(directory, tag: str) -> tuple[list[int], list[float]]:
+def read_scalars(
+    directory: str | os.PathLike, tag: str
+) -> tuple[list[int], list[float]]:
     """The steps and values of a tag in all of a directory's event files, by step.
 
     A step that was taken again, after an interrupt, has its last value.
@@ -60,11 +66,11 @@ class TrainingScalars:
     """Writes those of the first step of a start, of every hundredth after it, as
     Magenta does, and of the last."""
 
-    def __init__(self, writer, first, last):
+    def __init__(self, writer: tf.summary.SummaryWriter, first: int, last: int):
         self._writer, self._first, self._last = writer, first, last
         self._before = None  # the step written last, and a clock since then
 
-    def write_if_due(self, step, logs):
+    def write_if_due(self, step: int, logs: Mapping[str, tf.Tensor]) -> None:
         """Writes the scalars of a step, {tag: value}, if it is one of these."""
         if (step - self._first) % SUMMARISE_EVERY_STEPS and step != self._last:
             return

@@ -9,6 +9,7 @@ import music_vae_tf.models  # noqa: F401  first: TensorFlow starts quietly there
 import json
 import logging
 import math
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -34,7 +35,7 @@ class Evaluation:
         number = tf.TensorSpec([], tf.int64)
         self._metrics_of = compiled_step(model.evaluate_batch, batches, number)
 
-    def of_checkpoint(self, path) -> dict[str, float]:
+    def of_checkpoint(self, path: str | os.PathLike) -> dict[str, float]:
         """The metrics by name, with the weights and at the step of a checkpoint."""
         variables = self._model.named_variables
         step = self._model.optimizer.iterations
@@ -95,7 +96,7 @@ class Validation:
     @property
     def best(self) -> tuple[int, float] | None:
         """(step, loss) of the lowest loss so far."""
-        return min(self._losses, key=lambda pair: pair[1], default=None)
+        return _lowest(self._losses) if self._losses else None
 
     @property
     def newest_loss(self) -> float | None:
@@ -124,7 +125,7 @@ class Validation:
         loss = strategies.from_chief(self._strategy, metrics["loss"])
         self._losses.append((step, loss if math.isfinite(loss) else math.inf))
         if self._evaluation:
-            if self.best[0] == step:
+            if _lowest(self._losses)[0] == step:
                 best = self._saver._replace(
                     directory=self._saver.directory / "best", to_keep=1
                 )
@@ -136,7 +137,7 @@ class Validation:
             log.info("%s", self._verdict())
 
     def _verdict(self) -> str:
-        step, loss = self.best
+        step, loss = _lowest(self._losses)
         ends = "" if self._rule.early_stop else "; --early_stop would end here"
         return (
             f"The validation loss has stopped falling: its lowest was {loss:.4g} at "
@@ -145,7 +146,11 @@ class Validation:
         )
 
 
-def read_losses(directory) -> list:
+def _lowest(losses: list[tuple[int, float]]) -> tuple[int, float]:
+    return min(losses, key=lambda pair: pair[1])
+
+
+def read_losses(directory: str | os.PathLike) -> list[list]:
     """All validation losses of a training, `[[step, loss], ...]`, from the directory of
     its checkpoints; none without validation."""
     try:

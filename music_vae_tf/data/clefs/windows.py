@@ -109,6 +109,7 @@ class Windows:
 
     inputs_are_targets = False
     length_shape = (2,)
+    token_vocabulary = None
 
     @property
     def inputs(self):

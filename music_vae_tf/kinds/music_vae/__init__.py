@@ -17,9 +17,11 @@ from music_vae_tf.config.schema import (
     Rule,
     Sizes,
 )
-from music_vae_tf.kinds import ModelKind
+from music_vae_tf.kinds import BetaSchedule, ModelKind
 
 if TYPE_CHECKING:
+    import tensorflow as tf
+
     from music_vae_tf.config import Config
     from music_vae_tf.data.converters.base import Converter
     from music_vae_tf.models.music_vae import MusicVAE
@@ -66,7 +68,7 @@ def _level_lengths(value: object) -> Iterator[tuple[int, ...]]:
 
 
 @dataclasses.dataclass(frozen=True)
-class MusicVAEObjectiveConfig:
+class MusicVAEObjectiveConfig(BetaSchedule):
     """What is minimised: reconstruction loss + beta * max(KL - free bits, 0)."""
 
     free_bits: NonNegative  # bits of KL that cost nothing, per example
@@ -87,13 +89,7 @@ class MusicVAEObjectiveConfig:
                 f"{self.sampling_schedule} needs a rate {interval}"
             )
 
-    def beta(self, step):
-        """Weight of the KL term at a training step: a float32 scalar."""
-        from music_vae_tf import schedules
-
-        return schedules.beta(step, self.max_beta, self.beta_rate)
-
-    def sampling_probability(self, step):
+    def sampling_probability(self, step: tf.Tensor | float) -> tf.Tensor | float:
         """Of scheduled sampling at a training step: a float32 scalar.
 
         0.0, a Python number, if training never samples: the decoder builds no sampler.

@@ -10,11 +10,12 @@ from music_vae_tf.kinds.music_vae import Plan
 from music_vae_tf.kinds.music_vae.outputs import OUTPUTS, check_depths
 from music_vae_tf.models import decoders
 from music_vae_tf.models.autoregressive_decoder import AutoregressiveHierarchicalDecoder
+from music_vae_tf.models.decoder import Decoder
 from music_vae_tf.models.lstm_decoder import LstmDecoder
 from music_vae_tf.models.parallel_decoder import ParallelHierarchicalDecoder
 
 
-def decoder(kind: Kind, plan: Plan, depth: int, name: str):
+def decoder(kind: Kind, plan: Plan, depth: int, name: str) -> Decoder:
     """The decoder that a config names, for rows of `depth` columns."""
     return blueprint(DECODERS, kind, f"model > {name}").make(plan, depth, name)
 

@@ -10,7 +10,7 @@ from music_vae_tf.kinds.music_vae import Plan
 from music_vae_tf.models import encoders
 
 
-def encoder(kind: Kind, plan: Plan, name: str):
+def encoder(kind: Kind, plan: Plan, name: str) -> encoders.Encoder:
     """The encoder that a config names, with cells as planned."""
     return blueprint(ENCODERS, kind, f"model > {name}").make(plan, name)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -66,7 +67,7 @@ OUTPUTS = {
 }
 
 
-def check_depths(depths, depth, name):
+def check_depths(depths: Sequence[int], depth: int, name: str) -> None:
     """Refuses parts of a row that do not add up to the row."""
     if sum(depths) != depth:
         raise ConfigError(
