@@ -46,9 +46,14 @@ class Layout(abc.ABC):
         Reals keep their type.
         """
 
-    @abc.abstractmethod
     def unpack_tensor(self, compact: tf.Tensor) -> tf.Tensor:
-        """`unpack` as TensorFlow operations, always to float32."""
+        """`unpack` as TensorFlow operations, always to float32.
+
+        By default, compact rows are dense rows of another type.
+        """
+        import tensorflow as tf
+
+        return tf.cast(compact, tf.float32)
 
 
 @dataclasses.dataclass(frozen=True, init=False)
@@ -73,6 +78,7 @@ class OneHot(Layout):
 
     def pack(self, dense: np.ndarray) -> np.ndarray:
         parts = np.split(np.asarray(dense), np.cumsum(self.depths)[:-1], axis=-1)
+        # width times [..., depth] -> width times [...]
         classes = [np.where(p.any(-1), p.argmax(-1), self.padding) for p in parts]
         return np.stack(classes, axis=-1).astype(self.dtype)
 
@@ -88,7 +94,7 @@ class OneHot(Layout):
     def unpack_tensor(self, compact: tf.Tensor) -> tf.Tensor:
         import tensorflow as tf
 
-        parts = [
+        parts = [  # width times [..., depth]
             tf.one_hot(tf.cast(compact[..., i], tf.int32), depth)
             for i, depth in enumerate(self.depths)
         ]
@@ -113,11 +119,6 @@ class Classes(Layout):
 
     def unpack(self, compact: np.ndarray) -> np.ndarray:
         return compact.astype(np.float32)
-
-    def unpack_tensor(self, compact: tf.Tensor) -> tf.Tensor:
-        import tensorflow as tf
-
-        return tf.cast(compact, tf.float32)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -144,7 +145,7 @@ class Bits(Layout):
         import tensorflow as tf
 
         byte, bit = np.divmod(np.arange(self.depth), 8)
-        bytes_of_columns = tf.gather(compact, byte, axis=-1)
+        bytes_of_columns = tf.gather(compact, byte, axis=-1)  # [..., D]
         shifted = tf.bitwise.right_shift(bytes_of_columns, bit.astype(self.dtype))
         return tf.cast(tf.bitwise.bitwise_and(shifted, self.dtype.type(1)), tf.float32)
 
@@ -164,16 +165,17 @@ class TwoBit(Layout):
 
     def pack(self, dense: np.ndarray) -> np.ndarray:
         dense = np.asarray(dense, self.dtype)
-        groups = dense.reshape(*dense.shape[:-1], self.width, 4)
+        groups = dense.reshape(*dense.shape[:-1], self.width, 4)  # [..., width, 4]
         return np.bitwise_or.reduce(groups << _SHIFTS, axis=-1)
 
     def unpack(self, compact: np.ndarray) -> np.ndarray:
-        values = compact[..., None] >> _SHIFTS & 3
+        values = compact[..., None] >> _SHIFTS & 3  # [..., width, 4]
         return values.reshape(*compact.shape[:-1], self.depth).astype(np.float32)
 
     def unpack_tensor(self, compact: tf.Tensor) -> tf.Tensor:
         import tensorflow as tf
 
+        # [..., width, 4] -> [..., D]
         shifted = tf.bitwise.right_shift(compact[..., None], _SHIFTS)
         values = tf.bitwise.bitwise_and(shifted, self.dtype.type(3))
         shape = tf.concat([tf.shape(compact)[:-1], [self.depth]], axis=0)
@@ -202,11 +204,6 @@ class Reals(Layout):
 
     def unpack(self, compact: np.ndarray) -> np.ndarray:
         return compact
-
-    def unpack_tensor(self, compact: tf.Tensor) -> tf.Tensor:
-        import tensorflow as tf
-
-        return tf.cast(compact, tf.float32)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

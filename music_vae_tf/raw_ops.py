@@ -162,6 +162,10 @@ def index_shuffle(
 def save(prefix: str, tensors: dict) -> None:
     """Writes a checkpoint of whole tensors by name.
 
+    Args:
+        prefix: path of its files, without their endings.
+        tensors: {name: tensor or variable of any shape and type}.
+
     Raises:
         tf.errors.OpError: it cannot be written.
     """

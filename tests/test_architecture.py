@@ -58,6 +58,10 @@ MAY_IMPORT = {
 }
 FOR_ALL = {"__version__", "errors", "old_names", "wording", "raw_ops"}
 ANYTHING = {"commands", "magenta_api"}
+# Packages whose public functions all have types, and modules that lack some so far.
+ANNOTATED = ("checkpoint", "export", "generation", "models", "training")
+NOT_ANNOTATED = {"training/devices"}
+MOST_LINES = 400  # of a file
 NO_TENSORFLOW = {"batch", "config", "data/converters", "rendering", "run_directory"}
 
 
@@ -143,6 +147,58 @@ def test_public_functions_and_classes_have_docstrings(file):
         and not ast.get_docstring(node)
     ]
     assert not undocumented
+
+
+def unannotated(function: ast.FunctionDef, *, is_method: bool) -> list[str]:
+    """Arguments without a type, and `return` without one; self and cls need none."""
+    decorators = {node.id for node in function.decorator_list if hasattr(node, "id")}
+    arguments = function.args
+    named = [*arguments.posonlyargs, *arguments.args]
+    if is_method and "staticmethod" not in decorators:
+        named = named[1:]
+    named += [*arguments.kwonlyargs, arguments.vararg, arguments.kwarg]
+    missing = [one.arg for one in named if one is not None and one.annotation is None]
+    returns_nothing = function.name == "__init__"
+    return missing + ["return"] * (function.returns is None and not returns_nothing)
+
+
+def public_functions(tree: ast.Module | ast.ClassDef, prefix: str = ""):
+    """(name, function, whether it is a method) of all public ones, `__init__` too."""
+    for node in tree.body:
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            if not node.name.startswith("_") or node.name == "__init__":
+                yield f"{prefix}{node.name}", node, isinstance(tree, ast.ClassDef)
+        elif isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            yield from public_functions(node, f"{prefix}{node.name}.")
+
+
+def untyped(source: str) -> list[str]:
+    """`name: what has no type` of the public functions of a module."""
+    found = (
+        (name, unannotated(function, is_method=is_method))
+        for name, function, is_method in public_functions(ast.parse(source))
+    )
+    return [f"{name}: {', '.join(missing)}" for name, missing in found if missing]
+
+
+@pytest.mark.parametrize("package", ANNOTATED)
+def test_public_functions_have_types(package):
+    for file in sorted((REPOSITORY / PACKAGE / package).rglob("*.py")):
+        if "/".join(module_path(file)) not in NOT_ANNOTATED:
+            assert not untyped(file.read_text(encoding="utf-8")), file
+
+
+def test_a_function_without_types_is_found():
+    source = "class A:\n  def of(self, x: int, *y) -> int: ...\ndef f(): ...\n"
+    assert untyped(source) == ["A.of: y", "f: return"]
+
+
+def test_no_file_is_longer_than_400_lines():
+    lengths = {
+        file: len(file.read_text(encoding="utf-8").splitlines())
+        for file in source_files()
+    }
+    assert not {file for file, length in lengths.items() if length > MOST_LINES}
 
 
 @pytest.mark.parametrize("package", sorted(NO_TENSORFLOW))

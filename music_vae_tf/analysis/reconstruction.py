@@ -6,8 +6,9 @@ Ratios of batches add up.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -137,3 +138,33 @@ def compare_tokens(
         of_kind = mask & (target_kinds == kind)
         metrics[f"{kind} token accuracy"] = Ratio.from_values(correct, of_kind)
     return metrics
+
+
+Comparison = Callable[[np.ndarray, np.ndarray, np.ndarray], dict[str, Ratio]]
+
+# {`row_kind` of a converter: (the converter) -> what compares its rows}
+COMPARISONS: dict[str, Callable[[Any], Comparison]] = {
+    "bits": lambda converter: compare_bits,
+    "classes": lambda converter: functools.partial(
+        compare_classes, depths=converter.targets.depths
+    ),
+    "grooves": lambda converter: compare_grooves,
+    "reals": lambda converter: compare_reals,
+    "tokens": lambda converter: functools.partial(
+        compare_tokens, tokens=converter.token_vocabulary.tokens
+    ),
+}
+
+
+def comparison(converter: Any) -> Comparison:
+    """A function of predictions, targets and mask, for the rows of a converter.
+
+    Raises:
+        ValueError: its `row_kind` is none of `COMPARISONS`.
+    """
+    if converter.row_kind not in COMPARISONS:
+        raise ValueError(
+            f"rows of kind {converter.row_kind!r} cannot be compared; expected one of "
+            f"{', '.join(COMPARISONS)}"
+        )
+    return COMPARISONS[converter.row_kind](converter)

@@ -40,18 +40,20 @@ command.string(
 command.boolean("recursive", False, "Look into subfolders as well.")
 
 
-MAX_WORKERS = 1_000
-
-
-def add_workers(command: Command) -> None:
-    """The flags of the processes that read files, and of what one file may take."""
+def add_num_workers(command: Command) -> None:
+    """The flag of the processes that read files."""
     command.integer(
         "num_workers",
         None,
         "Processes that share the work; one per core if not given.",
         at_least=1,
-        at_most=MAX_WORKERS,
+        at_most=1_000,
     )
+
+
+def add_workers(command: Command) -> None:
+    """The flags of the processes that read files, and of what one file may take."""
+    add_num_workers(command)
     command.float(
         "max_seconds_per_file",
         10,

@@ -124,9 +124,8 @@ def _check(flags, paths):
 
 
 def _say_what_is_read(one, model):
-    from music_vae_tf.generation.inputs import window_bars
 
-    size = window_bars(model.converter)
+    size = model.converter.window_bars
     last = one.input.bar + one.input.num_bars - 1
     bars = f"bar {last}" if last == one.input.bar else f"bars {one.input.bar} to {last}"
     missing = size - one.input.num_bars

@@ -105,6 +105,7 @@ def _models(flags) -> dict:
 def _figures(flags, source, config, path) -> dict:
     """`{name of a row: text}`, in the order of the table."""
     from music_vae_tf import build
+    from music_vae_tf.analysis import reconstruction
     from music_vae_tf.data import pipeline
 
     converter = build.converter(config)
@@ -117,7 +118,7 @@ def _figures(flags, source, config, path) -> dict:
     # All sequences of a batch share their controls when sampled.
     batch_size = flags.batch_size if converter.controls is None else 1
     batches = pipeline.all_batches(store, batch_size)
-    totals = _Totals(_comparison(converter))
+    totals = _Totals(reconstruction.comparison(converter))
     objective = config.objective
     with progress(len(store), "Evaluating", unit="examples") as bar:
         for result in _results(flags, model, converter, batches, objective):
@@ -144,21 +145,6 @@ def _results(flags, model, converter, batches, objective):
         seed=flags.seed,
         **{name: value for name, value in options.items() if value is not None},
     )
-
-
-def _comparison(converter):
-    """A function of predictions, targets and mask, for the converter's rows."""
-    import functools
-
-    from music_vae_tf.analysis import reconstruction
-
-    if converter.row_kind == "tokens":
-        tokens = converter.token_vocabulary.tokens
-        return functools.partial(reconstruction.compare_tokens, tokens=tokens)
-    if converter.row_kind == "classes":
-        depths = converter.targets.depths
-        return functools.partial(reconstruction.compare_classes, depths=depths)
-    return getattr(reconstruction, f"compare_{converter.row_kind}")
 
 
 class _Totals:

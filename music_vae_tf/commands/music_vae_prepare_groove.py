@@ -35,13 +35,7 @@ command.string(
 command.boolean(
     "skip_missing", False, "Leave out performances whose files are not there."
 )
-command.integer(
-    "num_workers",
-    None,
-    "Processes that share the work; one per core if not given.",
-    at_least=1,
-    at_most=conversion.MAX_WORKERS,
-)
+conversion.add_num_workers(command)
 
 
 def main(flags):

@@ -23,7 +23,6 @@ and on others with a runner's own options, as in
 from __future__ import annotations
 
 import csv
-import dataclasses
 import logging
 import os
 import sys
@@ -78,15 +77,12 @@ def main(flags):
     import_tensorflow()  # which `build` imports, less quietly
     from music_vae_tf import build, config
     from music_vae_tf.data import preprocess
-    from music_vae_tf.data.converters.groove import GrooveConverter
 
     pipeline_options = next(csv.reader([flags.pipeline_options]))
     if not preprocess.runs_here(pipeline_options):
         logging.getLogger("apache_beam").setLevel(logging.INFO)  # tells where it runs
     chosen = with_drums(config.load(flags.config, "music_vae"), flags.drums)
-    converter = build.converter(chosen)
-    if isinstance(converter, GrooveConverter):  # its times shall not be rounded
-        converter = dataclasses.replace(converter, double_precision=True)
+    converter = build.converter(chosen).unrounded()
     counts, left_out = preprocess.run(
         pipeline_options,
         preprocess.matching_files(os.path.expanduser(flags.input_tfrecord)),

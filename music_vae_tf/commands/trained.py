@@ -169,7 +169,7 @@ def restored(config, converter, path):
     name does not tell."""
     from music_vae_tf import build, checkpoint
 
-    if getattr(converter, "token_vocabulary", None) is not None:
+    if converter.token_vocabulary is not None:
         checkpoint.check_vocabulary(path, converter.token_vocabulary)
     model = build.uninitialized_model(config, converter)
     found = checkpoint.find(path)

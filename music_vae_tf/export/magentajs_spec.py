@@ -230,10 +230,10 @@ USUAL_PITCH_CLASSES = _lists("reduced")
 
 def _controls(converter):
     found = {}
-    if encoding := getattr(converter, "chord_encoding", None):
-        found["chordEncoder"] = CHORD_ENCODERS[encoding]
-    if getattr(converter, "condition_on_key", False):
+    if converter.chord_encoding:
+        found["chordEncoder"] = CHORD_ENCODERS[converter.chord_encoding]
+    if converter.condition_on_key:
         found["conditionOnKey"] = True
-    if getattr(converter, "hits_as_controls", False):
+    if converter.hits_as_controls:
         found["extraControls"] = [{"name": "hits", "depth": converter.controls.depth}]
     return found

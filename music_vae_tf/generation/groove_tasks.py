@@ -51,15 +51,7 @@ class TaskExamples(NamedTuple):
 
 def task_of(converter: Any) -> str | None:
     """The task that a converter prepares its examples for; None of other music."""
-    if not isinstance(converter, GrooveConverter):
-        return None
-    if converter.tapify:
-        return "tap2drum"
-    if converter.humanize:
-        return "humanize"
-    if converter.add_instruments:
-        return "infill"
-    return "reconstruct" if converter.inputs_are_targets else None
+    return converter.groove_task
 
 
 def check_task(

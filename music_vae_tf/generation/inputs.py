@@ -14,11 +14,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from music_vae_tf.batch import Example, OneHot
+from music_vae_tf.batch import Example
 from music_vae_tf.data import beats
 from music_vae_tf.data.converters import drum_parts
-from music_vae_tf.data.converters.groove import GrooveConverter
-from music_vae_tf.data.converters.groove_edits import Groove
 from music_vae_tf.errors import UserFacingError
 from music_vae_tf.generation.examples import NoExtractedExamplesError, music_of
 
@@ -26,7 +24,6 @@ log = logging.getLogger("music_vae_tf")
 
 FIRST, LAST, LONGEST, ALL = "first", "last", "longest", "all"
 LOOP, PAD = "loop", "pad"
-WINDOW_FIELDS = ("slice_bars", "split_bars")  # of converters: bars of an example
 
 
 class BadInputOptions(UserFacingError, ValueError):
@@ -68,12 +65,6 @@ class InputOptions:
             )
         if self.fit not in (LOOP, PAD):
             raise BadInputOptions(f"fit={self.fit}: expected {LOOP} or {PAD}")
-
-
-def window_bars(converter: Any) -> int:
-    """How many bars an example has."""
-    sizes = (getattr(converter, name, None) for name in WINDOW_FIELDS)
-    return next(filter(None, sizes), 1)
 
 
 def inputs_of(
@@ -149,7 +140,7 @@ def _starts(converter, music, bars, name, options) -> list[int]:
         return [number]
     first = min(note.start_time for note in music.notes) / beats.SECONDS_PER_QUARTER
     early = 0.5 / converter.steps_per_quarter
-    size, starts, last = window_bars(converter), [], None
+    size, starts, last = converter.window_bars, [], None
     for number, bar in enumerate(bars):
         is_free = last is None or number - last >= size
         if fits[number] and is_free and bar.start + bar.quarters > first + early:
@@ -167,7 +158,7 @@ def _fits(bar, converter):
 
 def _part(converter, music, bars, number, fit, reasons):
     """The example that begins with a bar, and its number of bars; or None."""
-    size = window_bars(converter)
+    size = converter.window_bars
     run = _run(converter, bars, number, size)
     if not run:
         reasons["time signature {}/{}".format(*bars[number].metre)] += 1
@@ -184,7 +175,7 @@ def _part(converter, music, bars, number, fit, reasons):
     if example is None and fit == PAD:
         example = _padded_example(converter, part, filled, size, reasons)
     is_short = any("shorter than" in reason for reason in reasons)
-    if example is None and fit == PAD and is_short and not _can_pad(converter):
+    if example is None and fit == PAD and is_short and not converter.can_pad:
         reasons["this config's music cannot be padded: --fit=loop repeats it"] += 1
     return None if example is None else (example, min(filled, size))
 
@@ -214,19 +205,12 @@ def _example(converter, part, size, reasons):
     return converter.unpack(max(examples, key=lambda e: np.sum(e.length)))
 
 
-def _can_pad(converter):
-    return isinstance(converter, GrooveConverter) or (
-        hasattr(converter, "slice_bars") and not converter.length_shape
-    )
-
-
 def _padded_example(converter, part, filled, size, reasons):
     """An example of fewer bars, with silence after it."""
-    if not _can_pad(converter):
+    if not converter.can_pad:
         return None
-    (field,) = (name for name in WINDOW_FIELDS if hasattr(converter, name))
     for num_bars in range(min(filled, size - 1), 0, -1):
-        shorter = dataclasses.replace(converter, **{field: num_bars})
+        shorter = dataclasses.replace(converter, **{converter.window_field: num_bars})
         example = _example(shorter, part, num_bars, Counter())
         if example is not None:
             steps = size * converter.quarters_per_bar * converter.steps_per_quarter
@@ -236,19 +220,8 @@ def _padded_example(converter, part, filled, size, reasons):
 
 def _padded(converter, example, steps) -> Example:
     """A dense example that ends in silence."""
-    if isinstance(converter, GrooveConverter):
-        silence = converter.rows(
-            Groove(*np.zeros([3, 1, len(converter.pitch_classes)]))
-        )
-        silence = {"inputs": silence, "targets": silence}
-        steps *= len(silence["targets"])
-    else:
-        silence = {
-            "inputs": _silent_row(
-                converter.inputs, converter.inputs != converter.targets
-            ),
-            "targets": _silent_row(converter.targets, False),
-        }
+    silent_inputs, silent_targets = converter.silence()
+    steps *= len(silent_targets)
     pad = lambda rows, row: np.concatenate(
         [rows, np.resize(row, [steps - len(rows), rows.shape[1]])]
     ).astype(np.float32)
@@ -258,18 +231,8 @@ def _padded(converter, example, steps) -> Example:
     else:
         controls = np.zeros([steps, 0], np.float32)
     return Example(
-        targets=pad(example.targets, silence["targets"]),
+        targets=pad(example.targets, silent_targets),
         length=steps,
-        inputs=pad(example.inputs, silence["inputs"]),
+        inputs=pad(example.inputs, silent_inputs),
         controls=controls,
     )
-
-
-def _silent_row(layout, has_silence_bit):
-    """[1, D]: class 0 of melodies and drums is that nothing begins."""
-    row = np.zeros([1, layout.depth], np.float32)
-    if isinstance(layout, OneHot):
-        row[0, 0] = 1
-    elif has_silence_bit:
-        row[0, -1] = 1
-    return row

@@ -10,7 +10,7 @@ Each function gives NoteSequences as long as an example, at the tempo of their i
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -20,8 +20,11 @@ from music_vae_tf.data.tempo import in_time
 from music_vae_tf.errors import UserFacingError
 from music_vae_tf.generation import examples
 from music_vae_tf.generation.held import HeldDecoder
-from music_vae_tf.generation.inputs import Input, InputOptions, inputs_of, window_bars
+from music_vae_tf.generation.inputs import Input, InputOptions, inputs_of
 from music_vae_tf.generation.interpolation import slerp
+
+if TYPE_CHECKING:
+    from note_seq.protobuf.music_pb2 import NoteSequence
 
 
 class BadVerb(UserFacingError, ValueError):
@@ -115,7 +118,7 @@ def grid(corners: np.ndarray, size: int) -> np.ndarray:
 
 def reconstruct(
     model: Any, read: Sequence[ReadInput], count: int = 1, temperature: float = 0.5
-) -> list:
+) -> list[NoteSequence]:
     """`count` reconstructions of each input, from its posterior mean."""
     return [
         sequence
@@ -132,7 +135,7 @@ def vary(
     count: int = 5,
     distance: float = 0.2,
     temperature: float = 0.5,
-) -> list:
+) -> list[NoteSequence]:
     """`count` neighbours of each input; see `neighbours`."""
     if not 0 <= distance <= 10:
         raise BadVerb(f"distance={distance}: expected 0 to 10")
@@ -147,7 +150,7 @@ def vary(
 
 def interpolate(
     model: Any, read: Sequence[ReadInput], count: int = 5, temperature: float = 0.5
-) -> list:
+) -> list[NoteSequence]:
     """`count` steps through two inputs or more, from the first to the last."""
     if len(read) < 2 or count < 2:
         raise BadVerb(
@@ -165,7 +168,7 @@ def interpolate(
 
 def interpolate_grid(
     model: Any, read: Sequence[ReadInput], size: int, temperature: float = 0.5
-) -> list:
+) -> list[NoteSequence]:
     """A grid of `size` by `size` between four inputs, row by row."""
     if len(read) != 4 or size < 2:
         raise BadVerb(
@@ -185,7 +188,7 @@ def decode(
     like: ReadInput,
     temperature: float,
     tempos: Sequence[float] | np.ndarray | None = None,
-) -> list:
+) -> list[NoteSequence]:
     """Latent vectors [N, Z] as sequences, with the controls of an input.
 
     tempos: N numbers in BPM; by default the input's.
@@ -216,7 +219,7 @@ def continue_inputs(
     count: int = 5,
     num_bars: int | None = None,
     temperature: float = 0.5,
-) -> list:
+) -> list[NoteSequence]:
     """`count` continuations of each input, without the input itself.
 
     The decoder is given the last bars of a window as its first, and samples the rest;
@@ -229,7 +232,7 @@ def continue_inputs(
             or it needs controls of bars to come.
     """
     check_continues(model)
-    num_bars = window_bars(model.converter) if num_bars is None else num_bars
+    num_bars = model.converter.window_bars if num_bars is None else num_bars
     per_bar = model.converter.steps_per_bar
     held_decoder = HeldDecoder(model)
     sequences = []
@@ -283,7 +286,7 @@ def _continued(model, held_decoder, z, rows, num_steps, temperature):
 
 def _hop(model):
     """Half a window, in whole bars if it has several."""
-    bars, per_bar = window_bars(model.converter), model.converter.steps_per_bar
+    bars, per_bar = model.converter.window_bars, model.converter.steps_per_bar
     return max(bars // 2, 1) * per_bar if bars > 1 else per_bar // 2
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
@@ -20,6 +20,11 @@ from music_vae_tf.generation.interpolation import slerp
 from music_vae_tf.models.decoder import Samples
 from music_vae_tf.models.prng import PRNGKey
 from music_vae_tf.run_directory import RunDirectory
+
+if TYPE_CHECKING:
+    from note_seq.protobuf.music_pb2 import NoteSequence
+
+    from music_vae_tf.generation.transform import Transformed
 
 log = logging.getLogger("music_vae_tf")
 
@@ -90,10 +95,8 @@ class TrainedModel:
         self.end_token = end_token
         self._grammar = self.converter.grammar if grammar else None
         if is_trained:
-            if self.converter.token_vocabulary is not None:
-                checkpoint.check_vocabulary(
-                    checkpoint_dir_or_path, self.converter.token_vocabulary
-                )
+            if (vocabulary := self.converter.token_vocabulary) is not None:
+                checkpoint.check_vocabulary(checkpoint_dir_or_path, vocabulary)
             checkpoint.restore(
                 self.model.named_variables,
                 checkpoint_dir_or_path,
@@ -114,7 +117,7 @@ class TrainedModel:
         temperature: float = 1.0,
         same_z: bool = False,
         c_input: np.ndarray | None = None,
-    ) -> list:
+    ) -> list[NoteSequence]:
         """New NoteSequences from the prior.
 
         Args:
@@ -217,7 +220,7 @@ class TrainedModel:
         length: int | None = None,
         temperature: float = 1.0,
         c_input: np.ndarray | None = None,
-    ) -> list:
+    ) -> list[NoteSequence]:
         """Latent vectors [N, Z] -> N NoteSequences; arguments as in `sample`.
 
         Raises:
@@ -235,7 +238,7 @@ class TrainedModel:
         temperature: float = 1.0,
         c_input: np.ndarray | None = None,
         return_full_results: bool = False,
-    ) -> list:
+    ) -> list[np.ndarray] | list[Samples]:
         """Latent vectors [N, Z] -> N arrays [T, D_out]; arguments as in `sample`.
 
         Args:
@@ -259,7 +262,7 @@ class TrainedModel:
         temperature: float = 1.0,
         assert_same_length: bool = True,
         c_input: np.ndarray | None = None,
-    ) -> list:
+    ) -> list[NoteSequence]:
         """`num_steps` NoteSequences from one to another, both reconstructed as well."""
         z = self.between(start_sequence, end_sequence, num_steps, assert_same_length)
         return self.decode(z, length, temperature, c_input)
@@ -276,7 +279,7 @@ class TrainedModel:
         start, end = mu
         return np.stack([slerp(start, end, t) for t in np.linspace(0, 1, num_steps)])
 
-    def transform(self, music: Any, **options: Any) -> list:
+    def transform(self, music: Any, **options: Any) -> list[Transformed]:
         """A song's drums as this model plays them; see `transform.transform`."""
         from music_vae_tf.generation import transform
 

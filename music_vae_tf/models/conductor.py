@@ -65,14 +65,15 @@ class Conductor(keras.Layer):
         """What a conductor without a context reads at each step, [B, D]."""
         if not self.learned_input_size:
             return tf.zeros([batch_size, 1])
-        return tf.repeat(tf.convert_to_tensor(self.learned_input)[None], batch_size, 0)
+        learned = tf.convert_to_tensor(self.learned_input)[None]  # [1, D]
+        return tf.repeat(learned, batch_size, axis=0)
 
     def embeddings(
         self, embedding: tf.Tensor, length: int, dropout: PRNGKey | None
     ) -> tf.Tensor:
         """All embeddings of a conductor without a context: [B, E] -> [L, B, E']."""
         inputs = self.constant_input(tf.shape(embedding)[0])  # [B, D]
-        outputs, _ = self.stack.sequence(
+        outputs, _ = self.stack.sequence(  # [L, B, U]
             [tf.repeat(inputs[None], length, axis=0)],  # [L, B, D]
             self.stack.states_from(embedding),
             dropout,
@@ -89,7 +90,7 @@ class Conductor(keras.Layer):
         factors = self.stack.dropout_factors(1, tf.shape(inputs)[0], dropout)
         # [1, B, D] -> [B, D]
         factors = [None if factor is None else factor[0] for factor in factors]
-        output, steps = self.stack.step(inputs, states, factors)
+        output, steps = self.stack.step(inputs, states, factors)  # [B, U]
         return self._projected(output), [step.state for step in steps]
 
     def _projected(self, output):

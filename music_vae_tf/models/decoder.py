@@ -167,6 +167,7 @@ class Decoder(keras.Layer, abc.ABC):
     ) -> Reconstruction:
         """Decodes targets [B, T, D] of lengths [B] from z [B, Z].
 
+        lengths: a decoder of a hierarchy also takes [B, S], those of the segments.
         controls: [B, T, D_c]; D_c is 0 without controls.
         """
 

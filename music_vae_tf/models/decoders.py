@@ -85,6 +85,10 @@ class ControlPreprocessingDecoder(Composed, Decoder):
         controls: tf.Tensor | None,
         options: SampleOptions,
     ) -> Samples:
+        """
+        Raises:
+            ValueError: there are no controls.
+        """
         if controls is None:
             raise ValueError("a decoder with preprocessed controls needs controls")
         steps = tf.shape(controls)[0]
@@ -179,6 +183,11 @@ class SplitDecoder(Composed, Decoder):
         controls: tf.Tensor | None,
         options: SampleOptions,
     ) -> Samples:
+        """
+        Raises:
+            ValueError: an end token, a grammar or forced rows are given, which hold for
+                whole rows.
+        """
         options.refuse(self, "end_token", "grammar", "forced")
         results = [
             part.sample(

@@ -9,8 +9,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from music_vae_tf.models.groove_outputs import bernoulli_losses
 from music_vae_tf.models.metrics import WeightedMean
-from music_vae_tf.models.outputs import Output, bernoulli_losses, with_held
+from music_vae_tf.models.outputs import Output, with_held
 from music_vae_tf.models.prng import PRNGKey
 
 # The grids of the data: MIDI velocities as v / 127, and offsets in half steps at the

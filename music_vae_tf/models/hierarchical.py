@@ -73,8 +73,8 @@ class HierarchicalDecoder(Composed, Decoder):
         self, params: tf.Tensor, targets: tf.Tensor, lengths: tf.Tensor
     ) -> dict[str, WeightedMean]:
         """Magenta's: each metric of each segment, and its mean over the segments."""
-        lengths = self._segment_lengths(lengths)
-        segments = zip(
+        lengths = self._segment_lengths(lengths)  # [B, S]
+        segments = zip(  # S times [B, L, P], [B, L, D], [B]
             self._segments(params), self._segments(targets), tf.unstack(lengths, axis=1)
         )
         return merge_metrics(
@@ -98,7 +98,7 @@ class HierarchicalDecoder(Composed, Decoder):
         options: ReconstructOptions = ReconstructOptions(),  # noqa: B008 it is frozen
     ) -> Reconstruction:
         """lengths: [B, S] of the segments, or [B], each 0 or the whole length."""
-        lengths = self._segment_lengths(lengths)
+        lengths = self._segment_lengths(lengths)  # [B] -> [B, S]
         return self._reconstruct(targets, lengths, z, controls, options)
 
     @abc.abstractmethod
@@ -133,10 +133,11 @@ class HierarchicalDecoder(Composed, Decoder):
             samples = self.core.sample(
                 embedding,
                 self.segment_size,
-                None if controls is None else controls[index],
+                None if controls is None else controls[index],  # [L, D_c]
                 of_core.replace(first=first, encoder=None),
             )
             missing = self.segment_size - tf.shape(samples.rows)[1]
+            # [B, T', D] -> [B, L, D]: T' is less where all have ended
             rows = tf.pad(samples.rows, [(0, 0), (0, missing), (0, 0)])
             return samples, tf.ensure_shape(rows, [None, self.segment_size, self.depth])
 
@@ -144,7 +145,7 @@ class HierarchicalDecoder(Composed, Decoder):
 
     def _first_row_after(self, samples):
         """The row before the next segment, [B, D]: the last sampled row, no padding."""
-        last = samples.rows[:, -1]
+        last = samples.rows[:, -1]  # [B, T', D] -> [B, D]
         return last if self.carry_last_row else tf.zeros_like(last)
 
     def _first_rows(self, targets):
@@ -152,6 +153,7 @@ class HierarchicalDecoder(Composed, Decoder):
         last = targets[:, self.segment_size - 1 :: self.segment_size]  # [B, S, D]
         if not self.carry_last_row:
             return tf.zeros_like(last)
+        # zeros [B, 1, D], then [B, S - 1, D]
         return tf.concat([tf.zeros_like(last[:, :1]), last[:, :-1]], axis=1)
 
     def _segment_lengths(self, lengths):

@@ -83,7 +83,18 @@ def halvings(size: Size, times: int) -> list[Size]:
     return sizes
 
 
-class Convolution(RollLayer):
+class _OfSize(RollLayer):
+    """A layer whose output is a roll of so many filters."""
+
+    filters: int
+    size: Size
+
+    def row(self) -> Row:
+        output = (self.filters, *self.size)
+        return Row(self.name, output, self.count_params(), self.size.area)
+
+
+class Convolution(_OfSize):
     """Convolution of stride 2 and ReLU: [B, s, p, C] -> [B, s/2, p/2, filters]."""
 
     def __init__(self, filters: int, size: Size, **kwargs: Any):
@@ -100,12 +111,8 @@ class Convolution(RollLayer):
         convolved = tf.nn.conv2d(inputs, self.kernel, STRIDE, _EXPLICIT_PADDING)
         return tf.nn.relu(convolved + self.bias)
 
-    def row(self) -> Row:
-        output = (self.filters, *self.size)
-        return Row(self.name, output, self.count_params(), self.size.area)
 
-
-class TransposedConvolution(RollLayer):
+class TransposedConvolution(_OfSize):
     """Transposed convolution of stride 2: [B, s/2, p/2, C] -> [B, s, p, filters].
 
     If s is odd, s/2 is rounded up. The size of the output tells both cases apart, as
@@ -146,10 +153,6 @@ class TransposedConvolution(RollLayer):
         convolved = tf.nn.conv2d_transpose(inputs, self.kernel, shape, STRIDE, "VALID")
         steps, pitches = (slice(PADDING, PADDING + size) for size in self.size)
         return convolved[:, steps, pitches]
-
-    def row(self) -> Row:
-        output = (self.filters, *self.size)
-        return Row(self.name, output, self.count_params(), self.size.area)
 
 
 def _mostly_silent(shape, dtype=None):

@@ -62,6 +62,8 @@ def in_shards(number: int, function: Callable, *batches: tf.Tensor) -> Any:
     """
     if number == 1:
         return function(0, *batches)
+    # [B, ...] -> N times [B / N, ...]
     shards = zip(*(tf.split(batch, number) for batch in batches))
     results = [function(i, *shard) for i, shard in enumerate(shards)]
+    # N times [B / N, ...] -> [B, ...]
     return tf.nest.map_structure(lambda *parts: tf.concat(parts, axis=0), *results)

@@ -167,7 +167,7 @@ def description(playable: Playable) -> dict:
         "fingerprint": playable.fingerprint,
         "z_size": model.z_size,
         "quarters": converter.quarters(config.model.max_seq_len),
-        "is_drums": hasattr(converter, "pitch_classes"),
+        "is_drums": converter.is_drums,
         "transform": _described(playable.task),
         "attributes": _listed(playable.attributes),
         "song_attributes": _listed(playable.song_attributes),

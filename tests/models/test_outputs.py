@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from music_vae_tf.models import outputs
+from music_vae_tf.models import groove_outputs, outputs
 from music_vae_tf.models.prng import PRNGKey
 
 RNG = np.random.default_rng(0)
@@ -17,7 +17,7 @@ LOGITS = RNG.normal(size=[5, 6]).astype(np.float32)
 
 
 def test_chances_cost_their_cross_entropy():
-    output = outputs.GrooveBernoulli(6)
+    output = groove_outputs.GrooveBernoulli(6)
     truths = np.hstack([TARGETS[:, :4], (TARGETS[:, 4:] + 1) / 2])
     p = 1 / (1 + np.exp(-LOGITS.astype(np.float64)))
     columns = -truths * np.log(p) - (1 - truths) * np.log(1 - p)
@@ -32,7 +32,7 @@ def test_chances_cost_their_cross_entropy():
 
 def test_no_parameters_bring_the_chances_of_four_silent_bars_below_399_nats():
     """9 drums for 64 steps, and the best that can be said of each column."""
-    output = outputs.GrooveBernoulli(27)
+    output = groove_outputs.GrooveBernoulli(27)
     best = np.hstack([np.full([64, 18], -100.0), np.zeros([64, 9])]).astype(np.float32)
     floor = float(tf.reduce_sum(output.loss(best, np.zeros([64, 27], np.float32))))
     assert floor == pytest.approx(576 * math.log(2), rel=1e-6)
@@ -42,7 +42,7 @@ def test_no_parameters_bring_the_chances_of_four_silent_bars_below_399_nats():
 
 
 def test_samples_of_chances_are_grooves():
-    output = outputs.GrooveBernoulli(6)
+    output = groove_outputs.GrooveBernoulli(6)
     rows = output.sample(LOGITS, 1.0, PRNGKey(1)).numpy()
     sigmoid = 1 / (1 + np.exp(-LOGITS))
     assert set(np.unique(rows[:, :2])) <= {0, 1}
@@ -61,7 +61,7 @@ def test_the_likeliest_row_is_that_of_the_largest_logits():
         [parts[..., :2].argmax(-1), parts[..., 2:].argmax(-1)],
         [logits[..., :2].argmax(-1), logits[..., 2:].argmax(-1)],
     )
-    hits, velocities, offsets = np.split(outputs.Groove(6).mode(logits), 3, -1)
+    hits, velocities, offsets = np.split(groove_outputs.Groove(6).mode(logits), 3, -1)
     np.testing.assert_array_equal(hits, logits[..., :2] > 0)
     np.testing.assert_allclose(velocities, 1 / (1 + np.exp(-logits[..., 2:4])), 1e-5)
     np.testing.assert_allclose(offsets, np.tanh(logits[..., 4:]), 1e-5)

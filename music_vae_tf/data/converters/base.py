@@ -7,12 +7,15 @@ import logging
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from music_vae_tf.batch import Bits, Example, Grammar, Layout, OneHot, Reals
 from music_vae_tf.data import limits
+
+if TYPE_CHECKING:
+    from note_seq.protobuf.music_pb2 import NoteSequence
 
 log = logging.getLogger("music_vae_tf")
 
@@ -112,6 +115,35 @@ class Converter(abc.ABC):
     steps_per_quarter: int  # of those whose rows are steps of a bar
     control_kind: str | None = None  # "chords" or "hits", where it conditions on them
 
+    # What a converter can do beyond that. A subclass sets what holds for it, as an
+    # attribute, a property or a field.
+    window_field: str | None = None  # the field with the bars of an example
+    can_pad: bool = False  # music that is too short may end in silence
+    is_drums: bool = False  # all its notes are hits of drum classes
+    drums: str | None = None  # which notes are drums, one of `drum_parts.CHOICES`
+    groove_task: str | None = None  # of GrooVAE: what a model does to a performance
+    chord_encoding: str | None = None  # a name in `chords.ENCODINGS`
+    condition_on_key: bool = False  # keys are controls
+    hits_as_controls: bool = False  # the hits that were played are controls
+
+    @property
+    def window_bars(self) -> int:
+        """How many bars an example has; 1 where no field says so."""
+        return (self.window_field and getattr(self, self.window_field)) or 1
+
+    def silence(self) -> tuple[np.ndarray, np.ndarray]:
+        """A step in which nothing sounds, where `can_pad`: dense rows `[R, D_in]`,
+        `[R, D_out]`. Most converters have R = 1 row per step."""
+        has_silence_bit = self.inputs != self.targets
+        return (
+            _silent_row(self.inputs, has_silence_bit),
+            _silent_row(self.targets, False),
+        )
+
+    def unrounded(self) -> Converter:
+        """The same, with rows as precise as Magenta's converter returns them."""
+        return self
+
     def quarters(self, num_steps: int) -> float:
         """How long so many rows last, in quarter notes; 0 where they are no steps."""
         return num_steps / self.steps_per_quarter if self.steps_per_bar else 0.0
@@ -141,7 +173,9 @@ class Converter(abc.ABC):
         """What `extract` gives of a NoteSequence within the limits."""
 
     @abc.abstractmethod
-    def to_sequence(self, sample, controls=None):
+    def to_sequence(
+        self, sample: np.ndarray, controls: np.ndarray | None = None
+    ) -> NoteSequence:
         """Dense decoder output `[T, D_out]` (and its controls `[T, D_c]`) ->
         NoteSequence."""
 
@@ -181,6 +215,16 @@ class Converter(abc.ABC):
             if example.controls is None
             else self.controls.unpack(example.controls),
         )
+
+
+def _silent_row(layout: Layout, has_silence_bit: bool) -> np.ndarray:
+    """[1, D]: class 0 of melodies and drums is that nothing begins."""
+    row = np.zeros([1, layout.depth], np.float32)
+    if isinstance(layout, OneHot):
+        row[0, 0] = 1
+    elif has_silence_bit:
+        row[0, -1] = 1
+    return row
 
 
 def sample_items(items: list, at_most: int | None, rng=None) -> list:

@@ -146,7 +146,7 @@ def marked(sequence, score: Score, drums: str, pitch_classes) -> Marked:
 
 def decided(converter, sequence):
     """A converter for parts of a sequence: what is a drum, the whole sequence says."""
-    if getattr(converter, "drums", None) != AUTO:
+    if converter.drums != AUTO:
         return converter
     if not any(note.is_drum for note in sequence.notes):
         return converter

@@ -73,6 +73,8 @@ class DrumsConverter(Converter):
 
     controls = None
     length_shape = ()
+    window_field = "slice_bars"
+    can_pad = is_drums = True
 
     def __post_init__(self):
         drum_parts.check(self.drums)

@@ -21,7 +21,7 @@ from music_vae_tf.data.converters.groove_edits import (
     without_drums,
     without_some_notes,
 )
-from music_vae_tf.data.converters.quantize import Quantized, quantize
+from music_vae_tf.data.converters.quantize import Quantized, quantize, to_bins
 from music_vae_tf.data.converters.score import DEFAULT_QPM, add_notes, read
 from music_vae_tf.errors import UserFacingError
 
@@ -85,6 +85,8 @@ class GrooveConverter(Converter):
 
     end_token = None
     length_shape = ()
+    window_field = "split_bars"
+    can_pad = is_drums = True
 
     def __post_init__(self):
         own = drum_classes.classes(self.pitch_classes)
@@ -128,26 +130,39 @@ class GrooveConverter(Converter):
         """The converter to generate with: other kits are understood than trained on."""
         return dataclasses.replace(self, pitch_classes=self.inference_pitch_classes)
 
+    def unrounded(self) -> GrooveConverter:
+        return dataclasses.replace(self, double_precision=True)
+
+    def silence(self) -> tuple[np.ndarray, np.ndarray]:
+        rows = self.rows(Groove(*np.zeros([3, 1, self._drums])))
+        return rows, rows
+
+    @property
+    def groove_task(self) -> str | None:
+        """`tap2drum`, `humanize`, `infill` or `reconstruct`; None of other edits."""
+        edits = (
+            ("tap2drum", self.tapify),
+            ("humanize", self.humanize),
+            ("infill", self.add_instruments),
+            ("reconstruct", self.inputs_are_targets),
+        )
+        return next((task for task, is_made in edits if is_made), None)
+
     @property
     def inputs_are_targets(self) -> bool:
-        return self.max_note_dropout_probability is None and not (
-            self.humanize
-            or self.tapify
-            or self.fixed_velocities
-            or self.add_instruments
-        )
+        is_edited = self.humanize or self.tapify or self.fixed_velocities
+        drops_notes = self.max_note_dropout_probability is not None
+        return not (is_edited or drops_notes or self.add_instruments)
 
     @property
     def targets(self) -> Layout:
         drums = 1 if self.split_instruments else self._drums
-        depth = drums * (1 + self._velocity_columns + self._offset_columns)
+        depth = drums * sum(self._widths)
         if self._is_binned:
             return Bits(depth)
         return Reals(depth, np.dtype(float if self.double_precision else np.float32))
 
-    @property
-    def inputs(self) -> Layout:
-        return self.targets
+    inputs = targets
 
     @property
     def controls(self) -> Layout | None:
@@ -172,12 +187,9 @@ class GrooveConverter(Converter):
         return bool(self.num_velocity_bins)
 
     @property
-    def _velocity_columns(self) -> int:
-        return self.num_velocity_bins or 1
-
-    @property
-    def _offset_columns(self) -> int:
-        return self.num_offset_bins or 1
+    def _widths(self) -> tuple[int, int, int]:
+        """Columns of a hit, of a velocity and of an offset."""
+        return 1, self.num_velocity_bins or 1, self.num_offset_bins or 1
 
     @property
     def _steps_per_bar(self) -> int:
@@ -292,8 +304,8 @@ class GrooveConverter(Converter):
         """Dense rows `[T, D_out]` of a groove."""
         hits, velocities, offsets = (feature[:, :, None] for feature in groove)
         if self._is_binned:
-            velocities = _to_bins(velocities, 0.0, 1.0, self.num_velocity_bins)
-            offsets = _to_bins(offsets, -1.0, 1.0, self.num_offset_bins)
+            velocities = to_bins(velocities, 0.0, 1.0, self.num_velocity_bins)
+            offsets = to_bins(offsets, -1.0, 1.0, self.num_offset_bins)
         return self._arranged(Groove(hits, velocities, offsets))
 
     def _arranged(self, features: Groove) -> np.ndarray:
@@ -309,10 +321,9 @@ class GrooveConverter(Converter):
         is_free: for each cell `[steps, drums]`, whether its hit, its velocity, its
         offset are left to the decoder.
         """
-        widths = (1, self._velocity_columns, self._offset_columns)
         free = [
             np.repeat(np.asarray(cells, bool)[:, :, None], width, axis=-1)
-            for cells, width in zip(is_free, widths)
+            for cells, width in zip(is_free, self._widths)
         ]
         return np.where(self._arranged(Groove(*free)), np.nan, self.rows(played))
 
@@ -331,7 +342,7 @@ class GrooveConverter(Converter):
     def _features(self, rows: np.ndarray) -> Groove:
         """Dense rows `[T, D_out]` -> hits, velocities and offsets `[steps, drums, 1]`,
         `[steps, drums, V]` and `[steps, drums, O]`."""
-        ends = np.cumsum([1, self._velocity_columns])
+        ends = np.cumsum(self._widths[:2])
         if self.split_instruments:
             missing = -len(rows) % self._drums
             rows = np.pad(rows, [(0, missing), (0, 0)])
@@ -355,9 +366,8 @@ class GrooveConverter(Converter):
             features = Groove(*(feature[:steps] for feature in features))
         step_seconds = 60.0 / DEFAULT_QPM / self.steps_per_quarter
         steps, drums = np.nonzero(features.hits[:, :, 0] > 0.5)
-        starts = (
-            steps - self._early_steps(features.offsets[steps, drums])
-        ) * step_seconds
+        early_steps = self._early_steps(features.offsets[steps, drums])
+        starts = (steps - early_steps) * step_seconds
         written_as = np.array([pitches[0] for pitches in self.pitch_classes])
         sequence = NoteSequence()
         sequence.tempos.add(qpm=DEFAULT_QPM)
@@ -385,13 +395,3 @@ class GrooveConverter(Converter):
         if self._is_binned:
             return offsets.argmax(axis=1) / self.num_offset_bins - 0.5
         return np.clip(offsets[:, 0] / 2, -0.5, 0.5)
-
-
-def _to_bins(values: np.ndarray, low: float, high: float, bins: int) -> np.ndarray:
-    """Numbers `[..., 1]` -> one-hot vectors `[..., bins]`.
-
-    Bin i ends at the i-th of evenly spaced edges, so the first holds `low` alone. The
-    last edge is a little above `high`, as in Magenta; what is beyond counts as there.
-    """
-    edges = np.linspace(low, high + 0.0001, bins)
-    return np.searchsorted(edges[:-1], values) == np.arange(bins)

@@ -89,6 +89,8 @@ class MelodyConverter(Converter):
 
     inputs_are_targets = True
     length_shape = ()
+    window_field = "slice_bars"
+    can_pad = True
 
     def __post_init__(self):
         object.__setattr__(self, "valid_programs", _numbers(self.valid_programs))

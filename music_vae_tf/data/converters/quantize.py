@@ -146,3 +146,13 @@ def fills_bar(metre, steps_per_quarter: int, quarters_per_bar: int) -> bool:
         return False
     steps_per_bar = steps_per_quarter * (4.0 / denominator * numerator)
     return steps_per_bar == steps_per_quarter * quarters_per_bar
+
+
+def to_bins(values: np.ndarray, low: float, high: float, bins: int) -> np.ndarray:
+    """Numbers `[..., 1]` -> one-hot vectors `[..., bins]`.
+
+    Bin i ends at the i-th of evenly spaced edges, so the first holds `low` alone. The
+    last edge is a little above `high`, as in Magenta; what is beyond counts as there.
+    """
+    edges = np.linspace(low, high + 0.0001, bins)
+    return np.searchsorted(edges[:-1], values) == np.arange(bins)

@@ -81,6 +81,7 @@ class TokensConverter(Converter):
     quarters_per_bar = 4  # what REMI takes for granted where it has no metres
     inputs_are_targets = False
     controls = None
+    window_field = "split_bars"
 
     def __post_init__(self):
         drum_parts.check(self.drums)

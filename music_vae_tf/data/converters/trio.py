@@ -86,6 +86,8 @@ class TrioConverter(Converter):
     # Magenta's is False, so that decoding without a length goes on and on.
     end_token = None
     length_shape = ()
+    window_field = "slice_bars"
+    can_pad = True
 
     @cached_property
     def melody(self) -> MelodyConverter:
@@ -98,7 +100,7 @@ class TrioConverter(Converter):
         )
 
     @cached_property
-    def drums(self) -> DrumsConverter:
+    def _drums(self) -> DrumsConverter:
         return DrumsConverter(
             steps_per_quarter=self.steps_per_quarter,
             quarters_per_bar=self.quarters_per_bar,
@@ -106,7 +108,7 @@ class TrioConverter(Converter):
 
     @property
     def targets(self) -> OneHot:
-        pitches, combinations = self.melody.targets.depth, self.drums.targets.depth
+        pitches, combinations = self.melody.targets.depth, self._drums.targets.depth
         return OneHot(pitches, pitches, combinations)
 
     @property
@@ -202,11 +204,11 @@ class TrioConverter(Converter):
 
     def _drum_classes(self, drums: Grid, stretch: Stretch, left_out: Counter):
         """Classes `[steps]`, or None if nothing sounds."""
-        hits, reasons = self.drums.hits(drums)
+        hits, reasons = self._drums.hits(drums)
         left_out.update(reasons)
         if not hits.any():
             return None
-        return self.drums.numbers(placed(hits, 0, self._steps(stretch.bars)))[:, 0]
+        return self._drums.numbers(placed(hits, 0, self._steps(stretch.bars)))[:, 0]
 
     def _melody_classes(self, instrument: int, stretch: Stretch):
         """Classes `[steps]`, or None without a note in the range of a melody."""
@@ -287,7 +289,7 @@ class TrioConverter(Converter):
             sample, np.cumsum(self.targets.depths)[:2], axis=1
         )
         sequence = self.melody.to_sequence(melody, controls)
-        bass, drums = self.melody.to_sequence(bass), self.drums.to_sequence(drums)
+        bass, drums = self.melody.to_sequence(bass), self._drums.to_sequence(drums)
         for note in bass.notes:
             note.instrument, note.program = BASS_INSTRUMENT, BASS_PROGRAM
         for part in (bass, drums):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from music_vae_tf.config.schema import ConfigError, Count
-from music_vae_tf.models import groove_mixture, outputs
+from music_vae_tf.models import groove_mixture, groove_outputs, outputs
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class _Groove:
 
     def make(self, model, depth):
         is_bce = self.reconstruction_loss == "bce"
-        cls = outputs.GrooveBernoulli if is_bce else outputs.Groove
+        cls = groove_outputs.GrooveBernoulli if is_bce else groove_outputs.Groove
         return cls(depth, name="output")
 
 
