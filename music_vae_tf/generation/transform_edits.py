@@ -133,7 +133,8 @@ def _moves_between(song, stretch, numbers, around):
     if not around:
         return
     starts = np.array([song.notes[number].start for number in numbers])
-    aims = starts + np.interp(starts, *zip(*around))
+    places, moves = zip(*around)
+    aims = starts + np.interp(starts, places, moves)
     for number, start, aim in zip(numbers, starts.tolist(), aims.tolist()):
         place = (start - stretch.start) / stretch.step
         yield number, _within(stretch, place, aim) - start
