@@ -58,9 +58,8 @@ MAY_IMPORT = {
 }
 FOR_ALL = {"__version__", "errors", "old_names", "wording", "raw_ops"}
 ANYTHING = {"commands", "magenta_api"}
-# Packages whose public functions all have types, and modules that lack some so far.
+# Packages whose public functions all have types.
 ANNOTATED = ("checkpoint", "export", "generation", "models", "training")
-NOT_ANNOTATED = {"training/devices"}
 MOST_LINES = 400  # of a file
 NO_TENSORFLOW = {"batch", "config", "data/converters", "rendering", "run_directory"}
 
@@ -184,8 +183,7 @@ def untyped(source: str) -> list[str]:
 @pytest.mark.parametrize("package", ANNOTATED)
 def test_public_functions_have_types(package):
     for file in sorted((REPOSITORY / PACKAGE / package).rglob("*.py")):
-        if "/".join(module_path(file)) not in NOT_ANNOTATED:
-            assert not untyped(file.read_text(encoding="utf-8")), file
+        assert not untyped(file.read_text(encoding="utf-8")), file
 
 
 def test_a_function_without_types_is_found():

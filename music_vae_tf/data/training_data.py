@@ -34,6 +34,15 @@ class TrainingData(abc.ABC):
         """What `build.model` makes the model of the config as wide as."""
 
     @abc.abstractmethod
+    def prepare(self, seed: int) -> None:
+        """Reads what is trained on, so that bad data end a training before its model is
+        built.
+
+        Raises:
+            TooFewExamples: they do not fill a batch.
+        """
+
+    @abc.abstractmethod
     def training_batches(
         self,
         seed: int,

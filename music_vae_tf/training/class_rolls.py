@@ -65,6 +65,9 @@ class ClassRollData(TrainingData):
 
     # Batches.
 
+    def prepare(self, seed: int) -> None:
+        self._trained_on  # noqa: B018  reads and checks the rolls
+
     def training_batches(
         self,
         seed: int,

@@ -111,6 +111,14 @@ class ClefPieceData(TrainingData):
     def _pieces(self, split):
         return self._prepared.pieces(split, self._clefs_converter.voices)
 
+    def prepare(self, seed: int) -> None:
+        self._training_store  # noqa: B018  reads the pieces
+
+    @functools.cached_property
+    def _training_store(self):
+        low, high = self._request.config.dataset.transpose_range or (0, 0)
+        return self._store("train", range(low, high + 1))
+
     def training_batches(
         self,
         seed: int,
@@ -122,11 +130,11 @@ class ClefPieceData(TrainingData):
         from music_vae_tf.data.clefs import labels
         from music_vae_tf.data.whole_file import whole_file
 
-        low, high = self._request.config.dataset.transpose_range or (0, 0)
-        store = self._store("train", range(low, high + 1))
         with whole_file(self._run_dir / LABELS_FILE) as file:
             file.write(labels.to_json(self.converter.labels).encode())
-        batches = pipeline.training_batches(store, self._batch_size, seed, first_step)
+        batches = pipeline.training_batches(
+            self._training_store, self._batch_size, seed, first_step
+        )
         return rows_of(batches, rows)
 
     def pieces_of_batch(self, seed: int, step: int) -> list[str]:

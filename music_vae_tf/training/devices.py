@@ -8,13 +8,17 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 from music_vae_tf.training.options import OptionError
+
+if TYPE_CHECKING:
+    import tensorflow
 
 log = logging.getLogger("music_vae_tf")
 
 
-def use_devices(tf) -> None:
+def use_devices(tf: Any) -> None:
     """Logs which there are. Where a CPU is all, each operation gets one core."""
     gpus = tf.config.list_physical_devices("GPU")
     names = [
@@ -28,7 +32,9 @@ def use_devices(tf) -> None:
         shards.one_core_each()
 
 
-def strategy_of(named):
+def strategy_of(
+    named: str | tensorflow.distribute.Strategy,
+) -> tensorflow.distribute.Strategy:
     """The `tf.distribute.Strategy` of a name, or that strategy itself; logs it.
 
     Raises:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
     from music_vae_tf.data.converters.base import Converter
+    from music_vae_tf.data.example_store import ExampleStore
     from music_vae_tf.generation import TrainedModel
     from music_vae_tf.training.result import TrainingResult
 
@@ -43,6 +44,7 @@ class NoteSequenceData(TrainingData):
             self._to_evaluate_on() if evaluates else _source(request, "train")
         )
         self._batch_size = request.config.training.batch_size
+        self._stores: dict[int, ExampleStore] = {}  # what is trained on, by seed
 
     @property
     def name(self) -> str:
@@ -83,6 +85,18 @@ class NoteSequenceData(TrainingData):
     def _trained_on(self):
         return self._parts[0] if self._options.holdout else self._source
 
+    @property
+    def _augment(self):
+        """What changes a NoteSequence at random; None without augmentation."""
+        from music_vae_tf import build
+
+        augmenter = build.augmenter(self._request.config)
+        return augmenter.augment if augmenter else None
+
+    def prepare(self, seed: int) -> None:
+        if self._options.cache_dataset and seed not in self._stores:
+            self._stores[seed] = self._examples(self._trained_on, self._augment, seed)
+
     def training_batches(
         self,
         seed: int,
@@ -90,15 +104,12 @@ class NoteSequenceData(TrainingData):
         rows: slice = slice(None),
         worker: tuple[int, int] = (0, 1),
     ) -> tf.data.Dataset:
-        from music_vae_tf import build
         from music_vae_tf.data import pipeline
 
-        augmenter = build.augmenter(self._request.config)
-        augment = augmenter.augment if augmenter else None
         if self._options.cache_dataset:
-            store = self._examples(self._trained_on, augment, seed)
+            self.prepare(seed)
             return pipeline.training_batches(
-                store, self._batch_size, seed, first_step, rows
+                self._stores[seed], self._batch_size, seed, first_step, rows
             )
         log.info(
             "Streaming %s without a cache: converting again every epoch", self.name
@@ -108,23 +119,21 @@ class NoteSequenceData(TrainingData):
             self.converter,
             len(range(self._batch_size)[rows]),
             seed,
-            augment,
+            self._augment,
             first_step,
             pipeline.Share(*worker),
         )
 
     def pieces_of_batch(self, seed: int, step: int) -> list[str]:
-        from music_vae_tf import build
         from music_vae_tf.data import pieces, pipeline
 
         if not self._options.cache_dataset:
             return []  # the stream would have to be read anew up to here
-        augmenter = build.augmenter(self._request.config)
         names = pieces.names_of_examples(
             self.converter,
             self._trained_on.read(),
             functools.partial(pipeline.rng_of, seed),
-            augmenter.augment if augmenter else None,
+            self._augment,
         )
         examples = pipeline.examples_of_batch(step, self._batch_size, len(names), seed)
         return [names[example] for example in examples]

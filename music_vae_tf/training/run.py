@@ -145,9 +145,12 @@ class _Training(NamedTuple):
         strategy: tf.distribute.Strategy,
     ) -> _Training:
         """Makes the model, with the weights that the training starts from."""
-        from music_vae_tf import strategies
+        from music_vae_tf import checkpoint, strategies
         from music_vae_tf.training import loop
 
+        newest, wanted = asked.directory.checkpoint(), asked.options.num_steps
+        if newest is None or not 0 < wanted <= checkpoint.step_of(newest):
+            data.prepare(asked.seed)
         model = loop.compiled_model(
             *(asked.config, data.converter, asked.seed, strategy),
             asked.options.mixed_precision,

@@ -353,3 +353,13 @@ def test_a_refusal_leaves_no_folder_behind(sequences, tmp_path):
 def test_a_decoder_alone_trains(sequences, tmp_path):
     options = {"hparams": {**TINY, "z_size": 0}, "num_steps": 2, "holdout": None}
     assert Watched(sequences, tmp_path, **options).result.steps == 2
+
+
+def test_too_little_music_ends_a_training_before_its_model_is_built(
+    sequences, tmp_path, monkeypatch
+):
+    from music_vae_tf.training import loop
+
+    monkeypatch.setattr(loop, "compiled_model", lambda *_: pytest.fail("it was built"))
+    with pytest.raises(TooFewExamples):
+        mvt.train("groovae_4bar", sequences[:1], tmp_path, hparams=TINY, num_steps=1)
