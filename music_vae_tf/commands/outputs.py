@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 import time
@@ -98,6 +99,7 @@ class Outputs:
         self._program = flags.program if of_loops else None
         self.drum_map = drum_map(flags) if of_loops else None
         self._stamp = time.strftime("%Y-%m-%d_%H%M%S")
+        self._names = set()  # those of what is written, in lower case
 
     @property
     def formats(self) -> list[str]:
@@ -115,22 +117,35 @@ class Outputs:
     def write(self, name: str, pieces: list[Piece]) -> None:
         """`name_2026-01-31_120000-000-of-005.mid`, and so on.
 
+        A name that comes again becomes `name-2`: one run overwrites nothing of its own.
+
         Raises:
             UserError: sound is missing; everything else is written.
         """
         directory, count = self.check(), len(pieces)
-        stem = f"{name}_{self._stamp}-{{}}-of-{count:03d}"
+        start, end = f"{self._new(name)}_{self._stamp}-", f"-of-{count:03d}"
         soundless = None
         with progress(count, "Writing", unit="pieces") as bar:
             for number, piece in enumerate(bar.over(pieces)):
-                path = directory / stem.format(f"{number:03d}")
+                path = directory / f"{start}{number:03d}{end}"
                 soundless = self._write(piece, path) or soundless
         is_midi = self._formats == ["mid"]
         what = counted(count, "MIDI file" if is_midi else "piece")
         endings = "mid" if is_midi else f"{{{','.join(self._formats)}}}"
-        log.info("Wrote %s: %s.%s", what, directory / stem.format("*"), endings)
+        log.info("Wrote %s: %s.%s", what, directory / f"{start}*{end}", endings)
         if soundless:
             raise UserError(f"everything is written except the sound: {soundless}")
+
+    def _new(self, name):
+        """The name, or with a number that makes it another than those before.
+
+        Upper and lower case are one, as on the disks of Windows and macOS.
+        """
+        numbered = (f"{name}-{number}" for number in itertools.count(2))
+        names = itertools.chain([name], numbered)
+        new = next(one for one in names if one.lower() not in self._names)
+        self._names.add(new.lower())
+        return new
 
     def _write(self, piece, path):
         """Writes all formats; gives why there is no sound, if there is none."""

@@ -80,6 +80,30 @@ def test_a_bad_file_costs_only_itself(transform, band_file, tmp_path, capsys):
     assert len(written(tmp_path)) == 1
 
 
+def test_braces_in_a_file_name_are_kept(transform, band_file, tmp_path, capsys):
+    path = band_file.rename(tmp_path / "song {final} {0}.mid")
+    assert transform(input_midi=path) == 0
+    (result,) = written(tmp_path)
+    assert result.name.startswith("groovae_2bar_humanize_transform_song {final} {0}_")
+    assert result.name.endswith("-000-of-001.mid")
+    assert "transform_song {final} {0}_" in capsys.readouterr().err
+
+
+def test_files_of_one_name_overwrite_nothing(transform, tmp_path):
+    """Also where names differ in upper and lower case only, or end in a number."""
+    paths = [tmp_path / name for name in ("a/x.mid", "b/x.mid", "c/X.mid", "d/x-2.mid")]
+    for number, path in enumerate(paths, 1):
+        path.parent.mkdir()
+        song(track(beat(number))).save(path)
+    assert transform(input_midi=",".join(map(str, paths))) == 0
+    kinds = {
+        path.name.split("_transform_")[1].split("_")[0] for path in written(tmp_path)
+    }
+    assert kinds == {"x", "x-2", "X-3", "x-2-2"}
+    hits = sorted(len(strokes(mido.MidiFile(path))) for path in written(tmp_path))
+    assert hits == [len(strokes(song(track(beat(n))))) for n in (1, 2, 3, 4)]
+
+
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
