@@ -55,7 +55,8 @@ def key(tick, sharps, minor=0):
 
 
 def name(text):
-    return 0, b"\xff\x03" + number(len(text)) + text.encode()
+    data = text.encode()
+    return 0, b"\xff\x03" + number(len(data)) + data
 
 
 def on(tick, pitch, channel=0, velocity=90):

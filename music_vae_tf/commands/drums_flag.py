@@ -15,9 +15,11 @@ def add_drums(command: Command) -> None:
         "drums",
         None,
         "Which notes are drums, in configs whose music is drums: auto, those on "
-        "channel 10, and without any the one instrument that is in the file alone, if "
-        "it plays what a drum kit plays; channel10; all; or track:NAME. By default as "
-        "the config says, which is auto.",
+        "channel 10 and, where a trained model reads a file, on tracks that are named "
+        "as drums; without any the one instrument that is in the file alone, if it "
+        "plays what a drum kit plays; channel10; all; or track:NAME, also several, or "
+        "by their numbers among tracks with notes: track:Kick,Snare or track:3. By "
+        "default as the config says, which is auto.",
     )
 
 

@@ -168,6 +168,7 @@ class Stage:
         elif kind == midi_events.PROGRAM:
             self.programs[channel] = first
         elif status == midi_events.META:
+            # As Magenta does, whatever it is: `track_names` decodes it to show it.
             self.name = second.decode("latin-1")
 
     def _changes(self, channel):

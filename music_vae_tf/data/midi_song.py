@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import mido
 
-from music_vae_tf.data import midi_lenient, midi_messages
+from music_vae_tf.data import midi_lenient, midi_messages, track_names
 from music_vae_tf.data.midi import MAX_QUARTERS, UnreadableMusic
 from music_vae_tf.data.midi_editing import Edits, edited_track
 from music_vae_tf.data.midi_notes import DRUM_CHANNEL as DRUM_CHANNEL
@@ -82,7 +82,7 @@ class MidiSong:
         if self.end > MAX_QUARTERS * self.ticks_per_quarter:
             raise UnreadableMusic(f"absurd length: over {MAX_QUARTERS:,} quarter notes")
         self.metres = _metres(self.tracks)
-        self.names = [track.name.strip() for track in midi.tracks]
+        self.names = [track_names.decoded(track.name) for track in midi.tracks]
 
     @classmethod
     def read(cls, music) -> MidiSong:

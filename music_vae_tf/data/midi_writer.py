@@ -14,6 +14,7 @@ import mido
 from note_seq import constants
 from note_seq.protobuf import music_pb2
 
+from music_vae_tf.data import track_names
 from music_vae_tf.data.whole_file import whole_file
 
 MAX_US_PER_QUARTER = 2**24 - 1
@@ -185,8 +186,7 @@ def _timing_events(sequence, clock) -> Iterator[_Event]:
 
 def _part_events(name, program, channel, events, clock) -> Iterator[_Event]:
     notes, bends, controls = events
-    # Names in a MIDI file are Latin-1.
-    name = name.encode("latin-1", "replace").decode("latin-1")
+    name = track_names.encoded(name)
     yield _Event(0, BEFORE, mido.MetaMessage("track_name", name=name))
     message = functools.partial(mido.Message, channel=channel)
     yield _Event(0, BEFORE, message("program_change", program=program))

@@ -185,7 +185,8 @@ class _Page:
             "temperature": query.number(
                 "temperature", loops.COOLEST, loops.HOTTEST, loops.USUAL_TEMPERATURE
             ),
-            "drums": drums,
+            # By default as the model's task has it: auto, or taps on any key.
+            "drums": None if drums == songs.DRUMS[0] else drums,
             "attributes": query.text("attributes", ""),
         }
         seed = query.integer("seed", 0, bodies.LARGEST_SEED, 0)

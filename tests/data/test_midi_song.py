@@ -315,3 +315,14 @@ def test_whatever_is_in_a_track_can_be_written_and_read_again(parts):
     assert kicks(read)[-1:] == [KICK]
     assert written.notes == read.notes or b"\xff\x2f" in b"".join(parts)
     assert data(written.edited(Edits())) == content
+
+
+def test_names_are_read_in_either_encoding_and_their_bytes_stay():
+    names = [
+        *(name.encode().decode("latin-1") for name in ("Drums Schlägel", "鼓")),
+        *("Flöte", ""),
+    ]
+    midi = song(*[track(beat(1), name) for name in names])
+    read = MidiSong.read(data(midi))
+    assert read.names == ["Drums Schlägel", "鼓", "Flöte", ""]
+    assert data(read.edited(Edits())) == data(midi)

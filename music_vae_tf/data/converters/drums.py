@@ -88,6 +88,11 @@ class DrumsConverter(Converter):
                 "and roll_output"
             )
 
+    def for_inference(self) -> DrumsConverter:
+        """The converter to generate with: drums are found where DAWs leave them."""
+        drums = drum_parts.for_inference(self.drums)
+        return dataclasses.replace(self, drums=drums)
+
     @property
     def inputs_are_targets(self) -> bool:
         return not (self.roll_input or self.roll_output)

@@ -96,6 +96,11 @@ class TokensConverter(Converter):
                 "127, the lower one first"
             )
 
+    def for_inference(self) -> TokensConverter:
+        """The converter to generate with: drums are found where DAWs leave them."""
+        drums = drum_parts.for_inference(self.drums)
+        return dataclasses.replace(self, drums=drums)
+
     @property
     def length_shape(self) -> tuple[int, ...]:
         return (self.split_bars,)
