@@ -3,8 +3,8 @@
     music_vae_inspect --input=song.mid
 
 Run it when a training has no examples, or when a file is refused: it lists tracks,
-tempos, time signatures and drums, and why examples are missing. For a folder, and one
-config:
+channels, tempos, time signatures and drums, what a training reads of it, what a trained
+model does, and why the rest is missing. For a folder, and one config:
 
     music_vae_inspect --input=music/ --config=groovae_4bar
 
@@ -15,6 +15,7 @@ As JSON, one object a file, for other programs:
 
 from __future__ import annotations
 
+import itertools
 import os
 import sys
 from collections import Counter
@@ -23,17 +24,25 @@ from music_vae_tf.commands.command import Command, UserError
 from music_vae_tf.commands.drum_map_flag import add_drum_map, drum_map
 from music_vae_tf.commands.drums_flag import KINDS, add_drums, with_drums
 from music_vae_tf.commands.progress import progress
+from music_vae_tf.commands.verbs import input_paths
 from music_vae_tf.quiet import import_tensorflow
 from music_vae_tf.wording import counted
 
 MANY_FILES = 4  # more than so many are shown as totals, with --verbose one by one
 MOST_REASONS = 3  # for each config
+# How drums are found, in words.
+FOUND = {
+    "looks": "by name and notes",
+    "both": "on channel 10, and by name and notes",
+    "choice": "by --drums",
+}
 
 command = Command("music_vae_inspect", __doc__)
 command.string(
     "input",
     None,
-    "A MIDI, MusicXML or ABC file, or a folder of them with all folders in it.",
+    "MIDI, MusicXML or ABC files, or folders of them with all folders in them, with "
+    "commas between.",
     required=True,
 )
 command.string(
@@ -49,18 +58,20 @@ add_drum_map(command)
 
 
 def main(flags):
-    paths = _paths(os.path.expanduser(flags.input))
+    inputs = input_paths(flags.input, "input")
+    paths = [path for one in inputs for path in _paths(one)]
     chosen = _configs(flags)
     kit = drum_map(flags)
     import_tensorflow()
     from music_vae_tf import build
+    from music_vae_tf.commands.inspect_transform import TransformReader
     from music_vae_tf.data.inspection import inspect
 
     converters = {config.name: build.converter(config) for config in chosen}
-    reports = []
+    transform, reports = TransformReader(chosen, converters, kit), []
     with progress(len(paths), "Inspecting", unit="files") as bar:
         for path in bar.over(paths):
-            reports += inspect(path, converters, kit)
+            reports += inspect(path, converters, kit, flags.drums, transform)
     if flags.json:
         _print_json(reports)
     else:
@@ -72,8 +83,6 @@ def _paths(path) -> list[str]:
     from music_vae_tf.data.folder import list_folder
 
     if not os.path.isdir(path):
-        if not os.path.exists(path):
-            raise UserError(f"--input={path}: there is no such file or folder")
         return [path]
     listing = list_folder(path, recursive=True)
     if not listing.music:
@@ -133,8 +142,12 @@ def _described(report) -> list[str]:
         lines.append(f"  mended   {_list(music.mended)}")
     width = max((len(made.config) for made in report.made), default=0)
     lines += [
-        f"  {made.config:{width}}  {_made(made.examples, made.left_out)}"
+        line
         for made in report.made
+        for line in (
+            f"  {made.config:{width}}  {_made(made.examples, made.left_out)}",
+            *_of_trained_models(made, " " * width),
+        )
     ]
     return [*lines, *_hints([report])]
 
@@ -149,15 +162,43 @@ def _tempo(music):
     )
 
 
+def _of_trained_models(made, indent):
+    """What is read of a file beside training, where it is something else."""
+    generate, transform = made.generate, made.transform
+    if (generate.count, generate.left_out) != (made.examples, made.left_out):
+        yield f"  {indent}  generate: {_made(generate.count, generate.left_out)}"
+    if transform is not None:
+        read = _made(transform.count, transform.left_out, "note")
+        yield f"  {indent}  transform: {read}"
+
+
 def _instruments(music):
-    for number, one in enumerate(music.instruments):
-        title = "tracks" if number == 0 else ""
-        kind = "drums" if one.is_drum else f"program {one.program}"
-        name = f"{one.name}: " if one.name else ""
-        yield (
-            f"  {title:8} {name}{kind}, {counted(one.notes, 'note')}, pitches "
-            f"{one.lowest} to {one.highest}"
-        )
+    """A line for each; the number in front is that of --drums=track:NUMBER."""
+    lines = [
+        f"{one.number:2} {_named(one.name)}{_kind(one)}, {counted(one.notes, 'note')}, "
+        f"pitches {one.lowest} to {one.highest}{_place(one)}"
+        for one in music.instruments
+    ]
+    lines += [
+        f"   {_named(name)}no notes (track {number})"
+        for number, name in music.empty_tracks.items()
+    ]
+    for title, line in zip(itertools.chain(["tracks"], itertools.repeat("")), lines):
+        yield f"  {title:8} {line}"
+
+
+def _named(name):
+    return f"{name}: " if name else ""
+
+
+def _kind(instrument):
+    return "drums" if instrument.is_drum else f"program {instrument.program}"
+
+
+def _place(instrument):
+    if instrument.track is None:
+        return ""
+    return f" (track {instrument.track}, channel {instrument.channel})"
 
 
 def _drums(drums):
@@ -166,7 +207,7 @@ def _drums(drums):
             "none: nothing on channel 10, and no kit by its name and notes; "
             "--drums=track:NAME or --drums=all takes others"
         )
-    found = "by name and notes" if drums.found_by == "looks" else f"on {drums.found_by}"
+    found = FOUND.get(drums.found_by, f"on {drums.found_by}")
     classes = ", ".join(f"{name} {count}" for name, count in drums.classes.items())
     parts = [f"{counted(drums.notes, 'note')} {found}", classes]
     if drums.unmapped:
@@ -175,13 +216,13 @@ def _drums(drums):
     return "; ".join(filter(None, parts))
 
 
-def _made(examples, left_out):
+def _made(examples, left_out, noun="example"):
     listed = ", ".join(
         f"{why} ({count})" for why, count in list(left_out.items())[:MOST_REASONS]
     )
     more = len(left_out) - MOST_REASONS
     more = f", {counted(more, 'other reason')}" if more > 0 else ""
-    made = counted(examples, "example")
+    made = counted(examples, noun)
     return f"{made:12}  {listed}{more}".rstrip()
 
 

@@ -83,20 +83,20 @@ def run(flags) -> None:
     generate(flags, input_paths(flags.input_midi), Outputs(flags))
 
 
-def input_paths(text: str) -> list[str]:
-    """`a.mid,b.mid` -> the paths. A file whose name has commas can be named alone.
+def input_paths(text: str, flag: str = "input_midi") -> list[str]:
+    """`a.mid,b.mid` -> the paths. One whose name has commas can be named alone.
 
     Raises:
         UserError: no file is named, or one does not exist.
     """
     whole = os.path.expanduser(text.strip())
-    if os.path.isfile(whole):
+    if os.path.exists(whole):
         return [whole]
     paths = [os.path.expanduser(part.strip()) for part in text.split(",")]
     paths = [path for path in paths if path]
     for path in paths:
         if not os.path.exists(path):
-            raise UserError(f"--input_midi: there is no file {path}")
+            raise UserError(f"--{flag}: there is no file {path}")
     if not paths:
-        raise UserError("--input_midi names no file")
+        raise UserError(f"--{flag} names no file")
     return paths

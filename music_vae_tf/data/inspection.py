@@ -8,24 +8,33 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 
-from music_vae_tf.data import beats, drum_maps
+from music_vae_tf.data import beats, drum_maps, midi_tracks, track_names
 from music_vae_tf.data.converters import drum_classes, drum_parts
 from music_vae_tf.data.converters.base import NotConvertible, grouped
 from music_vae_tf.data.converters.score import read
-from music_vae_tf.data.midi import DAW, Reading, read_music_file
+from music_vae_tf.data.midi import DAW, read_music_file
 
 CHANNEL_10 = "channel 10"
 
 
 @dataclass(frozen=True)
 class Instrument:
-    """Notes of one track and program."""
+    """Notes of one track, channel and program.
 
+    Attributes:
+        number: among instruments that have notes, from 1, as in `--drums=track:3`.
+        track, channel: in the file, from 1; None where it is not MIDI.
+    """
+
+    number: int
+    track: int | None
+    channel: int | None
     name: str
     program: int
     is_drum: bool
@@ -36,10 +45,11 @@ class Instrument:
 
 @dataclass(frozen=True)
 class Drums:
-    """The notes that models of drums read with `--drums=auto`.
+    """The notes that trained models of drums read.
 
     Attributes:
-        found_by: `channel 10`, `looks` (name and notes of a kit), or '' without drums.
+        found_by: `channel 10`, `looks` (name and notes of a kit), `both`, `choice` (as
+            --drums says), or '' without drums.
         classes: notes in each class of General MIDI's reduced kit.
         unmapped: `{pitch: notes}` in no class.
     """
@@ -67,17 +77,35 @@ class Music:
     tempo_changes: int
     metres: dict[str, int]
     instruments: list[Instrument]
+    empty_tracks: dict[int, str]  # number in the file: name
     drums: Drums
     mended: dict[str, int]
 
 
 @dataclass(frozen=True)
+class Used:
+    """What is read of a piece, examples or notes, and why not more."""
+
+    count: int
+    left_out: dict[str, int]
+
+
+@dataclass(frozen=True)
 class Made:
-    """What a config makes of a piece for training."""
+    """What a config makes of a piece.
+
+    Attributes:
+        examples, left_out: for training.
+        generate: examples that a trained model reads, in beats.
+        transform: notes that `--mode=transform` reads; None where there is no such
+            mode.
+    """
 
     config: str
     examples: int
     left_out: dict[str, int]
+    generate: Used
+    transform: Used | None = None
 
 
 @dataclass
@@ -96,43 +124,54 @@ class FileReport:
 
 
 def inspect(
-    path: str, converters: dict[str, Any], drum_map: drum_maps.DrumMap
+    path: str,
+    converters: dict[str, Any],
+    drum_map: drum_maps.DrumMap,
+    drums: str | None = None,
+    transform: Callable[[str], dict[str, Used]] = lambda path: {},
 ) -> list[FileReport]:
     """A file's reports, one for each tune; it never raises for what is in the file.
 
     Args:
-        converters: `{config: its converter}`.
+        converters: `{config: its converter for training}`.
         drum_map: of the file.
+        drums: which notes are drums, one of `drum_parts.CHOICES`; by default auto.
+        transform: what `--mode=transform` reads of a path: `{config: notes}`.
     """
     try:
         reading = read_music_file(path, DAW)
+        contents = midi_tracks.read(path)
     except (OSError, ValueError) as error:
         problem = getattr(error, "strerror", None) or str(error)
         return [FileReport(path, problem=problem)]
-    return [
-        _report(path, tune, sequence, reading, converters, drum_map)
-        for tune, sequence in reading.sequences.items()
-    ]
+    reports, transformed = [], transform(path)
+    for tune, sequence in reading.sequences.items():
+        sequence = drum_maps.translated(sequence, drum_map.read)
+        report = FileReport(path, tune)
+        report.music = _music(sequence, contents, drums, dict(reading.mended))
+        for name, converter in converters.items():
+            report.made.append(_made(name, converter, sequence, transformed.get(name)))
+        reports.append(report)
+    return reports
 
 
-def _report(path, tune, sequence, reading: Reading, converters, drum_map):
-    sequence = drum_maps.translated(sequence, drum_map.read)
-    report = FileReport(path, tune)
-    report.music = _music(sequence, dict(reading.mended))
-    for name, converter in converters.items():
-        report.made.append(_made(name, converter, sequence))
-    return report
+def _made(name, converter, sequence, transformed) -> Made:
+    training = _used(converter, sequence)
+    inference = drum_parts.decided(converter.for_inference(), sequence)
+    in_beats = beats.in_beats(sequence)
+    generate = _used(inference, in_beats)
+    return Made(name, training.count, training.left_out, generate, transformed)
 
 
-def _made(name, converter, sequence) -> Made:
+def _used(converter, sequence) -> Used:
     examples, left_out = converter.extract(sequence)
     left_out = grouped(left_out)
     if not examples and not left_out:
         left_out = Counter(["no notes of the kind"])
-    return Made(name, len(examples), dict(left_out.most_common()))
+    return Used(len(examples), dict(left_out.most_common()))
 
 
-def _music(sequence, mended) -> Music:
+def _music(sequence, contents, drums, mended) -> Music:
     bars = beats.bars(beats.in_beats(sequence))
     qpm = [tempo.qpm for tempo in sorted(sequence.tempos, key=lambda t: t.time)]
     qpm = [q for q in qpm if math.isfinite(q) and q > 0] or [beats.DEFAULT_QPM]
@@ -143,29 +182,38 @@ def _music(sequence, mended) -> Music:
         tempos=(round(qpm[0], 2), round(min(qpm), 2), round(max(qpm), 2)),
         tempo_changes=len(qpm) - 1,
         metres=dict(Counter("{}/{}".format(*bar.metre) for bar in bars)),
-        instruments=_instruments(sequence),
-        drums=_drums(sequence),
+        instruments=_instruments(sequence, contents.places),
+        empty_tracks=contents.empty,
+        drums=_drums(sequence, drums),
         mended=mended,
     )
 
 
-def _instruments(sequence) -> list[Instrument]:
-    names = {info.instrument: info.name for info in sequence.instrument_infos}
-    parts = {}
+def _instruments(sequence, places) -> list[Instrument]:
+    names, parts = track_names.of_instruments(sequence), {}
+    numbers = sorted({note.instrument for note in sequence.notes})
+    unknown = midi_tracks.Place(None, None)
     for note in sequence.notes:
         key = note.instrument, note.program, note.is_drum
         parts.setdefault(key, []).append(note.pitch)
     return [
-        Instrument(names.get(key[0], ""), *key[1:], len(p), min(p), max(p))
+        Instrument(
+            numbers.index(key[0]) + 1,
+            *(places[key[0]] if key[0] < len(places) else unknown),
+            names.get(key[0], ""),
+            *(*key[1:], len(p), min(p), max(p)),
+        )
         for key, p in sorted(parts.items())
     ]
 
 
-def _drums(sequence) -> Drums:
+def _drums(sequence, drums) -> Drums:
     classes = drum_classes.classes("reduced")
     notes = read(sequence).notes
     try:
-        mask, remarks = drum_parts.choose(sequence, notes, drum_parts.AUTO, classes)
+        mask, remarks = drum_parts.choose(
+            sequence, notes, drums or drum_parts.AUTO, classes
+        )
     except NotConvertible:
         return Drums("", 0, {}, {})
     pitches = notes["pitch"][mask]
@@ -173,8 +221,16 @@ def _drums(sequence) -> Drums:
     found = np.bincount(numbers[numbers >= 0], minlength=len(classes)).tolist()
     names = [drum.name for drum in drum_classes.REDUCED]
     return Drums(
-        "looks" if drum_parts.TAKEN_AS_DRUMS in remarks else CHANNEL_10,
+        _found_by(drums, remarks),
         int(mask.sum()),
         {name: count for name, count in zip(names, found) if count},
         dict(sorted(Counter(pitches[numbers < 0].tolist()).items())),
     )
+
+
+def _found_by(drums, remarks) -> str:
+    if drums not in (None, drum_parts.AUTO, drum_parts.CHANNEL_10):
+        return "choice"
+    if drum_parts.TAKEN_TOO in remarks:
+        return "both"
+    return "looks" if drum_parts.TAKEN_AS_DRUMS in remarks else CHANNEL_10

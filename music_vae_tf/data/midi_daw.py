@@ -79,6 +79,16 @@ def tracks_in_time(file: MidiFile) -> list[Track]:
     return _one_after_another(file.tracks) if file.kind == PATTERNS else file.tracks
 
 
+def channels(file: MidiFile) -> list[list[int]]:
+    """Of each track the channels, from 0, of its instruments in `to_note_sequence`."""
+    unhurried = _FrameClock(1.0, [])
+    return [
+        [channel for _, channel in _on_stage(track, pairing.notes, unhurried)]
+        for track in tracks_in_time(file)
+        for pairing in [_Pairing(track, file.sixteenth)]
+    ]
+
+
 def lost_by_magenta(ticks_per_quarter: int, tracks: list[Track]) -> Counter[str]:
     """How much of each kind `midi_notes` drops, or distorts."""
     pairings = (_Pairing(track, max(ticks_per_quarter // 4, 1)) for track in tracks)
@@ -272,6 +282,11 @@ class _Step(NamedTuple):
 
 def _instruments(track, notes, clock):
     """The instruments of a track, in the order in which their first notes end."""
+    return _on_stage(track, notes, clock).values()
+
+
+def _on_stage(track, notes, clock):
+    """The same, by their program and channel."""
     steps = [_Step(note.end, note.off, note) for note in notes]
     programs = _programs(track, notes)
     for number, (tick, (status, _, _)) in enumerate(zip(track.ticks, track.events)):
@@ -287,7 +302,7 @@ def _instruments(track, notes, clock):
         else:
             instrument = stage.instrument(note.channel, programs[note.on])
             instrument.notes.append((start, time, note.pitch, note.velocity))
-    return stage.instruments.values()
+    return stage.instruments
 
 
 def _programs(track, notes):

@@ -2,6 +2,7 @@
 
 import json
 
+import mido
 import pytest
 from song_files import band, beat, metre, note, song, track
 
@@ -65,8 +66,70 @@ def test_json_holds_the_same(inspect, tmp_path):
         **{"kick": 12, "snare": 8, "closed hi-hat": 32}
     }
     assert one["made"] == [
-        {"config": "groovae_2bar_humanize", "examples": 2, "left_out": {}}
+        {
+            **{"config": "groovae_2bar_humanize", "examples": 2, "left_out": {}},
+            "generate": {"count": 2, "left_out": {}},
+            "transform": {"count": 52, "left_out": {}},
+        }
     ]
+    (instrument,) = one["music"]["instruments"]
+    assert instrument["track"] == 1 and instrument["channel"] == 10
+
+
+def test_tracks_and_channels_are_shown_and_those_without_notes(inspect, tmp_path):
+    band(bars=1).save(tmp_path / "song.mid")
+    _, printed, _ = inspect(config="groovae_2bar_humanize")
+    lines = [" ".join(line.split()) for line in printed.splitlines()]
+    start = lines.index(next(line for line in lines if line.startswith("tracks")))
+    assert lines[start : start + 4] == [
+        "tracks 1 Bass: program 33, 4 notes, pitches 40 to 43 (track 2, channel 2)",
+        "2 Drums: drums, 13 notes, pitches 36 to 42 (track 4, channel 10)",
+        "Song: no notes (track 1)",
+        "Voice: no notes (track 3)",
+    ]
+    name = "Schlägel".encode().decode("latin-1")
+    both = note(0, 60, channel=0) + note(0, 40, channel=4)
+    song(track(both, name), kind=0).save(tmp_path / "song.mid")
+    _, printed, _ = inspect(config="groovae_2bar_humanize", json="true")
+    music = json.loads(printed)[0]["music"]
+    found = [(one["name"], one["channel"]) for one in music["instruments"]]
+    assert found == [("Schlägel", 1), ("Schlägel", 5)]
+    assert music["empty_tracks"] == {}
+
+
+def test_what_a_trained_model_reads_is_shown_beside_training(inspect, tmp_path):
+    """Drums where a DAW left them, tempo changes, and a kit of other notes."""
+    changes = [(0, 100), (1920 * 2, 110)]
+    head = [mido.MetaMessage("set_tempo", tempo=round(6e7 / b)) for _, b in changes]
+    head = track([(tick, event) for (tick, _), event in zip(changes, head)])
+    bass = track(note(0, 40, channel=1), "Bass")
+    drums = track(beat(4, channel=0) + note(0, 16, channel=0), "Schlagzeug")
+    song(head, bass, drums).save(tmp_path / "one.mid")
+    flags = {"config": "groovae_2bar_humanize"}
+    made = json.loads(inspect(json="true", **flags)[1])[0]["made"][0]
+    assert made["examples"] == 0 and "no drums on channel 10" in made["left_out"]
+    assert made["generate"]["count"] == 2
+    unmapped = {"notes of unmapped drum pitch 16": 1}
+    assert made["transform"] == {"count": 52, "left_out": unmapped}
+    printed = inspect(**flags)[1]
+    assert "53 notes by name and notes" in printed
+    assert "generate: 2 examples" in printed and "transform: 52 notes" in printed
+    printed = inspect(drums="track:Bass", **flags)[1]
+    assert "drums    1 note by --drums" in printed and "transform: 1 note" in printed
+    printed = inspect(drums="channel10", **flags)[1]
+    assert "transform: 0 notes" in printed
+
+
+def test_several_inputs_are_named_with_commas(inspect, tmp_path):
+    (tmp_path / "more").mkdir()
+    for name in ("a.mid", "b,c.mid", "more/d.mid"):
+        song(track(beat(2))).save(tmp_path / name)
+    flags = {"config": "groovae_2bar_humanize", "json": "true"}
+    paths = lambda printed: [one["path"] for one in json.loads(printed)]
+    a, d = str(tmp_path / "a.mid"), str(tmp_path / "more" / "d.mid")
+    assert paths(inspect(f"{a},{tmp_path / 'more'}", **flags)[1]) == [a, d]
+    alone = str(tmp_path / "b,c.mid")
+    assert paths(inspect(alone, **flags)[1]) == [alone]
 
 
 def test_many_files_are_summed_up(inspect, tmp_path):
@@ -100,7 +163,7 @@ def test_other_drums_and_kits_are_asked_for(inspect, tmp_path):
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        ({"path": "absent"}, "there is no such file or folder"),
+        ({"path": "absent"}, "--input: there is no file absent"),
         ({}, "no MIDI, MusicXML or ABC file in it; other files: 1 .txt"),
         ({"config": "groovae_9bar"}, "groovae_9bar"),
         ({"drums": "kit"}, "drums=kit"),

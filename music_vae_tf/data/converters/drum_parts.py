@@ -202,7 +202,9 @@ def decided(converter, sequence):
     drums = converter.drums
     if drums == AUTO and any(note.is_drum for note in sequence.notes):
         return dataclasses.replace(converter, drums=CHANNEL_10)
-    if drums in (FOR_INFERENCE, FOR_TAPS) or (drums or "").startswith(TRACK):
+    if not isinstance(drums, str):  # other music, or drums as one part of a trio
+        return converter
+    if drums in (FOR_INFERENCE, FOR_TAPS) or drums.startswith(TRACK):
         return _decided_by_notes(converter, sequence)
     return converter
 
