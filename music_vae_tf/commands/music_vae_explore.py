@@ -33,8 +33,8 @@ from music_vae_tf.commands.command import (
     LARGEST_SEED,
     Command,
     UserError,
-    writable_directory,
 )
+from music_vae_tf.commands.outputs import Outputs, add_file_flags, loop
 from music_vae_tf.commands.progress import progress
 from music_vae_tf.commands.trained import add_model_flags, config_and_checkpoint
 from music_vae_tf.quiet import import_tensorflow
@@ -93,9 +93,8 @@ command.integer(
     at_least=0,
     at_most=10_000,
 )
-command.integer(
-    "num_steps", 5, "MIDI files along each of them.", at_least=2, at_most=1_000
-)
+command.integer("num_steps", 5, "Files along each of them.", at_least=2, at_most=1_000)
+add_file_flags(command)
 command.float("temperature", 0.5, "Randomness of these files; above 0.")
 command.integer(
     "max_batch_size", 32, "At most so many at a time.", at_least=1, at_most=100_000
@@ -117,7 +116,8 @@ def main(flags):
     known = _known(flags)
     source = _source(flags.input)
     test_source = _source(flags.test_input) if flags.test_input else None
-    output_dir = writable_directory("output_dir", flags.output_dir)
+    outputs = Outputs(flags)
+    output_dir = outputs.check()
     import_tensorflow()
     if flags.umap:
         latent_space.require_umap()
@@ -129,10 +129,11 @@ def main(flags):
     _draw(flags, collection, labels, output_dir)
     for name, vector in attributes.items():
         _write_attribute(name, config, vector, output_dir)
-    _go_along(flags, model, collection, output_dir / "dimensions")
     if flags.measure:
         test = _encode(model, test_source, {}) if test_source else collection
         _measure(flags, model, collection, test, output_dir)
+    # At last: where sound is missing, all else is written.
+    _go_along(flags, model, collection, output_dir / "dimensions", outputs)
 
 
 # What is read.
@@ -311,12 +312,11 @@ def _show_effects(fitted, of_what):
         log.warning("This model does not move %s%s", ", ".join(missing), of_what)
 
 
-def _go_along(flags, model, collection, folder):
-    """MIDI files of what the most active dimensions do, all others at 0."""
+def _go_along(flags, model, collection, folder, outputs):
+    """Files of what the most active dimensions do, all others at 0."""
     import numpy as np
 
     from music_vae_tf.analysis.latent_space import most_active
-    from music_vae_tf.data.midi_writer import write_midi
 
     places = np.linspace(-FURTHEST, FURTHEST, flags.num_steps)
     units = most_active(collection.means, flags.num_dimensions)
@@ -328,15 +328,14 @@ def _go_along(flags, model, collection, folder):
         of_unit[:, unit] = places
     length = model.config.model.max_seq_len
     music = model.decode(z.reshape(-1, model.z_size), length, flags.temperature)
-    names = [
-        f"unit_{unit:03d}_at_{place:+.2f}.mid" for unit in units for place in places
-    ]
-    for name, sequence in zip(names, music):
-        write_midi(sequence, folder / name)
     log.info(
-        "Units %s, those of the highest variance, from %g to %g: %s",
-        *(", ".join(map(str, units)), -FURTHEST, FURTHEST, folder / "*.mid"),
+        "Units %s, those of the highest variance, from %g to %g:",
+        *(", ".join(map(str, units)), -FURTHEST, FURTHEST),
     )
+    # Not `with_suffix` or the like: the names have points.
+    names = [f"unit_{unit:03d}_at_{place:+.2f}" for unit in units for place in places]
+    paths = [folder / name for name in names]
+    outputs.write_to(dict(zip(paths, map(loop, music))), folder / "*")
 
 
 run = command.entry(main)

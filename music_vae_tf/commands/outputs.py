@@ -6,7 +6,7 @@ import itertools
 import logging
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -124,15 +124,26 @@ class Outputs:
         """
         directory, count = self.check(), len(pieces)
         start, end = f"{self._new(name)}_{self._stamp}-", f"-of-{count:03d}"
+        numbers = (f"{number:03d}" for number in range(count))
+        paths = [directory / f"{start}{number}{end}" for number in numbers]
+        self.write_to(dict(zip(paths, pieces)), directory / f"{start}*{end}")
+
+    def write_to(self, pieces: Mapping[Path, Piece], pattern: Path) -> None:
+        """Writes pieces to paths without an ending.
+
+        pattern: what is logged in place of all paths.
+
+        Raises:
+            UserError: sound is missing; everything else is written.
+        """
         soundless = None
-        with progress(count, "Writing", unit="pieces") as bar:
-            for number, piece in enumerate(bar.over(pieces)):
-                path = directory / f"{start}{number:03d}{end}"
+        with progress(len(pieces), "Writing", unit="pieces") as bar:
+            for path, piece in bar.over(pieces.items()):
                 soundless = self._write(piece, path) or soundless
         is_midi = self._formats == ["mid"]
-        what = counted(count, "MIDI file" if is_midi else "piece")
+        what = counted(len(pieces), "MIDI file" if is_midi else "piece")
         endings = "mid" if is_midi else f"{{{','.join(self._formats)}}}"
-        log.info("Wrote %s: %s.%s", what, directory / f"{start}*{end}", endings)
+        log.info("Wrote %s: %s.%s", what, pattern, endings)
         if soundless:
             raise UserError(f"everything is written except the sound: {soundless}")
 

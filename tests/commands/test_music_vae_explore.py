@@ -104,6 +104,19 @@ def test_dimensions_are_gone_along(explore, tmp_path):
         read_midi(path)
 
 
+def test_dimensions_are_heard_and_seen(explore, tmp_path, capsys):
+    flags = {"num_dimensions": 1, "num_steps": 2, "temperature": 2}
+    assert explore(format="wav,png", **flags) == 0
+    files = sorted((tmp_path / "out" / "dimensions").iterdir())
+    assert [path.name.partition("_at_")[2] for path in files] == [
+        *("+2.00.png", "+2.00.wav", "-2.00.png", "-2.00.wav"),
+    ]
+    heads = {path.suffix: path.read_bytes()[:4] for path in files}
+    assert heads == {".png": b"\x89PNG", ".wav": b"RIFF"}
+    assert explore(format="mp3", **flags) == 1
+    assert "--format=mp3: mp3 is none of mid, wav, png" in capsys.readouterr().err
+
+
 def test_an_attribute_is_the_difference_of_two_groups_and_moves_samples(
     explore, trained, tmp_path
 ):
