@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import logging
 import os
@@ -183,12 +184,16 @@ class Outputs:
         from music_vae_tf.data.whole_file import whole_file
         from music_vae_tf.rendering import audio, loops
 
-        if loop_seconds:
-            data = loops.wav(sequence, loop_seconds, self._soundfont, self._folds)
-        else:
-            data = audio.wav(sequence, self._soundfont)
         with whole_file(path) as file:
-            file.write(data)
+            if loop_seconds:
+                data = loops.wav(sequence, loop_seconds, self._soundfont, self._folds)
+                file.write(data)
+                return
+            shown = functools.partial(progress, title="Rendering", unit="minutes")
+            audio.write_wav(
+                *(sequence, file, self._soundfont),
+                **{"progress": shown, "scratch": os.path.dirname(path)},
+            )
 
 
 def _draw_piano_roll(sequence, path, formats):

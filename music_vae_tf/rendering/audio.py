@@ -9,20 +9,30 @@ system's FluidSynth; tinysoundfont needs PortAudio and has no wheel for 3.13; sy
 
 from __future__ import annotations
 
-import collections
-import heapq
 import importlib.util
 import io
-import itertools
 import math
+import tempfile
 import wave
-from collections.abc import Iterator
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from music_vae_tf.errors import UserFacingError
+from music_vae_tf.rendering.midi_parts import (
+    CONTROL,
+    TICKS_PER_QUARTER,
+    TICKS_PER_S,
+    VOLUME_CONTROL,
+    Event,
+    Stretch,
+    notes_of,
+    renderings,
+    stretches,
+)
 
 RATE_HZ = 48000  # of midirenderer
 # After its last note a sequence lasts until it is this much below its peak, within
@@ -30,6 +40,10 @@ RATE_HZ = 48000  # of midirenderer
 SILENCE = 1e-3  # -60 dB
 SHORTEST_TAIL_S, LONGEST_TAIL_S = 0.5, 8.0
 FADE_S = 0.2  # at the very end, so that what has not decayed ends without a click
+# Longer music is rendered minute by minute, so that an hour needs little memory.
+LONGEST_AT_ONCE_S, STRETCH_S = 300.0, 60.0
+MOST_FRAMES = 2**30 - 64  # of a WAV file, whose length in bytes has 32 bits
+BLOCK = 2**20  # frames that are worked on at a time
 PEAK = 0.9  # of full scale, for the loudest moment
 QUIETEST_PEAK = 0.001  # of full scale; what is below is noise, not music
 FOLDERS = (
@@ -38,17 +52,9 @@ FOLDERS = (
     "/opt/homebrew/share/soundfonts",
     "/usr/local/share/soundfonts",
 )
-DRUM_CHANNEL = 9
-MELODIC_CHANNELS = [channel for channel in range(16) if channel != DRUM_CHANNEL]
-# midirenderer has 64 voices, and silences a note for every one more. A note of a stereo
-# sound takes two voices, and keeps them while it decays.
-NOTES_AT_ONCE = 20
-# With this resolution at 120 quarters a minute, a tick lasts 1/60,000 s.
-TICKS_PER_QUARTER, TICKS_PER_S = 30000, 60000
 # Percentages of the volume control, each half as loud as the one before: the next one
 # is tried where a rendering reaches full scale, so that nothing is clipped.
 VOLUMES = (100, 71, 50, 35, 25, 18, 13, 9)
-VOLUME_CONTROL, USUAL_VOLUME = 7, 100  # General MIDI, level 1
 
 
 class NoSound(UserFacingError, ValueError):
@@ -82,27 +88,81 @@ def find_soundfont(path=None) -> Path:
     )
 
 
-def wav(sequence, soundfont=None) -> bytes:
+def wav(sequence, soundfont=None, *, progress=None) -> bytes:
     """A NoteSequence as a WAV file: 48,000 Hz, stereo, 16 bits.
 
     Args:
         soundfont: a path; by default `find_soundfont` chooses.
+        progress: as in `write_wav`.
 
     Raises:
         NoSound: the synthesiser or the SoundFont is missing, or cannot be read.
     """
-    return wav_of_samples(synthesize(sequence, soundfont))
+    buffer = io.BytesIO()
+    write_wav(sequence, buffer, soundfont, progress=progress)
+    return buffer.getvalue()
+
+
+def write_wav(
+    sequence,
+    file,
+    soundfont=None,
+    *,
+    progress: Callable[[int], AbstractContextManager] | None = None,
+    scratch=None,
+) -> None:
+    """Writes what `wav` gives to a binary file; music of any length in 200 MB.
+
+    Args:
+        progress: for music that takes long: is called with the number of its
+            stretches, and gives a context whose `advance()` is called for each.
+        scratch: folder for a file of 23 MB a minute, which is removed at the end; by
+            default that of temporary files.
+
+    Raises:
+        NoSound: as in `wav`, or the music is longer than a WAV file can be.
+        OSError: the disk is full.
+    """
+    length = _longest(sequence)
+    if length <= LONGEST_AT_ONCE_S * RATE_HZ:
+        _write_frames(file, mixed(sequence, soundfont))
+        return
+    if length > MOST_FRAMES:
+        raise NoSound(
+            f"a WAV file lasts {MOST_FRAMES / RATE_HZ / 3600:.1f} hours at most, and "
+            f"this music {length / RATE_HZ / 3600:.1f}"
+        )
+    with tempfile.TemporaryFile(dir=scratch) as space:
+        for start in range(0, length, BLOCK):  # now, if the disk is full
+            space.write(bytes(min(BLOCK, length - start) * 8))
+        space.flush()
+        samples = np.memmap(space, np.float32, shape=(length, 2))
+        _write_frames(file, _mixed_in(samples, sequence, soundfont, progress))
 
 
 def wav_of_samples(samples: np.ndarray) -> bytes:
     """Samples [N, 2] within -1 and 1 as a WAV file of 16 bits."""
     buffer = io.BytesIO()
-    with wave.open(buffer, "wb") as file:
-        file.setnchannels(2)
-        file.setsampwidth(2)
-        file.setframerate(RATE_HZ)
-        file.writeframes((samples * 32767).astype("<i2").tobytes())
+    _write_frames(buffer, samples, scale=1.0)
     return buffer.getvalue()
+
+
+def _write_frames(file, samples, scale=None):
+    """Samples [N, 2] as a WAV file; by default as loud as `PEAK`."""
+    if scale is None:
+        scale = _normalizing(samples)
+    with wave.open(file, "wb") as frames:
+        frames.setnchannels(2)
+        frames.setsampwidth(2)
+        frames.setframerate(RATE_HZ)
+        frames.setnframes(len(samples))
+        for start in range(0, len(samples), BLOCK):
+            block = samples[start : start + BLOCK] * scale
+            frames.writeframes((block * 32767).astype("<i2").tobytes())
+
+
+def _normalizing(samples):
+    return PEAK / max(_peak(samples), QUIETEST_PEAK)
 
 
 def synthesize(
@@ -130,7 +190,7 @@ def synthesize(
     if mono:
         samples = samples.mean(axis=1)  # [N]
     samples = _resampled(samples, int(sample_rate))
-    return samples * (PEAK / max(_peak(samples), QUIETEST_PEAK))
+    return samples * _normalizing(samples)
 
 
 def mixed(sequence, soundfont=None) -> np.ndarray:
@@ -141,14 +201,47 @@ def mixed(sequence, soundfont=None) -> np.ndarray:
     Raises:
         NoSound: as in `wav`.
     """
+    samples = np.zeros((_longest(sequence), 2), np.float32)
+    return _mixed_in(samples, sequence, soundfont)
+
+
+def _longest(sequence) -> int:
+    """How many samples a sequence has at most."""
+    return round((_end_s(sequence) + LONGEST_TAIL_S) * RATE_HZ)
+
+
+def _end_s(sequence):
+    return max((note.end_time for note in sequence.notes), default=0.0)
+
+
+def _mixed_in(samples, sequence, soundfont, progress=None) -> np.ndarray:
+    """What `mixed` gives, in samples that are 0 and as many as there can be."""
     font = _SoundFont.read(find_soundfont(soundfont))
-    end_s = max((note.end_time for note in sequence.notes), default=0.0)
-    length = round((end_s + LONGEST_TAIL_S) * RATE_HZ)
-    samples = np.zeros((length, 2), np.float32)
-    for events in _renderings(sequence):
-        rendered = _rendered(font, events, length)
-        samples[: len(rendered)] += rendered[:length]
-    return _until_silent(samples, round((end_s + SHORTEST_TAIL_S) * RATE_HZ))
+    parts = _stretches(sequence, len(samples))
+    with progress(len(parts)) if progress else nullcontext() as shown:
+        for part in parts:
+            start = part.start * RATE_HZ // TICKS_PER_S
+            tail = part.end / TICKS_PER_S * RATE_HZ - start + LONGEST_TAIL_S * RATE_HZ
+            length = min(math.ceil(tail), len(samples) - start)
+            for events in renderings(sequence, part):
+                _add(samples[start : start + length], _rendered(font, events, length))
+            if shown is not None:
+                shown.advance()
+    shortest = round((_end_s(sequence) + SHORTEST_TAIL_S) * RATE_HZ)
+    return _until_silent(samples, shortest)
+
+
+def _stretches(sequence, length) -> list[Stretch]:
+    if length > LONGEST_AT_ONCE_S * RATE_HZ:
+        return stretches(sequence, STRETCH_S)
+    end = math.ceil(length * TICKS_PER_S / RATE_HZ)
+    return [Stretch(0, end, notes_of(sequence))]
+
+
+def _add(samples, rendered: _Rendered):
+    for start in range(0, len(samples), BLOCK):
+        block = rendered.samples[start : start + BLOCK][: len(samples) - start]
+        samples[start : start + len(block)] += block.astype(np.float32) * rendered.gain
 
 
 def _resampled(samples, sample_rate):
@@ -189,156 +282,25 @@ class _SoundFont(NamedTuple):
             raise NoSound(f"{path} cannot be read: {error.strerror}") from error
 
 
-class _Part(NamedTuple):
-    """Notes that are played with one sound; all else of MIDI belongs to one, too."""
+class _Rendered(NamedTuple):
+    """What the synthesiser gives, and what makes of it amplitudes.
 
-    instrument: int
-    program: int
-    is_drum: bool
-
-    @classmethod
-    def of(cls, event) -> _Part:
-        """That of a note, a pitch bend or a control change of a NoteSequence."""
-        return cls(event.instrument, event.program, event.is_drum)
-
-
-class _Note(NamedTuple):
-    """A note between two ticks; notes sort by time."""
-
-    start: int
-    end: int
-    part: _Part
-    pitch: int
-    velocity: int
-
-
-class _Event(NamedTuple):
-    """A MIDI message; of one tick, lower ranks come first."""
-
-    tick: int
-    rank: int
-    status: int
-    data: tuple[int, ...]
-
-
-NOTE_OFF, CONTROL, PROGRAM, NOTE_ON = range(4)
-
-
-def _renderings(sequence) -> Iterator[list[_Event]]:
-    """The events of one MIDI file after another; their sounds are to be added.
-
-    One is enough for up to 15 parts, one drum kit and `NOTES_AT_ONCE`.
+    Attributes:
+        samples: int16 [N, 2].
     """
-    notes = _notes(sequence)
-    for channels in _channels({note.part for note in notes}):
-        controls = _controls(sequence, channels)
-        for layer in _layers([note for note in notes if note.part in channels]):
-            strokes = [event for note in layer for event in _strokes(note, channels)]
-            # Sorting keeps the order of controls: some of them depend on others.
-            yield sorted([*controls, *strokes], key=lambda event: event[:2])
+
+    samples: np.ndarray
+    gain: float
 
 
-def _channels(parts) -> Iterator[dict[_Part, int]]:
-    """The MIDI channel of each part, for one group of parts after another."""
-    melodic = sorted(part for part in parts if not part.is_drum)
-    size = len(MELODIC_CHANNELS)
-    groups = [melodic[i : i + size] for i in range(0, len(melodic), size)]
-    kits = sorted({part.program for part in parts if part.is_drum})
-    for group, kit in itertools.zip_longest(groups, kits):
-        drums = [part for part in parts if part.is_drum and part.program == kit]
-        yield dict(zip(group or (), MELODIC_CHANNELS)) | dict.fromkeys(
-            drums, DRUM_CHANNEL
-        )
-
-
-def _notes(sequence) -> list[_Note]:
-    """The notes by time. One ends where its key is struck again: in MIDI the end of the
-    first of two notes would end the second."""
-    keys = collections.defaultdict(dict)
-    for note in sequence.notes:
-        if note.velocity:
-            part, start = _Part.of(note), _tick(note.start_time)
-            end = max(_tick(note.end_time), start + 1)
-            strokes = keys[part, note.pitch]
-            longest = max(strokes.get(start, (0, 0)), (end, note.velocity))
-            strokes[start] = longest
-    notes = []
-    for (part, pitch), strokes in keys.items():
-        starts = sorted(strokes)
-        for start, following in itertools.zip_longest(starts, starts[1:]):
-            end, velocity = strokes[start]
-            notes.append(
-                _Note(start, min(end, following or end), part, pitch, velocity)
-            )
-    return sorted(notes)
-
-
-def _layers(notes: list[_Note]) -> list[list[_Note]]:
-    """Notes in layers of at most `NOTES_AT_ONCE` that sound at one time.
-
-    Drums, which are short, are all in the first: an open hi-hat ends with a closed one.
-    """
-    layers, ends = [[]], [[]]
-    for note in notes:
-        number = 0 if note.part.is_drum else _free_layer(ends, note.start)
-        if number == len(layers):
-            layers.append([])
-            ends.append([])
-        layers[number].append(note)
-        if not note.part.is_drum:
-            heapq.heappush(ends[number], note.end)
-    return layers
-
-
-def _free_layer(ends: list[list[int]], start: int) -> int:
-    """The first layer with room for one more note; `ends` are heaps."""
-    for number, sounding in enumerate(ends):
-        while sounding and sounding[0] <= start:
-            heapq.heappop(sounding)
-        if len(sounding) < NOTES_AT_ONCE:
-            return number
-    return len(ends)
-
-
-def _strokes(note: _Note, channels) -> tuple[_Event, _Event]:
-    channel = channels[note.part]
-    return (
-        _Event(note.start, NOTE_ON, 0x90 | channel, (note.pitch, note.velocity)),
-        _Event(note.end, NOTE_OFF, 0x80 | channel, (note.pitch, 0)),
-    )
-
-
-def _controls(sequence, channels) -> list[_Event]:
-    """Programs, pitch bends and control changes of the parts in `channels`."""
-    events = []
-    for part, channel in channels.items():
-        volume = VOLUME_CONTROL, USUAL_VOLUME
-        events.append(_Event(0, CONTROL, 0xB0 | channel, volume))
-        events.append(_Event(0, PROGRAM, 0xC0 | channel, (part.program,)))
-    for change in sequence.control_changes:
-        if (channel := channels.get(_Part.of(change))) is not None:
-            values = change.control_number, change.control_value
-            events.append(_Event(_tick(change.time), CONTROL, 0xB0 | channel, values))
-    for bend in sequence.pitch_bends:
-        if (channel := channels.get(_Part.of(bend))) is not None:
-            high, low = divmod(bend.bend + 8192, 128)
-            values = low, high
-            events.append(_Event(_tick(bend.time), CONTROL, 0xE0 | channel, values))
-    return events
-
-
-def _tick(time_s):
-    return round(max(time_s, 0.0) * TICKS_PER_S)
-
-
-def _rendered(font: _SoundFont, events: list[_Event], length: int) -> np.ndarray:
-    """Samples [N, 2] of events, float32, at whatever volume does not clip."""
+def _rendered(font: _SoundFont, events: list[Event], length: int) -> _Rendered:
+    """The sound of events, at whatever volume does not clip."""
     for volume in VOLUMES:
         samples = _rendered_at(font, _midi(events, length, volume))
         if _peak(samples) < 32767:
             break
     # General MIDI: the amplitude is the square of the volume.
-    return samples.astype(np.float32) * ((VOLUMES[0] / volume) ** 2 / 32768)
+    return _Rendered(samples, (VOLUMES[0] / volume) ** 2 / 32768)
 
 
 def _midi(events, length, volume) -> bytes:
@@ -350,7 +312,7 @@ def _midi(events, length, volume) -> bytes:
     import mido
 
     track = mido.MidiTrack()
-    last = _Event(round(length / RATE_HZ * TICKS_PER_S), CONTROL, 0xB0, (0, 0))
+    last = Event(round(length / RATE_HZ * TICKS_PER_S), CONTROL, 0xB0, (0, 0))
     tick = 0
     for event in [*(event for event in events if event.tick < last.tick), last]:
         number, *values = event.data

@@ -20,7 +20,6 @@ from music_vae_tf.serve.loops import notes
 MOST_SECONDS = 900.0
 MOST_NOTES = 20_000
 MOST_BARS = 2_000
-MOST_SOUND_SECONDS = 180.0
 DRUMS = ("auto", "channel10", "all")
 TRACK = "track:"  # followed by a name
 LONGEST_NAME, MOST_NAMES = 100, 64  # of tracks
@@ -117,8 +116,8 @@ class _Progress(contextlib.nullcontext):
         super().__init__(self)
         self._check = check
 
-    def advance(self, windows):
-        """Some windows are done."""
+    def advance(self, windows=1):
+        """Some windows, or minutes, are done."""
         self._check(windows)
 
 
@@ -143,19 +142,14 @@ def place(model: Any, data: bytes) -> tuple[Any, float]:
     return one.mu, one.input.qpm
 
 
-def wav(data: bytes, soundfont=None) -> bytes:
+def wav(data: bytes, check=lambda windows: None, soundfont=None) -> bytes:
     """A song as sound.
 
+    check: is called after each minute, and may end the work.
+
     Raises:
-        Unplayable: as in `read`, or too long for it.
+        Unplayable: as in `read`.
     """
     from music_vae_tf.rendering import audio
 
-    sequence = read(data)
-    if sequence.total_time > MOST_SOUND_SECONDS:
-        raise Unplayable(
-            f"the page makes WAV files of {MOST_SOUND_SECONDS:.0f} s at most, and this "
-            f"one would last {sequence.total_time:.0f} s: music_vae_generate "
-            "--mode=transform --format=wav takes any length"
-        )
-    return audio.wav(sequence, soundfont)
+    return audio.wav(read(data), soundfont, progress=lambda total: _Progress(check))

@@ -1,5 +1,6 @@
 """NoteSequences become sound; an error says what is missing for it."""
 
+import contextlib
 import io
 import itertools
 import sys
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 from note_seq.protobuf import music_pb2
 
-from music_vae_tf.rendering import audio
+from music_vae_tf.rendering import audio, midi_parts
 
 
 def note(sequence, start, end, pitch=69, **options):
@@ -202,7 +203,7 @@ def test_a_part_is_as_loud_as_its_volume_control():
         note(sequence, 0, 1, pitch, instrument=part, program=19)
     control = sequence.control_changes.add(control_number=7, instrument=1, program=19)
     ratios = []
-    for control.control_value in (audio.USUAL_VOLUME, 50):
+    for control.control_value in (midi_parts.USUAL_VOLUME, 50):
         low, high = low_and_high(sequence)
         ratios.append(high / low)
     # Half the volume is a quarter of the amplitude; of pitch 96, a part is an overtone
@@ -294,3 +295,78 @@ def test_a_missing_synthesiser_is_an_error_that_says_what_to_install(monkeypatch
     monkeypatch.setitem(sys.modules, "midirenderer", None)
     with pytest.raises(audio.NoSound, match="pip install midirenderer"):
         audio.wav(note(music_pb2.NoteSequence(), 0, 1))
+
+
+@pytest.fixture
+def long_music(monkeypatch):
+    """Six seconds of music that count as long, in stretches of two seconds.
+
+    A pedal, a bend and a note reach from one stretch into the next.
+    """
+    monkeypatch.setattr(audio, "LONGEST_AT_ONCE_S", 3.0)
+    monkeypatch.setattr(audio, "STRETCH_S", 2.0)
+    monkeypatch.setattr(audio, "BLOCK", 10_000)
+    sequence = music_pb2.NoteSequence()
+    for number in range(12):
+        # The synthesiser works in blocks of 64 samples, of which 0.5 s is a multiple.
+        # At the very border a note falls into either block.
+        start = number / 2 + 0.0007
+        note(sequence, start, start + 0.4, 60 + number, program=number % 2)
+        note(sequence, start, start + 0.1, 36, is_drum=True, instrument=9)
+    note(sequence, 1.5007, 4.5007, 50)
+    for time, value in ((1.2, 127), (3.1, 0), (4.9, 127)):
+        sequence.control_changes.add(time=time, control_number=64, control_value=value)
+    sequence.pitch_bends.add(time=0.5, bend=3000)
+    return sequence
+
+
+def whole(sequence, monkeypatch):
+    """The samples of music that is rendered at once."""
+    with monkeypatch.context() as patch:
+        patch.setattr(audio, "LONGEST_AT_ONCE_S", 300.0)
+        return audio.synthesize(sequence)
+
+
+def test_long_music_in_stretches_sounds_as_it_does_at_once(long_music, monkeypatch):
+    at_once, samples = whole(long_music, monkeypatch), audio.synthesize(long_music)
+    assert samples.shape == pytest.approx(at_once.shape, rel=0.1)
+    length = min(map(len, (samples, at_once)))
+    difference = samples[:length] - at_once[:length]
+    assert loudness(difference) < 0.02 * loudness(at_once)
+    assert np.abs(samples).max() == pytest.approx(audio.PEAK)
+
+
+def test_long_music_is_written_with_progress_and_without_a_trace(
+    long_music, tmp_path, monkeypatch
+):
+    seen = []
+
+    class Bar(contextlib.nullcontext):
+        def advance(self):
+            seen.append("advance")
+
+    def progress(total):
+        seen.append(total)
+        bar = Bar()
+        bar.enter_result = bar
+        return bar
+
+    buffer = io.BytesIO()
+    audio.write_wav(long_music, buffer, progress=progress, scratch=tmp_path)
+    assert seen == [3, "advance", "advance", "advance"]
+    assert buffer.getvalue() == audio.wav_of_samples(audio.synthesize(long_music))
+    assert not list(tmp_path.iterdir())
+    monkeypatch.setattr(audio, "MOST_FRAMES", 1000)
+    with pytest.raises(audio.NoSound, match="hours at most"):
+        audio.write_wav(long_music, buffer)
+
+
+def test_a_pedal_holds_notes_until_it_is_released():
+    sequence = note(music_pb2.NoteSequence(), 0.0, 1.0)
+    end = lambda: midi_parts.stretches(sequence, 60.0)[0].end / midi_parts.TICKS_PER_S
+    assert end() == 1
+    for time, value in ((0.5, 100), (0.7, 80), (3.0, 20)):
+        sequence.control_changes.add(time=time, control_number=64, control_value=value)
+    assert end() == 3
+    del sequence.control_changes[2:]
+    assert end() == 1 + midi_parts.LONGEST_HELD_S
