@@ -12,6 +12,7 @@ from __future__ import annotations
 import importlib.util
 import io
 import math
+import mmap
 import tempfile
 import wave
 from collections.abc import Callable
@@ -159,6 +160,7 @@ def _write_frames(file, samples, scale=None):
         for start in range(0, len(samples), BLOCK):
             block = samples[start : start + BLOCK] * scale
             frames.writeframes((block * 32767).astype("<i2").tobytes())
+            _release(samples)
 
 
 def _normalizing(samples):
@@ -225,6 +227,7 @@ def _mixed_in(samples, sequence, soundfont, progress=None) -> np.ndarray:
             length = min(math.ceil(tail), len(samples) - start)
             for events in renderings(sequence, part):
                 _add(samples[start : start + length], _rendered(font, events, length))
+            _release(samples)
             if shown is not None:
                 shown.advance()
     shortest = round((_end_s(sequence) + SHORTEST_TAIL_S) * RATE_HZ)
@@ -257,7 +260,24 @@ def _resampled(samples, sample_rate):
 
 def _peak(samples):
     """The largest absolute value; as a float, since int16 has no 32,768."""
-    return max(float(samples.max(initial=0)), -float(samples.min(initial=0)))
+    peak = 0.0
+    for start in range(0, len(samples), BLOCK):
+        block = samples[start : start + BLOCK]
+        peak = max(peak, float(block.max()), -float(block.min()))
+        _release(samples)
+    return peak
+
+
+def _release(samples):
+    """Takes samples that are mapped from a file out of the memory, until they are used.
+
+    All others stay. Otherwise an hour of music would fill it as an array would.
+    """
+    owner = samples
+    while isinstance(owner, np.ndarray):
+        owner = owner.base
+    if isinstance(owner, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        owner.madvise(mmap.MADV_DONTNEED)
 
 
 def _until_silent(samples, shortest):

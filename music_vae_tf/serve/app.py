@@ -76,6 +76,7 @@ def application(
         Route("/api/transform", page.transform, methods=["POST"]),
         Route("/api/file/{format}", page.file, methods=["POST"]),
         Route("/api/song.wav", page.song_wav, methods=["POST"]),
+        Route("/api/song.png", page.song_png, methods=["POST"]),
         Route("/api/shelf.zip", page.shelf, methods=["POST"]),
     ]
     handlers = {404: _no_address, 405: _no_address, Exception: _failure}
@@ -154,15 +155,14 @@ class _Page:
     # Songs.
 
     async def place(self, request: Request) -> Response:
-        query = _Query(request, ("model",))
+        query = _Query(request, ("model", "drums"))
         data = await self._upload(request)
-        return JSONResponse(
-            await self._worker.do(self._place, query.text("model"), data)
-        )
+        return JSONResponse(await self._worker.do(self._place, query, data))
 
-    def _place(self, id, data):
-        playable = self._models.load(id)
-        mu, qpm = songs.place(playable.batches, data)
+    def _place(self, query, data):
+        drums = _drums(query)
+        playable = self._models.load(query.text("model"))
+        mu, qpm = songs.place(playable.batches, data, drums)
         qpm = min(max(qpm, loops.SLOWEST_QPM), loops.FASTEST_QPM)
         recipe = loops.Recipe(mu, 0, loops.USUAL_TEMPERATURE, qpm, {})
         return loops.answer(recipe, playable)
@@ -174,19 +174,12 @@ class _Page:
         return JSONResponse(await self._worker.do(self._transform, query, data))
 
     def _transform(self, query, data):
-        drums = query.text("drums", "auto")
-        if drums not in songs.DRUMS and not drums.startswith(songs.TRACK):
-            raise Refused(
-                f"drums: one of {', '.join(songs.DRUMS)} or {songs.TRACK}NAME is "
-                "expected"
-            )
         options = {
             "amount": query.number("amount", 0, 2, 1),
             "temperature": query.number(
                 "temperature", loops.COOLEST, loops.HOTTEST, loops.USUAL_TEMPERATURE
             ),
-            # By default as the model's task has it: auto, or taps on any key.
-            "drums": None if drums == songs.DRUMS[0] else drums,
+            "drums": _drums(query),
             "attributes": query.text("attributes", ""),
         }
         seed = query.integer("seed", 0, bodies.LARGEST_SEED, 0)
@@ -196,8 +189,14 @@ class _Page:
 
     async def song_wav(self, request: Request) -> Response:
         data = await self._upload(request)
-        content = await self._worker.do(songs.wav, data, self._settings.soundfont)
+        soundfont, check = self._settings.soundfont, self._worker.check
+        content = await self._worker.do(songs.wav, data, check, soundfont)
         return Response(content, media_type=TYPES["wav"])
+
+    async def song_png(self, request: Request) -> Response:
+        data = await self._upload(request)
+        content = await self._worker.do(songs.png, data)
+        return Response(content, media_type=TYPES["png"])
 
     async def _upload(self, request) -> bytes:
         return await bodies.read(request, self._settings.max_upload_bytes)
@@ -253,6 +252,16 @@ class _Page:
         while sum(map(len, self._sounds.values())) > MOST_SOUND_BYTES:
             self._sounds.popitem(last=False)
         return Response(content, media_type=TYPES["wav"])
+
+
+def _drums(query) -> str | None:
+    """Which notes are drums; None is as the model has it: auto, or taps on any key."""
+    drums = query.text("drums", "auto")
+    if drums not in songs.DRUMS and not drums.startswith(songs.TRACK):
+        raise Refused(
+            f"drums: one of {', '.join(songs.DRUMS)} or {songs.TRACK}NAME is expected"
+        )
+    return None if drums == "auto" else drums
 
 
 class _Query(bodies.Fields):

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
-from music_vae_tf.data import beats
+from music_vae_tf.data import beats, track_names
 from music_vae_tf.data import midi as midi_reading
+from music_vae_tf.data.converters import drum_parts, score
+from music_vae_tf.data.converters.base import NotConvertible
 from music_vae_tf.data.midi_editing import Edits
 from music_vae_tf.data.midi_song import MidiSong
 from music_vae_tf.data.midi_sounding import on_drum_channel
@@ -105,8 +108,11 @@ def _before_and_after(song, version) -> dict:
 
 def _track_names(song) -> list[str]:
     """Names of the tracks with notes, of those that the page can ask for."""
-    names = {song.names[note.track] for note in song.notes}
-    return sorted(name for name in names if 0 < len(name) <= LONGEST_NAME)[:MOST_NAMES]
+    return _offered(sorted({song.names[note.track] for note in song.notes}))
+
+
+def _offered(names) -> list[str]:
+    return [name for name in names if 0 < len(name) <= LONGEST_NAME][:MOST_NAMES]
 
 
 class _Progress(contextlib.nullcontext):
@@ -128,18 +134,42 @@ def _bars(sequence) -> list[float]:
     return [round(tempo_map.seconds(start), 4) for start in starts[:MOST_BARS]]
 
 
-def place(model: Any, data: bytes) -> tuple[Any, float]:
+def place(model: Any, data: bytes, drums: str | None = None) -> tuple[Any, float]:
     """The latent vector [Z] of the first bars of a file, and their tempo in BPM.
+
+    drums: which notes are drums, for models of drums; by default as the model has it.
 
     Raises:
         Unplayable: as in `read`, or the model reads nothing of it.
+        DrumsUnknown: there are notes, and none of them is a drum.
     """
     from music_vae_tf.generation.latent_verbs import read_inputs
 
     sequence = read(data)
+    if drums is not None and hasattr(model.converter, "pitch_classes"):
+        sequence = _drums_alone(sequence, drums, model.converter.pitch_classes)
     with refused():
         (one,) = read_inputs(model, [sequence])
     return one.mu, one.input.qpm
+
+
+def _drums_alone(sequence, drums, pitch_classes):
+    """A copy of a NoteSequence with the notes that are chosen, all of them drums."""
+    try:
+        chosen = drum_parts.choose(
+            sequence, score.read(sequence).notes, drums, pitch_classes
+        )
+    except NotConvertible as refusal:
+        names = sorted(set(track_names.of_instruments(sequence).values()))
+        words = f"{refusal.reason}: choose under Drums which notes to take"
+        raise DrumsUnknown(words, _offered(names)) from refusal
+    result = type(sequence)()
+    result.CopyFrom(sequence)
+    del result.notes[:]
+    result.notes.extend(itertools.compress(sequence.notes, chosen.mask))
+    for note in result.notes:
+        note.is_drum = True
+    return result
 
 
 def wav(data: bytes, check=lambda windows: None, soundfont=None) -> bytes:
@@ -153,3 +183,14 @@ def wav(data: bytes, check=lambda windows: None, soundfont=None) -> bytes:
     from music_vae_tf.rendering import audio
 
     return audio.wav(read(data), soundfont, progress=lambda total: _Progress(check))
+
+
+def png(data: bytes) -> bytes:
+    """A song as a picture.
+
+    Raises:
+        Unplayable: as in `read`.
+    """
+    from music_vae_tf.rendering import piano_roll
+
+    return piano_roll.png(read(data))

@@ -370,3 +370,15 @@ def test_a_pedal_holds_notes_until_it_is_released():
     assert end() == 3
     del sequence.control_changes[2:]
     assert end() == 1 + midi_parts.LONGEST_HELD_S
+
+
+def test_samples_in_a_file_leave_the_memory_and_stay_as_they_are(tmp_path):
+    with open(tmp_path / "samples", "w+b") as file:
+        file.write(bytes(8 * 5000))
+        file.flush()
+        samples = np.memmap(file, np.float32, shape=(5000, 2))
+        samples[4000:] = 0.25
+        audio._release(samples[10:])
+        assert samples.sum() == 500
+    audio._release(np.ones([4, 2]))
+    audio._release(np.frombuffer(b"1234", np.int16))

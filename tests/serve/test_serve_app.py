@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 import song_files
 
-from music_vae_tf.serve import bodies, sounds
+from music_vae_tf.rendering import audio
+from music_vae_tf.serve import bodies, songs, sounds
 from music_vae_tf.serve.errors import Busy
 from music_vae_tf.serve.worker import Stopped, Worker
 
@@ -380,10 +381,38 @@ def test_the_sound_of_a_song_is_heard(client):
     assert len(heard) > 4 * rate and np.abs(heard).max() > 0.3
 
 
-def test_the_sound_of_a_long_song_is_refused_in_words(client):
-    response = client.post("/api/song.wav", content=drums(120))
-    assert response.status_code == 422
-    assert "music_vae_generate" in response.json()["error"]
+def test_a_long_song_is_heard_minute_by_minute(client, monkeypatch):
+    checks = []
+    monkeypatch.setattr(audio, "LONGEST_AT_ONCE_S", 20.0)
+    monkeypatch.setattr(audio, "STRETCH_S", 10.0)
+    content = songs.wav(drums(20), checks.append)
+    heard, rate = samples_of(content)
+    assert len(heard) > 40 * rate and len(checks) == 4
+    assert client.post("/api/song.wav", content=drums(20)).content == content
+
+
+def test_a_song_is_seen(client):
+    response = client.post("/api/song.png", content=drums(2))
+    assert response.headers["content-type"] == "image/png"
+    assert response.content.startswith(b"\x89PNG")
+    refused = client.post("/api/song.png", content=b"GIF89a")
+    assert refused.status_code == 422
+
+
+def test_the_place_of_a_song_is_that_of_its_chosen_drums(client):
+    kit = song_files.track(song_files.beat(2, channel=0), "Loop")
+    bass = song_files.track(song_files.beat(2, channel=1, hits=[(0, 40, 90)]), "Bass")
+
+    def place(data, **query):
+        return client.post("/api/place", params={"model": MODEL, **query}, content=data)
+
+    refused = place(midi_bytes(kit, bass), drums="channel10")
+    assert refused.status_code == 422
+    assert refused.json()["tracks"] == ["Bass", "Loop"]
+    chosen = place(midi_bytes(kit, bass), drums="track:Loop").json()
+    assert chosen["z"] == place(drums(2)).json()["z"]
+    assert place(drums(2), drums="all").json()["z"] == chosen["z"]
+    assert place(drums(2), drums="some").status_code == 400
 
 
 # The queue.

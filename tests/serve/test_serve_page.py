@@ -211,6 +211,69 @@ dispatchEvent(new DragEvent("drop", {dataTransfer: data, cancelable: true}));
 """
 
 
+def test_a_song_is_saved_as_a_picture(page, downloads, tmp_path):
+    path = save(tmp_path / "beat.mid", song_files.track(song_files.beat(2), "Drums"))
+    page["file"].send_keys(path)
+    page.wait(lambda: page["song"].is_displayed())
+    page.click("song-png")
+    assert downloaded(downloads, "png", page).startswith(b"\x89PNG")
+
+
+def test_the_chosen_drums_go_to_the_map(page, tmp_path):
+    loop = song_files.track(song_files.beat(2, channel=0), "Loop")
+    bass = song_files.track(song_files.beat(2, channel=1, hits=[(0, 40, 90)]), "Bass")
+    page["file"].send_keys(save(tmp_path / "daw.mid", loop, bass))
+    page.wait(lambda: "no drums" in page["status"].text)
+    page.script(
+        "const drums = document.getElementById('drums'); drums.value = 'track:Loop';"
+        "drums.dispatchEvent(new Event('change'))"
+    )
+    page.wait(lambda: page["song"].is_displayed())
+    page.click("song-place")
+    page.wait(lambda: "first bars of the file" in page["status"].text)
+
+
+def test_a_file_that_comes_before_the_model_is_taken_after_it(page, served):
+    buffer = io.BytesIO()
+    song_files.song(song_files.track(song_files.beat(2))).save(file=buffer)
+    held = """
+    const real = window.fetch;
+    window.release = new Promise((release) => { window.go = release; });
+    window.fetch = async (path, ...rest) => {
+      if (/models\\/./.test(path)) await window.release;
+      return real(path, ...rest);
+    };
+    """
+    script = page.driver.execute_cdp_cmd(
+        "Page.addScriptToEvaluateOnNewDocument", {"source": held}
+    )
+    try:
+        page.driver.get("about:blank")
+        page.driver.get(served.address)
+        page.wait(lambda: page.script("return document.querySelector('#model').length"))
+        page.script(DROP, base64.b64encode(buffer.getvalue()).decode(), "early.mid")
+        page.wait(lambda: "The model is still loading" in page["status"].text)
+        page.script("window.go()")
+        page.wait(lambda: page["song"].is_displayed())
+        assert "Of 26 notes" in page["report"].text
+    finally:
+        page.driver.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", script)
+
+
+@pytest.mark.parametrize("damage", ["null", "7", "{}", '{"notes": [[1]]}', '"text"'])
+def test_a_damaged_item_of_the_shelf_costs_only_itself(page, served, damage):
+    page.new_loop()
+    page.click("keep")
+    page.script(
+        "const key = 'music_vae_tf.shelf', [kept] = JSON.parse(localStorage[key]);"
+        "localStorage[key] = JSON.stringify([JSON.parse(arguments[0]), kept]);",
+        damage,
+    )
+    page.open(served.address)
+    assert len(page["shelf"].find_elements(By.TAG_NAME, "li")) == 1
+    assert page.errors() == []
+
+
 def test_a_file_is_dropped_into_the_page(page):
     buffer = io.BytesIO()
     song_files.song(song_files.track(song_files.beat(2))).save(file=buffer)

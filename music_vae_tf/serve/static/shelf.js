@@ -4,6 +4,14 @@ import { drawNotes } from "/static/roll.js";
 
 const KEY = "music_vae_tf.shelf";
 
+// What a browser kept may be of another version, or damaged.
+function isLoop(one) {
+  const isNote = (note) => Array.isArray(note) && note.length >= 6 && note.every(Number.isFinite);
+  return Boolean(one) && Array.isArray(one.notes) && one.notes.every(isNote)
+    && Number.isFinite(one.quarters) && one.quarters > 0 && Number.isFinite(one.qpm)
+    && typeof one.config === "string" && typeof one.z === "string";
+}
+
 export class Shelf {
   // actions: { play(loop), save(loop, format) }
   constructor(list, empty, zip, most, actions) {
@@ -13,7 +21,7 @@ export class Shelf {
     } catch {
       this.loops = [];
     }
-    if (!Array.isArray(this.loops)) this.loops = [];
+    this.loops = Array.isArray(this.loops) ? this.loops.filter(isLoop) : [];
     this.show();
   }
 

@@ -31,7 +31,8 @@ export class SongPanel {
       input.addEventListener("change", () => { page.player.setSide(input.value); this.draw(); });
     }
     $("song-mid").addEventListener("click", () => save(this.midi(), `${this.name}_transformed.mid`));
-    $("song-wav").addEventListener("click", () => this.saveSound());
+    $("song-wav").addEventListener("click", () => this.saveAs("wav", "Rendering the sound …"));
+    $("song-png").addEventListener("click", () => this.saveAs("png", "Drawing the song …"));
     $("song-place").addEventListener("click", () => this.place());
     this.label();
   }
@@ -49,6 +50,9 @@ export class SongPanel {
       $("file").value = "";
       this.clear();
       this.showTracks([]);
+      // `follow` goes on with the file.
+      this.waits = !this.page.model();
+      if (this.waits) return this.page.say("The model is still loading …");
       await (this.page.model().transform ? this.transform() : this.place());
     } catch (error) {
       this.page.fail(error);
@@ -70,6 +74,8 @@ export class SongPanel {
     $("song-options").hidden = !(this.bytes && model.transform);
     this.clear();
     if (this.bytes && model.transform) this.transform();
+    else if (this.waits) this.place();
+    this.waits = false;
   }
 
   showTracks(names) {
@@ -168,11 +174,12 @@ export class SongPanel {
     return new Blob([bytes], { type: "audio/midi" });
   }
 
-  async saveSound() {
-    this.page.say("Rendering the sound …");
+  async saveAs(format, words) {
+    this.page.say(words);
     try {
-      const response = await upload("/api/song.wav", await this.midi(this.song.heard).arrayBuffer());
-      save(await response.blob(), `${this.name}_transformed.wav`);
+      const { name } = this, heard = await this.midi(this.song.heard).arrayBuffer();
+      const response = await upload(`/api/song.${format}`, heard);
+      save(await response.blob(), `${name}_transformed.${format}`);
       this.page.say("Saved.");
     } catch (error) {
       this.page.fail(error);
@@ -181,11 +188,12 @@ export class SongPanel {
 
   async place() {
     try {
-      const query = new URLSearchParams({ model: this.page.model().id });
+      const query = new URLSearchParams({ model: this.page.model().id, drums: $("drums").value });
       const response = await upload(`/api/place?${query}`, this.bytes);
       await this.page.place(await response.json());
       this.page.say("The loop is what the model makes of the first bars of the file.");
     } catch (error) {
+      if (error.details?.tracks) this.showTracks(error.details.tracks);
       this.page.fail(error);
     }
   }
