@@ -61,7 +61,8 @@ ROWS = (
     # What Magenta has no command for. The goal is in seconds of music a second.
     Row("transform", 10.0, "transform"),
     Row("render", 20.0, "render"),
-    # Magenta has no page. The goal is in seconds.
+    # Magenta has no page. The goal is in seconds from a request to sound: until the
+    # notes are here, and the 20 ms ahead at which the page schedules them.
     Row("page", 0.15, "page"),
 )
 # Rows whose amounts grow with the pace; of the others, seconds or bytes shrink.

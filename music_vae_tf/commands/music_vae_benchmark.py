@@ -262,7 +262,8 @@ class _Bench:
         return self._durations("music_vae_train", options)
 
     def _page(self, row):
-        """Seconds until the page of music_vae_serve has the notes of a loop."""
+        """Seconds until a loop of music_vae_serve sounds: its notes are here, and the
+        page has scheduled them; without what the audio device adds."""
         latency = benchmark_page.measure(self._folder / "page.log")
         log.info("95 of 100 requests within %.3g s", latency.p95)
         return latency.median, None, None, {"unit": "s", "p95": latency.p95}

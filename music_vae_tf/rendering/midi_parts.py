@@ -220,4 +220,5 @@ def _controls(sequence, channels) -> list[Event]:
 
 
 def tick(time_s):
+    """Seconds -> ticks, 0 for times before 0."""
     return round(max(time_s, 0.0) * TICKS_PER_S)

@@ -1,13 +1,16 @@
 """The benchmark's own arithmetic, and its workers; no timing decides a test."""
 
 import contextlib
+import io
 import json
 import sys
+from types import SimpleNamespace
 
 import pytest
 
 from music_vae_tf.commands import (
     benchmark_ours,
+    benchmark_page,
     benchmark_worker,
     music_vae_benchmark,
 )
@@ -150,3 +153,22 @@ def test_a_whole_song_is_transformed_and_rendered(tmp_path, monkeypatch):
     transform, render = json.loads(output.read_text())
     assert transform["ours"] > 0 and transform["unit"] == "s/s"
     assert render["ours"] > 0 and render["magenta"] is None
+
+
+def test_the_latency_of_the_page_is_until_the_sound(monkeypatch):
+    """What the server takes, and what the page's player adds by itself."""
+    monkeypatch.setattr(benchmark_page, "_seconds", lambda *arguments: 0.1)
+    content = io.BytesIO(b'{"default": "box"}')
+    connection = SimpleNamespace(
+        request=lambda *arguments: None,
+        getresponse=lambda: content,
+        close=lambda: None,
+    )
+    monkeypatch.setattr(
+        benchmark_page.http.client, "HTTPConnection", lambda *_, **__: connection
+    )
+    ahead_s = benchmark_page.scheduled_ahead_s()
+    assert 0.005 <= ahead_s <= 0.1
+    latency = benchmark_page._latency("localhost:1", 20)
+    assert latency.median == pytest.approx(0.1 + ahead_s)
+    assert latency.p95 == pytest.approx(0.1 + ahead_s)

@@ -547,3 +547,29 @@ def test_bad_events_and_a_track_that_is_cut_off_cost_only_themselves(tmp_path):
         result.report
     )
     assert "1 track that is cut off" in str(result.report)
+
+
+def test_drums_of_every_task_are_found_where_they_are_alone():
+    """Kick and snare get hi-hats, and taps on any key a kit, without --drums."""
+    beat_alone = [hit for hit in BEAT if hit[1] != 42]
+    result = only(song(track(beat(2, channel=0, hits=beat_alone))), INFILL)
+    assert result.report.taken == 2 * len(beat_alone)
+    taps = [(step, 60, 90) for step in (0, 3, 6, 10)]
+    tapped = song(track(beat(2, channel=0, hits=taps), "Piano"))
+    assert only(tapped, TAP).report.taken == 8
+    with pytest.raises(transform.NoDrums):
+        only(tapped)
+
+
+def test_drums_on_a_track_each_are_transformed_beside_others():
+    tracks = [
+        track(beat(2, channel=0, hits=[hit for hit in BEAT if hit[1] == pitch]), name)
+        for pitch, name in ((36, "Kick"), (38, "Snare"), (42, "Hi-Hat"))
+    ]
+    bass = track(beat(2, channel=1, hits=[(0, 40, 90)]), "Bass")
+    midi = song(bass, *tracks)
+    result = only(midi)
+    assert result.report.taken == 2 * len(BEAT)
+    assert events(result.midi)[0] == events(midi)[0]
+    assert only(midi, drums="track:Kick,Snare").report.taken == 10
+    assert only(midi, drums="track:4").report.taken == 16
