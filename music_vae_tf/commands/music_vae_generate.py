@@ -372,9 +372,13 @@ def _other_drums(error) -> str:
 
 
 def _say_what_is_left_out(converter, sequence, path, steps):
+    from music_vae_tf.data.converters.drum_parts import TAKEN_AS_DRUMS, TAKEN_TOO
     from music_vae_tf.data.tempo import quarters_of
 
     left_out = converter.extract(sequence).left_out
+    left_out.pop(TAKEN_AS_DRUMS, None)  # `only_example` logs it
+    if left_out.pop(TAKEN_TOO, None):
+        log.info("%s: %s", path, TAKEN_TOO)
     if left_out:
         listed = ", ".join(f"{reason}: {count}" for reason, count in left_out.items())
         log.warning("%s: left out of the example: %s", path, listed)

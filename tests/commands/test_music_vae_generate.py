@@ -201,10 +201,24 @@ def test_where_no_drums_are_the_flag_that_takes_others_is_named(
     music = read_midi(midi(1))
     for note in music.notes:
         note.is_drum, note.program = False, 33
+    del music.instrument_infos[:]  # its name was that of drums
     write_midi(music, tmp_path / "bass.mid")
     flags = {"input_midi_1": tmp_path / "bass.mid", "input_midi_2": midi(1)}
     assert generate(mode="interpolate", **flags) == 1
     assert "--drums=all or --drums=track:NAME" in capsys.readouterr().err
+
+
+def test_drums_beside_channel_10_are_a_remark_and_nothing_that_is_left_out(
+    midi, caplog
+):
+    music = read_midi(midi(1))
+    music.instrument_infos.add(instrument=7, name="Shaker")
+    music.notes.add(instrument=7, pitch=82, velocity=90, end_time=0.1)
+    drums = build.converter(configs.load("groovae_2bar_humanize")).for_inference()
+    caplog.set_level("INFO")
+    command._say_what_is_left_out(drums, music, "song.mid", 32)
+    assert "song.mid: taken as drums beside channel 10" in caplog.text
+    assert "left out" not in caplog.text
 
 
 def test_one_output_between_two_tempos_has_the_first(
