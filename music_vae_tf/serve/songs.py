@@ -146,7 +146,7 @@ def place(model: Any, data: bytes, drums: str | None = None) -> tuple[Any, float
     from music_vae_tf.generation.latent_verbs import read_inputs
 
     sequence = read(data)
-    if drums is not None and hasattr(model.converter, "pitch_classes"):
+    if drums is not None and model.converter.is_drums:
         sequence = _drums_alone(sequence, drums, model.converter.pitch_classes)
     with refused():
         (one,) = read_inputs(model, [sequence])

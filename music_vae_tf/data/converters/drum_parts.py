@@ -202,9 +202,7 @@ def decided(converter, sequence):
     drums = converter.drums
     if drums == AUTO and any(note.is_drum for note in sequence.notes):
         return dataclasses.replace(converter, drums=CHANNEL_10)
-    if not isinstance(drums, str):  # other music, or drums as one part of a trio
-        return converter
-    if drums in (FOR_INFERENCE, FOR_TAPS) or drums.startswith(TRACK):
+    if drums in (FOR_INFERENCE, FOR_TAPS) or (drums or "").startswith(TRACK):
         return _decided_by_notes(converter, sequence)
     return converter
 
@@ -217,7 +215,9 @@ def _decided_by_notes(converter, sequence):
         notes = read(sequence).notes
         mask, _ = choose(sequence, notes, converter.drums, classes)
     except (NotConvertible, limits.BeyondLimits):
-        return converter  # which refuses all parts with the reason
+        if converter.drums.startswith(TRACK):
+            return converter  # which refuses all parts with the reason
+        return dataclasses.replace(converter, drums=CHANNEL_10)
     if (mask == notes["is_drum"]).all():
         return dataclasses.replace(converter, drums=CHANNEL_10)
     numbers = ",".join(map(str, np.unique(notes["instrument"][mask])))

@@ -127,13 +127,10 @@ class GrooveConverter(Converter):
         )
 
     def for_inference(self) -> GrooveConverter:
-        """The converter to generate with: other kits are understood than trained on,
-        and drums are found where DAWs leave them."""
-        return dataclasses.replace(
-            self,
-            pitch_classes=self.inference_pitch_classes,
-            drums=drum_parts.for_inference(self.drums, takes_taps=self.tapify),
-        )
+        """The converter to generate with: other kits are understood than trained on."""
+        classes = self.inference_pitch_classes
+        drums = drum_parts.for_inference(self.drums, takes_taps=self.tapify)
+        return dataclasses.replace(self, pitch_classes=classes, drums=drums)
 
     def unrounded(self) -> GrooveConverter:
         return dataclasses.replace(self, double_precision=True)
