@@ -180,7 +180,7 @@ def _instruments(music):
         for one in music.instruments
     ]
     lines += [
-        f"   {_named(name)}no notes (track {number})"
+        f"   {_named(name)}no notes (track {number} of the file)"
         for number, name in music.empty_tracks.items()
     ]
     for title, line in zip(itertools.chain(["tracks"], itertools.repeat("")), lines):
@@ -198,7 +198,7 @@ def _kind(instrument):
 def _place(instrument):
     if instrument.track is None:
         return ""
-    return f" (track {instrument.track}, channel {instrument.channel})"
+    return f" (track {instrument.track} of the file, channel {instrument.channel})"
 
 
 def _drums(drums):

@@ -336,7 +336,7 @@ def _places(song, numbers) -> Counter[str]:
     places = Counter()
     for number in numbers:
         note = song.notes[number]
-        name = song.names[note.track] or f"number {note.track + 1}"
+        name = song.names[note.track] or f"{note.track + 1} of the file"
         places[f"track {name}, channel {note.channel + 1}"] += 1
     return places
 
