@@ -82,7 +82,8 @@ def test_tracks_and_channels_are_shown_and_those_without_notes(inspect, tmp_path
     lines = [" ".join(line.split()) for line in printed.splitlines()]
     start = lines.index(next(line for line in lines if line.startswith("tracks")))
     assert lines[start : start + 4] == [
-        "tracks 1 Bass: program 33, 4 notes, pitches 40 to 43 (track 2 of the file, channel 2)",
+        "tracks 1 Bass: program 33, 4 notes, pitches 40 to 43 "
+        "(track 2 of the file, channel 2)",
         "2 Drums: drums, 13 notes, pitches 36 to 42 (track 4 of the file, channel 10)",
         "Song: no notes (track 1 of the file)",
         "Voice: no notes (track 3 of the file)",
