@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from music_vae_tf.export.errors import ExportError
+from music_vae_tf.json_files import read_json
 
 SHARD_BYTES = 4 * 2**20
 QUANTIZATIONS = ("none", "float16", "uint16", "uint8")
@@ -119,7 +120,7 @@ def read(folder: Path) -> dict[str, np.ndarray]:
 def _groups(folder):
     file = folder / MANIFEST
     try:
-        groups = json.loads(file.read_text(encoding="utf-8"))
+        groups = read_json(file, list)
         for group in groups:
             assert all(isinstance(path, str) for path in group["paths"])
             assert all(isinstance(entry["name"], str) for entry in group["weights"])
@@ -127,7 +128,7 @@ def _groups(folder):
         raise ExportError(
             f"{folder} has no {MANIFEST}: not a Magenta.js model"
         ) from None
-    except (ValueError, TypeError, KeyError, AssertionError, RecursionError):
+    except (ValueError, TypeError, KeyError, AssertionError):
         raise ExportError(
             f"{file} is not a manifest of weights: a list of groups with `paths` and "
             "`weights` is expected"

@@ -22,6 +22,7 @@ from music_vae_tf.errors import UserFacingError
 from music_vae_tf.generation import examples
 from music_vae_tf.generation.music_vae import TrainedModel
 from music_vae_tf.generation.transform_tasks import is_fit
+from music_vae_tf.json_files import read_json
 
 # What a row has of every example: the name of its NoteSequence, and its number there.
 FILE, EXAMPLE = "file", "example"
@@ -211,17 +212,19 @@ def read_attribute(path: str | os.PathLike, config: Config) -> np.ndarray:
         OSError: it cannot be opened.
     """
     try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        content = read_json(path)
         name, vector = content["config"], np.array(content["vector"], np.float32)
-    except (ValueError, LookupError, TypeError, OverflowError, RecursionError) as error:
+    except (ValueError, LookupError, TypeError, OverflowError) as error:
         raise BadAttribute(
             f"{path} is not an attribute vector, as music_vae_explore --attributes "
             "writes them"
         ) from error
+    if not isinstance(name, str):
+        raise BadAttribute(f"{path}: `config` should be the name of one")
     if name != config.name:
         raise BadAttribute(
-            f"{path} is an attribute of config {name}, and this is {config.name}: each "
-            "model has a latent space of its own"
+            f"{path} is an attribute of config {name[:100]}, and this is "
+            f"{config.name}: each model has a latent space of its own"
         )
     if vector.shape != (config.model.z_size,) or not np.isfinite(vector).all():
         raise BadAttribute(
