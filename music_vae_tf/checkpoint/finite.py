@@ -1,0 +1,29 @@
+"""Weights that are numbers: a model with others gives nothing, and says nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from music_vae_tf.checkpoint.finding import CheckpointError
+
+
+def check_finite(arrays: Mapping[str, np.ndarray], path: Any) -> None:
+    """Checks the tensors of a checkpoint, `{name: array}`, before any is assigned.
+
+    Raises:
+        CheckpointError: names the first of those that are NaN or infinite.
+    """
+    bad = [name for name, array in arrays.items() if not _is_finite(array)]
+    if bad:
+        more = f" and {len(bad) - 1} more" if len(bad) > 1 else ""
+        raise CheckpointError(
+            f"the checkpoint {path} is of no use: {bad[0]}{more} has values that are "
+            "not finite numbers. Take an earlier one, or get it again."
+        )
+
+
+def _is_finite(array) -> bool:
+    return array.dtype.kind != "f" or bool(np.isfinite(array).all())
