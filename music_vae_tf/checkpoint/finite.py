@@ -9,21 +9,26 @@ import numpy as np
 
 from music_vae_tf.checkpoint.finding import CheckpointError
 
+LARGEST = 1e9  # of a weight: products of much larger ones end float32
+
 
 def check_finite(arrays: Mapping[str, np.ndarray], path: Any) -> None:
     """Checks the tensors of a checkpoint, `{name: array}`, before any is assigned.
 
     Raises:
-        CheckpointError: names the first of those that are NaN or infinite.
+        CheckpointError: names the first of those with NaN, infinite or absurd values.
     """
-    bad = [name for name, array in arrays.items() if not _is_finite(array)]
+    bad = [name for name, array in arrays.items() if not _is_sane(array)]
     if bad:
         more = f" and {len(bad) - 1} more" if len(bad) > 1 else ""
         raise CheckpointError(
             f"the checkpoint {path} is of no use: {bad[0]}{more} has values that are "
-            "not finite numbers. Take an earlier one, or get it again."
+            f"not finite numbers, or above {LARGEST:g}. Take an earlier one, or get "
+            "it again."
         )
 
 
-def _is_finite(array) -> bool:
-    return array.dtype.kind != "f" or bool(np.isfinite(array).all())
+def _is_sane(array) -> bool:
+    if array.dtype.kind != "f" or not array.size:
+        return True
+    return bool(array.min() >= -LARGEST and array.max() <= LARGEST)  # False for NaN

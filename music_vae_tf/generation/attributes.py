@@ -25,6 +25,7 @@ from music_vae_tf.errors import UserFacingError
 from music_vae_tf.json_files import read_json
 
 SAME_WEIGHTS = 1e-5  # relative difference of their norms
+LARGEST = 1e9  # of the numbers in a file; those of models are near 1
 SIGNIFICANT = 4  # digits of the numbers in files
 HOW_TO_MAKE = (
     "music_vae_explore writes attributes.json for it, which --attribute_file reads"
@@ -244,13 +245,14 @@ def _vectors(content, path, given_hits) -> dict[str, AttributeVector]:
 def _vector(name, fields, path) -> AttributeVector:
     known = ATTRIBUTES[name]
     try:
-        vector = np.array(fields["vector"], np.float32)
+        with np.errstate(over="ignore"):  # infinite then, which is refused
+            vector = np.array(fields["vector"], np.float32)
         mean, deviation, correlation, moved = (float(fields[n]) for n in NUMBERS)
     except (ValueError, LookupError, TypeError, OverflowError) as error:
         raise BadAttribute(f"{path}: the entry of {name} is damaged") from error
     numbers = [*vector.ravel(), mean, deviation, correlation, moved]
-    if vector.ndim != 1 or not np.isfinite(numbers).all():
-        raise BadAttribute(f"{path}: {name} has numbers that are not finite")
+    if vector.ndim != 1 or not (np.abs(numbers) <= LARGEST).all():  # nor NaN
+        raise BadAttribute(f"{path}: {name} has numbers that are not finite, or huge")
     return AttributeVector(
         vector,
         mean=mean,

@@ -20,7 +20,7 @@ from music_vae_tf.data.pipeline import Report
 from music_vae_tf.data.whole_file import whole_file
 from music_vae_tf.errors import UserFacingError
 from music_vae_tf.generation import examples
-from music_vae_tf.generation.music_vae import TrainedModel
+from music_vae_tf.generation.music_vae import LARGEST_LATENT, TrainedModel
 from music_vae_tf.generation.transform_tasks import is_fit
 from music_vae_tf.json_files import read_json
 
@@ -213,7 +213,8 @@ def read_attribute(path: str | os.PathLike, config: Config) -> np.ndarray:
     """
     try:
         content = read_json(path)
-        name, vector = content["config"], np.array(content["vector"], np.float32)
+        with np.errstate(over="ignore"):  # infinite then, which is refused
+            name, vector = content["config"], np.array(content["vector"], np.float32)
     except (ValueError, LookupError, TypeError, OverflowError) as error:
         raise BadAttribute(
             f"{path} is not an attribute vector, as music_vae_explore --attributes "
@@ -226,9 +227,14 @@ def read_attribute(path: str | os.PathLike, config: Config) -> np.ndarray:
             f"{path} is an attribute of config {name[:100]}, and this is "
             f"{config.name}: each model has a latent space of its own"
         )
-    if vector.shape != (config.model.z_size,) or not np.isfinite(vector).all():
+    if vector.shape != (config.model.z_size,):
         raise BadAttribute(
             f"{path}: expected {config.model.z_size} finite numbers; got "
             f"{list(vector.shape)}"
+        )
+    if not (np.abs(vector) <= LARGEST_LATENT).all():  # nor NaN
+        raise BadAttribute(
+            f"{path}: expected {config.model.z_size} finite numbers up to "
+            f"{LARGEST_LATENT:,.0f}; got others"
         )
     return vector
