@@ -108,7 +108,7 @@ class RunDirectory:
     def write_record(self, trained: Config, seed: int) -> None:
         """Writes the metadata, replacing what was there."""
         head = HEAD.format(version=__version__, name=trained.name, seed=seed)
-        with whole_file(self.record_file) as file:
+        with whole_file(self.record_file, durable=True) as file:
             file.write((head + config.dump(trained)).encode())
 
     def flags(self) -> dict[str, Any]:
@@ -153,7 +153,7 @@ class RunDirectory:
             ) from error
 
     def _write_json(self, name: str, value) -> None:
-        with whole_file(self.train_dir / name) as file:
+        with whole_file(self.train_dir / name, durable=True) as file:
             file.write((json.dumps(value, indent=1) + "\n").encode())
 
     def best(self) -> str | None:

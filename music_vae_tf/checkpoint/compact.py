@@ -74,7 +74,7 @@ def write(
     content = {"sha256": _digest(tensors), **dataclasses.asdict(metadata)}
     # One entry alone: safetensors writes several in any order.
     header = {FORMAT: json.dumps(content, sort_keys=True)}
-    with whole_file(path) as file:
+    with whole_file(path, durable=True) as file:
         file.write(save(tensors, header))
 
 

@@ -29,7 +29,7 @@ def keep_vocabulary(directory: str | os.PathLike, vocabulary: Any) -> None:
     if os.path.exists(path):
         _compare(path, _text_of(path), vocabulary)
         return
-    with whole_file(path) as file:
+    with whole_file(path, durable=True) as file:
         file.write(json.dumps(vocabulary._asdict(), indent=1).encode())
 
 

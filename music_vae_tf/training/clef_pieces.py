@@ -131,7 +131,7 @@ class ClefPieceData(TrainingData):
         from music_vae_tf.data.clefs import labels
         from music_vae_tf.data.whole_file import whole_file
 
-        with whole_file(self._run_dir / LABELS_FILE) as file:
+        with whole_file(self._run_dir / LABELS_FILE, durable=True) as file:
             file.write(labels.to_json(self.converter.labels).encode())
         batches = pipeline.training_batches(
             self._training_store, self._batch_size, seed, first_step

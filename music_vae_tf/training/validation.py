@@ -179,5 +179,5 @@ def _is_loss(pair) -> bool:
 
 
 def _write_losses(directory, losses: list) -> None:
-    with whole_file(Path(directory) / FILE) as file:
+    with whole_file(Path(directory) / FILE, durable=True) as file:
         file.write(json.dumps(losses).encode())

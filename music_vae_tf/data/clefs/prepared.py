@@ -86,9 +86,9 @@ def prepare_file(
         facts = Facts(source, refused=refusal.reason, quantization=quantization)
         tables = {}
     for staff, table in tables.items():
-        with whole_file(folder / f"{staff}.csv") as file:
+        with whole_file(folder / f"{staff}.csv", durable=True) as file:
             file.write(frames.to_csv(table))
-    with whole_file(folder / "piece.json") as file:
+    with whole_file(folder / "piece.json", durable=True) as file:
         file.write(json.dumps(vars(facts)).encode())
     return facts
 
@@ -204,7 +204,7 @@ def _matches(name, patterns):
 
 def write_split(output_dir, split: dict[str, list[str]]) -> None:
     """Writes split.json, which makes the folder whole."""
-    with whole_file(Path(output_dir, "split.json")) as file:
+    with whole_file(Path(output_dir, "split.json"), durable=True) as file:
         file.write((json.dumps(split, indent=1) + "\n").encode())
 
 
