@@ -2,6 +2,7 @@
 
 import collections
 import json
+import os
 import pickle
 import resource
 import time
@@ -12,6 +13,8 @@ import pytest
 from damage import damaged, refused
 
 from music_vae_tf.checkpoint import CheckpointError, compact, read, torch_weights
+from music_vae_tf.export import weights_manifest
+from music_vae_tf.export.errors import ExportError
 
 DAMAGED_FILES = (400, 1_000)  # of each kind, in short and in long
 
@@ -270,3 +273,57 @@ def test_a_tensor_of_impossible_sizes_is_refused(tmp_path, arguments):
     path = weights_file(tmp_path / "w.pth", entries)
     with pytest.raises(CheckpointError, match="a tensor's size is none"):
         torch_weights.read(path)
+
+
+# Magenta.js.
+
+ARRAY = {"name": "a", "shape": [1024], "dtype": "float32"}
+
+
+def manifest(folder, *groups, shard=bytes(4096)):
+    folder.mkdir()
+    for name in ("s", "t"):
+        (folder / name).write_bytes(shard)
+    content = [{"paths": paths, "weights": weights} for paths, weights in groups]
+    (folder / "weights_manifest.json").write_text(json.dumps(content))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("groups", "fault"),
+    [
+        ([(["s"] * 150, [])], "names 's' more than once"),
+        ([(["s"], [ARRAY]), (["s"], [{**ARRAY, "name": "b"}])], "'s' more than once"),
+        ([(["s", "t"], [ARRAY, ARRAY])], "names 'a' more than once"),
+        ([(["s", "t"], [ARRAY])], "lists 4,096 bytes, and its shards hold 8,192"),
+        ([(["s"], [ARRAY, {**ARRAY, "name": "b"}])], "b needs 4,096 bytes, and 0 are"),
+        ([(["s"], [{**ARRAY, "name": "n" * 5000}])], "an array named 'nnn"),
+        ([(["s"], [{**ARRAY, "shape": [[[]]]}])], "the shape a nested list"),
+        ([(["s"], [{**ARRAY, "shape": [1] * 100_000}])], r"has the shape \[1, 1"),
+        ([(["s"], [{**ARRAY, "dtype": ["x"] * 9000}])], "is stored as"),
+    ],
+)
+def test_a_strange_manifest_is_refused(tmp_path, groups, fault):
+    folder = manifest(tmp_path / "m", *groups)
+    with pytest.raises(ExportError, match=fault) as refusal:
+        weights_manifest.read(folder)
+    assert len(str(refusal.value)) < 700
+
+
+def test_shards_are_not_read_before_their_sizes_fit(tmp_path):
+    folder = manifest(tmp_path / "m", (["s", "t"], [ARRAY]))
+    os.truncate(folder / "t", 1 << 40)
+    with pytest.raises(ExportError, match="have 1,099,511,631,872 bytes"):
+        weights_manifest.read(folder)
+    os.truncate(folder / "t", 1 << 31)
+    with pytest.raises(ExportError, match=r"and its shards hold 2,147,"):
+        weights_manifest.read(folder)
+
+
+def test_a_manifest_of_many_arrays_is_read_in_linear_time(tmp_path):
+    """Not copying what is left of the shards for each array."""
+    arrays = [{**ARRAY, "name": f"a{n}", "shape": [1024]} for n in range(20_000)]
+    folder = manifest(tmp_path / "m", (["s"], arrays), shard=bytes(4096 * 20_000))
+    started = time.time()
+    assert len(weights_manifest.read(folder)) == 20_000
+    assert time.time() - started < 5
