@@ -15,6 +15,7 @@ MAY_IMPORT = {
     "raw_ops": {"quiet"},
     "errors": set(),
     "json_files": set(),
+    "memory": set(),
     "old_names": set(),
     "quiet": set(),
     "notebook": {"rendering"},
@@ -57,7 +58,15 @@ MAY_IMPORT = {
         "run_directory",
     },
 }
-FOR_ALL = {"__version__", "errors", "json_files", "old_names", "wording", "raw_ops"}
+FOR_ALL = {
+    "__version__",
+    "errors",
+    "json_files",
+    "memory",
+    "old_names",
+    "wording",
+    "raw_ops",
+}
 ANYTHING = {"commands", "magenta_api"}
 # Packages whose public functions all have types.
 ANNOTATED = ("checkpoint", "export", "generation", "models", "training")

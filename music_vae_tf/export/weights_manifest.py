@@ -238,8 +238,10 @@ def _entry(folder, entry) -> _Entry:
 
 def _shown(value) -> str:
     """Briefly, and not where it is nested, perhaps without end."""
+    if value is None or isinstance(value, (int, float)):
+        return str(value)[:40]
     if not isinstance(value, (str, list)):
-        return str(value)[:40] if isinstance(value, (int, float)) else repr(type(value))
+        return repr(type(value))
     nested = isinstance(value, list) and any(isinstance(v, (list, dict)) for v in value)
     return "a nested list" if nested else repr(value[:8])[:200]
 

@@ -313,6 +313,20 @@ def test_an_archive_of_many_members_is_refused(tmp_path):
         read(tar_of(tmp_path / "many.tar", members))
 
 
+@pytest.mark.parametrize("mode", ["w", "w:gz"])
+@pytest.mark.parametrize("size", [0, 300_000, 999_000])
+def test_the_small_files_of_a_bundle_are_read_whatever_their_size(tmp_path, mode, size):
+    text = "[" + "1," * (size // 2) + "1]"
+    members = {"config.yaml": b"a: 1\n", "labels.json": text.encode()}
+    with tarfile.open(tmp_path / "b.tar", mode) as tar:
+        for name, data in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+    found = archive.texts(str(tmp_path / "b.tar"), members)
+    assert found == {"config.yaml": "a: 1\n", "labels.json": text}
+
+
 def test_free_space_is_asked_for_first(tmp_path, folder, monkeypatch):
     path = tar_of(
         tmp_path / "a.tar", {n: (folder / n).read_bytes() for n in (INDEX, DATA)}

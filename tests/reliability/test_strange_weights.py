@@ -12,7 +12,13 @@ import numpy as np
 import pytest
 from damage import damaged, refused
 
-from music_vae_tf.checkpoint import CheckpointError, compact, read, torch_weights
+from music_vae_tf.checkpoint import (
+    CheckpointError,
+    compact,
+    read,
+    restore,
+    torch_weights,
+)
 from music_vae_tf.export import weights_manifest
 from music_vae_tf.export.errors import ExportError
 
@@ -62,6 +68,40 @@ def compact_file(path, tensors, content=b"", **metadata):
 def test_impossible_compact_weights_are_refused(tmp_path, tensors, content, fault):
     path = compact_file(tmp_path / "m.safetensors", tensors, content)
     with pytest.raises(CheckpointError, match=rf"m.safetensors.*{fault}"):
+        read(path)
+
+
+def test_weights_that_do_not_fit_the_model_are_not_read(tmp_path, monkeypatch):
+    """The header is enough to refuse them, also a file of a terabyte without a byte."""
+    tensors = {"encoder/mu/kernel": ("F32", [1 << 15, 1 << 15], 0, 1 << 32)}
+    path = compact_file(tmp_path / "m.safetensors", tensors)
+    os.truncate(path, path.stat().st_size + (1 << 32))
+    monkeypatch.setattr(compact, "_digest", lambda tensors: pytest.fail("it was read"))
+    variables = {"mu/kernel": np.zeros([2, 2])}
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(CheckpointError, match="shape mismatch"):
+        restore(variables, path)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000
+
+
+def test_weights_larger_than_the_memory_are_refused(tmp_path):
+    tensors = {"a": ("I8", [1 << 40], 0, 1 << 40)}
+    path = compact_file(tmp_path / "m.safetensors", tensors)
+    os.truncate(path, path.stat().st_size + (1 << 40))
+    with pytest.raises(
+        CheckpointError, match=r"has 1,099,.* and this machine's memory"
+    ):
+        read(path)
+
+
+def test_a_lack_of_memory_is_an_error_in_words(tmp_path, monkeypatch):
+    def none_left(tensors):
+        raise MemoryError
+
+    path = tmp_path / "m.safetensors"
+    compact.write(path, {"a": np.ones(4)}, compact.Metadata("", 1))
+    monkeypatch.setattr(compact, "_digest", none_left)
+    with pytest.raises(CheckpointError, match="does not fit into the memory"):
         read(path)
 
 
