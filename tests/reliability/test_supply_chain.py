@@ -151,6 +151,8 @@ def test_commands_use_no_network(tmp_path, cut, figure):
         pytest.skip("left out: this machine allows no namespace without a network")
     scene.music(tmp_path)
     lines = lines_of(tmp_path)
+    for name in scene.MODEL_OF:
+        scene.emptied(tmp_path / f"out-{name}")
     (tmp_path / "lines").write_text("\n".join("\t".join(line) for line in lines))
     program = tmp_path / "offline.py"  # a file, which spawned workers import
     program.write_text(textwrap.dedent(OFFLINE))
