@@ -28,14 +28,18 @@ from music_vae_tf import __version__, checkpoint, config, kinds
 from music_vae_tf.config import Config, ConfigError
 from music_vae_tf.data.whole_file import whole_file
 from music_vae_tf.errors import UserFacingError
+from music_vae_tf.json_files import BadJson, read_json, read_text
 
 HEAD = "# Trained by music_vae_tf {version}: config {name}, seed {seed}\n"
 # Sections that define the model. Only other sections, and the `free_keys` of the kind
 # of model, may change when a training is resumed.
 BOUND_SECTIONS = ("converter", "model")
+LARGEST_SEED = 2**63 - 1
 
 FINISHED, STOPPED_EARLY = "finished", "stopped early"
 INTERRUPTED, FAILED = "interrupted", "failed"
+# Of flags.json, what is used without passing through the options of a training.
+FLAGS_READ_HERE = {"num_steps": int, "holdout_seed": int, "in_memory": list}
 ENDED = (FINISHED, STOPPED_EARLY, INTERRUPTED, FAILED)
 
 
@@ -91,10 +95,10 @@ class RunDirectory:
             RunDirectoryError: the metadata cannot be read.
         """
         try:
-            return _read_record(self.record_file.read_text(encoding="utf-8"))
+            return _read_record(read_text(self.record_file))
         except (FileNotFoundError, NotADirectoryError):
             return None
-        except (ConfigError, UnicodeDecodeError) as error:
+        except (ConfigError, BadJson) as error:
             raise RunDirectoryError(
                 f"{self.record_file} cannot be read as the config of its training: "
                 f"{error}\nCorrect it, or remove it and give --config and --hparams as "
@@ -104,12 +108,25 @@ class RunDirectory:
     def write_record(self, trained: Config, seed: int) -> None:
         """Writes the metadata, replacing what was there."""
         head = HEAD.format(version=__version__, name=trained.name, seed=seed)
-        with whole_file(self.record_file) as file:
+        with whole_file(self.record_file, durable=True) as file:
             file.write((head + config.dump(trained)).encode())
 
     def flags(self) -> dict[str, Any]:
-        """The stored flags of the training; empty if there are none."""
-        return self._json("flags.json") or {}
+        """The stored flags of the training; empty if there are none.
+
+        Raises:
+            RunDirectoryError: they cannot be read, or make no sense.
+        """
+        flags = self._json("flags.json") or {}
+        for name, expected in FLAGS_READ_HERE.items():
+            value = flags.get(name)
+            if value is not None and not isinstance(value, expected):
+                raise RunDirectoryError(
+                    f"{self.train_dir / 'flags.json'}: {name} is of type "
+                    f"{type(value).__name__}, where {expected.__name__} is expected. "
+                    "Remove the file, and give the flags again."
+                )
+        return flags
 
     def write_flags(self, flags: dict[str, object]) -> None:
         """Stores the flags of the training, replacing earlier ones."""
@@ -117,7 +134,8 @@ class RunDirectory:
 
     def state(self) -> str | None:
         """`training`, or how it ended; None if nothing is stored, as by Magenta."""
-        return (self._json("state.json") or {}).get("state")
+        state = (self._json("state.json") or {}).get("state")
+        return state if isinstance(state, str) else None
 
     def write_state(self, state: str, step: int) -> None:
         """Stores `training`, or how it ended: one of `ENDED`."""
@@ -126,16 +144,16 @@ class RunDirectory:
     def _json(self, name: str):
         path = self.train_dir / name
         try:
-            return json.loads(path.read_text(encoding="utf-8"))
+            return read_json(path)
         except (FileNotFoundError, NotADirectoryError):
             return None
-        except ValueError as error:
+        except BadJson as error:
             raise RunDirectoryError(
-                f"{path} cannot be read: {error}. Remove it, and give the flags again."
+                f"{error}. Remove it, and give the flags again."
             ) from error
 
     def _write_json(self, name: str, value) -> None:
-        with whole_file(self.train_dir / name) as file:
+        with whole_file(self.train_dir / name, durable=True) as file:
             file.write((json.dumps(value, indent=1) + "\n").encode())
 
     def best(self) -> str | None:
@@ -206,7 +224,8 @@ class RunDirectory:
                 seen = newest
                 yield newest
                 continue
-            last = self.flags().get("num_steps", 0) if last_step is None else last_step
+            last = self.flags().get("num_steps") if last_step is None else last_step
+            last = last or 0
             if ended or (seen and 0 < last <= checkpoint.step_of(seen)):
                 return
             waiting(seen)
@@ -214,11 +233,13 @@ class RunDirectory:
 
 
 def _read_record(text: str) -> RunMetadata:
-    pattern = HEAD.format(version=r"(\S+)", name=r"(.+)", seed=r"(\d+)")
+    pattern = HEAD.format(version=r"(\S+)", name=r"(.+)", seed=r"(\d{1,19})")
     head = re.match(pattern, text)
     if head is None:
         raise ConfigError("its first line should name version, config and seed")
     version, name, seed = head.groups()
+    if int(seed) > LARGEST_SEED:
+        raise ConfigError(f"its seed is larger than {LARGEST_SEED}")
     return RunMetadata(config.parse(text, name), int(seed), version)
 
 

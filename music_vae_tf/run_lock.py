@@ -13,16 +13,31 @@ import os
 import socket
 import threading
 import time
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from music_vae_tf.errors import UserFacingError
+from music_vae_tf.json_files import BadJson, read_json
 
 NAME = "lock.json"
 HEARTBEAT_S = 10
 STALE_AFTER_S = 90  # without a heartbeat, on another machine
-_HELD: set[Path] = set()  # the locks of this process
+MAX_BYTES = 10_000  # of a lock; others are none of ours
+LARGEST_PROCESS = 2**31
+LONGEST_SHOWN = 80  # characters
+
+
+class _Lock(NamedTuple):
+    """A lock that this process holds."""
+
+    path: Path
+    own: dict[str, Any]  # what was written into it
+    lost: threading.Event  # another training has taken it over
+
+
+_HELD: dict[Path, _Lock] = {}
 
 
 class RunInUse(UserFacingError, RuntimeError):
@@ -37,37 +52,89 @@ def held(directory: Path) -> Iterator[None]:
         RunInUse: another one is in it; names its process, machine and start.
     """
     path = directory / NAME
-    _take(path)
+    lock = _take(path)
     ended = threading.Event()
-    heartbeat = threading.Thread(target=_beat, args=(path, ended), daemon=True)
+    heartbeat = threading.Thread(target=_beat, args=(lock, ended), daemon=True)
     heartbeat.start()
     try:
         yield
     finally:
         ended.set()
         heartbeat.join()
-        _HELD.discard(path.resolve())
+        _HELD.pop(path.resolve(), None)
         # One that cannot be removed holds no longer, as it is not among those held.
         with contextlib.suppress(OSError):
-            path.unlink()
+            if _read(path) == lock.own:
+                path.unlink()
 
 
-def _take(path: Path) -> None:
+def check_held(directory: Path, now: bool = False) -> None:
+    """Checks that a lock which this process took is still its own.
+
+    Another training takes over the lock of a process that was stopped for long, or
+    whose lock someone removed.
+
+    Args:
+        now: look at the file; without it, as the last heartbeat found it.
+
+    Raises:
+        RunInUse: another training is in the directory. Nothing may be written there.
+    """
+    lock = _HELD.get((directory / NAME).resolve()) if _HELD else None
+    if lock is None:
+        return
+    if now:
+        _look(lock)
+    if lock.lost.is_set():
+        raise RunInUse(
+            f"{lock.path} is not of this training any more: another one has begun in "
+            f"{directory.parent}, {_described(_read(lock.path) or {})}. This one "
+            "stops, and its steps since the last checkpoint are lost."
+        )
+
+
+def _take(path: Path) -> _Lock:
     while True:
+        lock = _Lock(path, _own(), threading.Event())
         with contextlib.suppress(FileExistsError):
-            with open(path, "x", encoding="utf-8") as file:
-                json.dump(_own(), file)
-            _HELD.add(path.resolve())
-            return
+            _create(lock)
+            _HELD[path.resolve()] = lock
+            return lock
         owner = _read(path)
         if owner is not None and _is_alive(owner, path):
             raise RunInUse(
-                f"{path.parent.parent} is in use by another training: process "
-                f"{owner.get('process')} on {owner.get('host')}, since "
-                f"{owner.get('since')}. Wait for its end or stop it, or name another "
+                f"{path.parent.parent} is in use by another training: "
+                f"{_described(owner)}. Wait for its end or stop it, or name another "
                 f"run_dir. If it is gone, remove {path}."
             )
         _remove_stale(path, owner)
+
+
+def _create(lock: _Lock) -> None:
+    """Writes a lock, whole or not at all.
+
+    Raises:
+        FileExistsError: one is there.
+        OSError: it cannot be written, as on a full disk; names the file.
+    """
+    file = open(lock.path, "x", encoding="utf-8")  # noqa: SIM115
+    try:
+        with file:
+            json.dump(lock.own, file)
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            lock.path.unlink()
+        if isinstance(error, OSError) and error.filename is None:
+            raise type(error)(error.errno, error.strerror, str(lock.path)) from error
+        raise
+
+
+def _described(owner: dict[str, Any]) -> str:
+    process, host, since = (
+        "".join(c for c in str(owner.get(key)) if c.isprintable())[:LONGEST_SHOWN]
+        for key in ("process", "host", "since")
+    )
+    return f"process {process} on {host}, since {since}"
 
 
 def _own() -> dict[str, Any]:
@@ -77,22 +144,23 @@ def _own() -> dict[str, Any]:
         "since": time.strftime("%Y-%m-%d %H:%M:%S"),
         "machine": _machine(),
         "started": _start_of(os.getpid()),
+        "id": uuid.uuid4().hex,  # of this lock, not of the next one of this process
     }
 
 
 def _read(path: Path) -> dict[str, Any] | None:
     """None: it is gone, or was never written to its end."""
     try:
-        owner = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
+        return read_json(path, dict, MAX_BYTES)
+    except (FileNotFoundError, BadJson):
         return None
-    return owner if isinstance(owner, dict) else None
 
 
 def _is_alive(owner: dict[str, Any], path: Path) -> bool:
     if owner.get("machine") == _machine():
         number = owner.get("process")
-        started = _start_of(number) if isinstance(number, int) else None
+        is_number = type(number) is int and 0 < number < LARGEST_PROCESS
+        started = _start_of(number) if is_number else None
         if started is None or started != owner.get("started"):
             return False
         return number != os.getpid() or path.resolve() in _HELD
@@ -125,10 +193,22 @@ def _age_s(path: Path) -> float:
         probe.unlink(missing_ok=True)
 
 
-def _beat(path: Path, ended: threading.Event) -> None:
+def _beat(lock: _Lock, ended: threading.Event) -> None:
     while not ended.wait(HEARTBEAT_S):
+        _look(lock)
         with contextlib.suppress(OSError):  # the storage may be away for a while
-            os.utime(path)
+            if not lock.lost.is_set():
+                os.utime(lock.path)
+
+
+def _look(lock: _Lock) -> None:
+    """Notices that a lock is another's; writes it again where someone removed it."""
+    with contextlib.suppress(OSError):  # nothing is known, or the folder is gone
+        owner = _read(lock.path)
+        if owner is None:
+            _create(lock)  # unless it is there, and just being written
+        elif owner != lock.own:
+            lock.lost.set()
 
 
 def _machine() -> str:

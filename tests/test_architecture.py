@@ -14,6 +14,8 @@ MAY_IMPORT = {
     "wording": set(),
     "raw_ops": {"quiet"},
     "errors": set(),
+    "json_files": set(),
+    "memory": set(),
     "old_names": set(),
     "quiet": set(),
     "notebook": {"rendering"},
@@ -56,7 +58,15 @@ MAY_IMPORT = {
         "run_directory",
     },
 }
-FOR_ALL = {"__version__", "errors", "old_names", "wording", "raw_ops"}
+FOR_ALL = {
+    "__version__",
+    "errors",
+    "json_files",
+    "memory",
+    "old_names",
+    "wording",
+    "raw_ops",
+}
 ANYTHING = {"commands", "magenta_api"}
 # Packages whose public functions all have types.
 ANNOTATED = ("checkpoint", "export", "generation", "models", "training")
@@ -91,11 +101,7 @@ def packages_imported_by(file: Path) -> set[str]:
     """Packages other than its own; all may import errors and old names."""
     names = [name.split(".") for name in imported_names(file)]
     packages = {name[1] for name in names if name[0] == PACKAGE and len(name) > 1}
-    return (
-        packages
-        - set(module_path(file)[:1])
-        - {"__version__", "errors", "old_names", "wording", "raw_ops"}
-    )
+    return packages - set(module_path(file)[:1]) - FOR_ALL
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import shutil
@@ -89,8 +90,13 @@ def _text(tar, members, name):
     """The text of a small member, or None."""
     for member in members:
         if member.name == name and member.isfile() and member.size <= MAX_TEXT_BYTES:
-            return tar.extractfile(member).read().decode("utf-8")
+            return _read(tar.extractfile(member)).decode("utf-8")
     return None
+
+
+def _read(packed) -> bytes:
+    """In pieces: a read of more at once is refused, as that of a damaged header."""
+    return b"".join(iter(functools.partial(packed.read, COPIED_BYTES), b""))
 
 
 def _sums(text):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import hashlib
 import json
 import os
@@ -19,6 +20,7 @@ import numpy as np
 
 from music_vae_tf.checkpoint.finding import CheckpointError
 from music_vae_tf.data.whole_file import whole_file
+from music_vae_tf.memory import memory_bytes
 
 SUFFIX = ".safetensors"
 FORMAT = "music_vae_tf compact 1"  # the key of the metadata
@@ -74,7 +76,7 @@ def write(
     content = {"sha256": _digest(tensors), **dataclasses.asdict(metadata)}
     # One entry alone: safetensors writes several in any order.
     header = {FORMAT: json.dumps(content, sort_keys=True)}
-    with whole_file(path) as file:
+    with whole_file(path, durable=True) as file:
         file.write(save(tensors, header))
 
 
@@ -104,32 +106,46 @@ def _digest(tensors) -> str:
 class CompactTensors:
     """The tensors of a compact file, read as float32.
 
+    The header is read at once, and the tensors when the first of them is asked for: a
+    file whose shapes do not fit a model is never read further.
+
     Attributes:
         shapes: {Magenta's name: shape}.
         metadata: what the file says about itself.
 
     Raises:
-        CheckpointError: the file is not compact weights of this project, or it is
-            damaged.
+        CheckpointError: the file is not compact weights of this project, or larger
+            than the memory.
     """
 
     def __init__(self, path: str | os.PathLike):
         self._path = path
-        self._stored, (self.metadata, digest) = _load(path)
-        if _digest(self._stored) != digest:
-            raise CheckpointError(
-                f"{path} is damaged: the checksum of its weights does not fit. Get it "
-                "again."
-            )
-        self.shapes = {
-            name: array.shape
-            for name, array in self._stored.items()
-            if not name.endswith(SCALE)
-        }
+        shapes, (self.metadata, self._sha256) = _header(path)
+        self.shapes = {n: shape for n, shape in shapes.items() if not n.endswith(SCALE)}
 
     def read(self, names: Iterable[str]) -> dict[str, np.ndarray]:
-        """{name: float32 array} of the tensors that are named."""
-        return {name: self._unpacked(name) for name in names}
+        """{name: float32 array} of the tensors that are named.
+
+        Raises:
+            CheckpointError: the file is damaged.
+        """
+        try:
+            return {name: self._unpacked(name) for name in names}
+        except MemoryError as error:
+            raise CheckpointError(
+                f"{self._path} does not fit into the memory of this machine"
+            ) from error
+
+    @functools.cached_property
+    def _stored(self) -> dict[str, np.ndarray]:
+        with _opened(self._path) as file:
+            stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        if _digest(stored) != self._sha256:
+            raise CheckpointError(
+                f"{self._path} is damaged: the checksum of its weights does not fit. "
+                "Get it again."
+            )
+        return stored
 
     def _unpacked(self, name):
         array = self._stored[name].astype(np.float32)
@@ -147,8 +163,13 @@ def metadata(path: str | os.PathLike) -> Metadata:
         return _metadata(path, file.metadata() or {})[0]
 
 
-def _load(path):
-    """The tensors of a safetensors file, and what `_metadata` reads of it."""
+def _header(path):
+    """The shapes in a safetensors file, and what `_metadata` reads of it."""
+    size = os.path.getsize(path)
+    if size > memory_bytes():
+        raise CheckpointError(
+            f"{path} has {size:,} bytes, and this machine's memory {memory_bytes():,}"
+        )
     with _opened(path) as file:
         found = _metadata(path, file.metadata() or {})
         # The library checks offsets and sizes against the file, and reads nothing yet.
@@ -156,7 +177,7 @@ def _load(path):
         shapes = {name: tuple(part.get_shape()) for name, part in parts.items()}
         for name, part in parts.items():
             _check(path, name, part.get_dtype(), shapes)
-        return {name: file.get_tensor(name) for name in parts}, found
+        return shapes, found
 
 
 def _check(path, name, dtype, shapes):

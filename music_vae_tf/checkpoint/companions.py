@@ -8,6 +8,7 @@ from typing import Any
 
 from music_vae_tf.checkpoint import archive, compact
 from music_vae_tf.checkpoint.finding import CheckpointError, find, is_whole
+from music_vae_tf.json_files import BadJson, read_text
 
 VOCABULARY = "vocabulary.json"  # of models of tokens
 LABELS = "labels.json"  # of the clef LSTM
@@ -44,6 +45,6 @@ def companions(path: Any) -> dict[str, str]:
 
 def _text(file):
     try:
-        return file.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise CheckpointError(f"{file} is damaged: {error}") from error
+        return read_text(file)
+    except BadJson as error:
+        raise CheckpointError(str(error)) from error

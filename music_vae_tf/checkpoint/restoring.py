@@ -8,7 +8,10 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from music_vae_tf.checkpoint.finding import CheckpointError
+from music_vae_tf.checkpoint.finite import check_finite
 from music_vae_tf.checkpoint.names import TRAINING_STATE, magenta_names, our_names
 from music_vae_tf.checkpoint.reading import opened
 from music_vae_tf.old_names import old_variable_name
@@ -40,7 +43,7 @@ def restore(
         report = _match(variables, tensors.shapes, var_name_substitutions or ())
         if len(report.matched) < len(report.rows):
             raise CheckpointError(_refusal(path, report))
-        _assign(variables, report.matched, tensors)
+        _assign(variables, report.matched, tensors, path)
 
 
 def warm_start(variables: Mapping[str, Any], path: Any) -> RestoreReport:
@@ -56,7 +59,7 @@ def warm_start(variables: Mapping[str, Any], path: Any) -> RestoreReport:
         report = _match(variables, tensors.shapes, ())
         if not report.matched:
             raise CheckpointError(_refusal(path, report))
-        _assign(variables, report.matched, tensors)
+        _assign(variables, report.matched, tensors, path)
     return report
 
 
@@ -126,15 +129,31 @@ def _spelling(tensor: str, shapes: Mapping[str, tuple[int, ...]]) -> str:
     return tensor if old is None or old not in shapes else old
 
 
-def _assign(variables, rows, tensors):
+def _assign(variables, rows, tensors, path):
+    # Read all before assigning any: a damaged file leaves the model as it is.
+    stored = tensors.read(row.tensor for row in rows)
+    arrays = {row: _cast(stored[row.tensor], variables[row.name], path) for row in rows}
+    weights = {
+        row.tensor: array
+        for row, array in arrays.items()
+        if not TRAINING_STATE.fullmatch(row.tensor)
+    }
+    check_finite(weights, path)
+    for row, array in arrays.items():
+        variables[row.name].assign(array)
+
+
+def _cast(array, variable, path):
+    """An array as the type of a variable."""
     import tensorflow as tf
 
-    # Read all before assigning any: a damaged file leaves the model as it is.
-    arrays = tensors.read(row.tensor for row in rows)
-    for row in rows:
-        variable = variables[row.name]
-        dtype = tf.as_dtype(variable.dtype).as_numpy_dtype
-        variable.assign(arrays[row.tensor].astype(dtype))
+    try:
+        with np.errstate(over="ignore"):  # infinite then, which is refused
+            return array.astype(tf.as_dtype(variable.dtype).as_numpy_dtype)
+    except (ValueError, TypeError) as error:  # texts, for instance
+        raise CheckpointError(
+            f"the checkpoint {path} holds no numbers for {variable.name}: {error}"
+        ) from error
 
 
 def _table(rows):

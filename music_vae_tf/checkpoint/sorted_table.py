@@ -24,6 +24,8 @@ MASK_DELTA = 0xA282EAD8
 LONGEST_NUMBER = 10  # bytes of a variable-length number of 64 bits
 MAX_KEY_BYTES = 4096
 MAX_BYTES = 100_000_000  # an index takes some hundred bytes for each tensor
+MAX_ENTRIES = 100_000
+MAX_KEYS_BYTES = 20_000_000  # together, once what they share is written out
 
 
 class BadTable(ValueError):
@@ -34,21 +36,38 @@ def read(data: bytes) -> dict[bytes, bytes]:
     """The values of a table by their keys, in its order.
 
     Raises:
-        BadTable: it is not one, or damaged, or longer than MAX_BYTES.
+        BadTable: it is not one, or damaged, or of more than MAX_BYTES, MAX_ENTRIES or
+            MAX_KEYS_BYTES.
     """
     if len(data) > MAX_BYTES:
         raise BadTable(f"{len(data):,} bytes, {MAX_BYTES:,} at most")
-    values = {}
-    for _, handle in _entries(_block(data, *_index_handle(data))):
-        offset, place = number(handle, 0)
-        size, _ = number(handle, place)
-        for key, value in _entries(_block(data, offset, size)):
+    values: dict[bytes, bytes] = {}
+    keys_bytes = 0
+    for block in _blocks(data):
+        for key, value in _entries(block):
             if key in values:
                 raise BadTable(f"{_shown(key)} comes twice")
             values[key] = value
-            if sum(map(len, (key, value))) > len(data):
-                raise BadTable("an entry is longer than the file")
+            keys_bytes += len(key)
+            if len(values) > MAX_ENTRIES:
+                raise BadTable(f"more than {MAX_ENTRIES:,} entries")
+            if keys_bytes > MAX_KEYS_BYTES:
+                raise BadTable(f"names of more than {MAX_KEYS_BYTES:,} bytes together")
     return values
+
+
+def _blocks(data) -> Iterator[bytes]:
+    """The blocks of entries, each of which is listed once."""
+    taken, offsets = 0, set()
+    for _, handle in _entries(_block(data, *_index_handle(data))):
+        offset, place = number(handle, 0)
+        size, _ = number(handle, place)
+        taken += size + TRAILER.size
+        # Blocks that lie in each other take more than the file has.
+        if offset in offsets or taken > len(data):
+            raise BadTable("a block is listed twice")
+        offsets.add(offset)
+        yield _block(data, offset, size)
 
 
 def masked_crc(data: bytes) -> int:

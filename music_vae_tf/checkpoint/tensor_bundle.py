@@ -92,6 +92,8 @@ class TensorBundle:
                 raise BadTable(f"{name} is in file {entry.shard} of {self.num_shards}")
             if entry.offset < 0 or entry.offset + entry.size > sizes[entry.shard]:
                 raise BadTable(f"{name} lies outside {self._file(entry.shard)}")
+        if sum(entry.size for entry in self.entries.values()) > sum(sizes):
+            raise BadTable("several tensors lie in the same place")
 
 
 def _name(key: bytes) -> str:

@@ -8,20 +8,22 @@ that tensors need, each by a function of its own, and refuses all others.
 from __future__ import annotations
 
 import errno
+import io
 import math
 import os
 import pickle
 import struct
 import zipfile
 import zlib
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from music_vae_tf.checkpoint import torch_pickle
 from music_vae_tf.checkpoint.finding import CheckpointError
+from music_vae_tf.checkpoint.finite import check_finite
 
 WEIGHTS = "model_state_dict"
 DTYPES = {
@@ -33,6 +35,8 @@ DTYPES = {
 }
 
 
+MAX_RANK = 32
+LARGEST_SIZE = 2**62
 MAX_RATIO = 100  # of unpacked to packed bytes; PyTorch packs nothing
 ALWAYS_ALLOWED_BYTES = 10_000_000
 COPIES = 4  # of all storages together, which tensors may be
@@ -85,15 +89,21 @@ def _read(archive, packed_bytes):
             "there is no PyTorch checkpoint of version 1.6 or later in it: it has "
             f"{len(names)} files data.pkl, where one is expected"
         )
-    return _Unpickler(archive, names[0], COPIES * size).load()
+    if archive.getinfo(names[0]).file_size > torch_pickle.MAX_BYTES:
+        raise CheckpointError(
+            f"its data.pkl has more than {torch_pickle.MAX_BYTES:,} bytes"
+        )
+    pickled = archive.read(names[0])
+    torch_pickle.check(pickled)
+    return _Unpickler(archive, names[0], pickled, COPIES * size).load()
 
 
 class _Unpickler(pickle.Unpickler):
     """Reads tensors as arrays; calls nothing but what is in this file."""
 
-    def __init__(self, archive, name, tensor_bytes):
+    def __init__(self, archive, name, pickled, tensor_bytes):
         """tensor_bytes: how large all tensors together may be."""
-        super().__init__(archive.open(name))
+        super().__init__(io.BytesIO(pickled))
         self._archive, self._folder = archive, name.removesuffix("data.pkl")
         self._bytes_left = tensor_bytes
         self._names, self._storages = set(archive.namelist()), {}
@@ -108,21 +118,25 @@ class _Unpickler(pickle.Unpickler):
         if module == "torch" and name in DTYPES:
             return np.dtype(DTYPES[name])
         allowed = {
-            ("collections", "OrderedDict"): OrderedDict,
+            ("collections", "OrderedDict"): torch_pickle.StateDict,
             ("torch._utils", "_rebuild_tensor_v2"): self._tensor,
             ("torch._utils", "_rebuild_parameter"): _parameter,
         }
         if (module, name) not in allowed:
             raise CheckpointError(
-                f"it asks for {module}.{name}, which no weights need; it is not read. "
-                "Save the state_dict, not the whole model"
+                f"it asks for {torch_pickle.shown(f'{module}.{name}')}, which no "
+                "weights need; it is not read. Save the state_dict, not the whole model"
             )
         return allowed[module, name]
 
     def persistent_load(self, identity):
         kind, dtype, key, _, count = identity
-        if kind != "storage":
-            raise CheckpointError(f"it refers to a {kind!r}, where storages are")
+        if not (isinstance(kind, str) and kind == "storage"):
+            raise CheckpointError(f"it refers to a {type(kind)}, where storages are")
+        if not (isinstance(dtype, np.dtype) and isinstance(key, str)):
+            raise CheckpointError("it refers to a storage without type or name")
+        if not _is_size(count):
+            raise CheckpointError("it refers to a storage of no size")
         if key not in self._storages:
             self._storages[key] = self._storage(dtype, key, count)
         return self._storages[key]
@@ -131,13 +145,16 @@ class _Unpickler(pickle.Unpickler):
         data = self._entry(f"data/{key}") or b""
         if len(data) != count * dtype.itemsize:
             raise CheckpointError(
-                f"storage {key} has {len(data)} bytes, where {count} numbers of "
-                f"{dtype.itemsize} bytes should be: the file is damaged"
+                f"storage {torch_pickle.shown(key)} has {len(data)} bytes, where "
+                f"{count} numbers of {dtype.itemsize} bytes should be: the file is "
+                "damaged"
             )
         return np.frombuffer(data, dtype.newbyteorder(self._byte_order))
 
     def _tensor(self, storage, offset, size, stride, *_):
         """torch._utils._rebuild_tensor_v2: a view of a storage, copied."""
+        if not (_are_sizes(size) and _are_sizes(stride) and _is_size(offset)):
+            raise CheckpointError("a tensor's size is none: the file is damaged")
         if 0 in size:
             return np.zeros(size, storage.dtype)
         last = offset + sum((n - 1) * step for n, step in zip(size, stride))
@@ -153,6 +170,15 @@ class _Unpickler(pickle.Unpickler):
         strides = [step * storage.itemsize for step in stride]
         view = np.lib.stride_tricks.as_strided(storage[offset:], size, strides)
         return view.astype(storage.dtype.newbyteorder("="))
+
+
+def _are_sizes(values) -> bool:
+    is_tuple = isinstance(values, tuple) and len(values) <= MAX_RANK
+    return is_tuple and all(_is_size(value) for value in values)
+
+
+def _is_size(value) -> bool:
+    return type(value) is int and abs(value) <= LARGEST_SIZE
 
 
 def _parameter(tensor, *_):
@@ -278,6 +304,7 @@ def restore(variables: Mapping[str, Any], path: Any, kind: str) -> None:
                 f"{list(array.shape)} in the checkpoint: give the sizes that it was "
                 "trained with"
             )
+    check_finite(arrays, path)
     for name, array in arrays.items():
         variables[name].assign(array)
 
@@ -297,12 +324,16 @@ def _as_ours(weights, pairs, path) -> dict[str, np.ndarray]:
 
 def _weights(path) -> dict[str, np.ndarray]:
     content = read(path)
-    weights = content.get(WEIGHTS) if isinstance(content, dict) else None
+    # Not by the object's own method, which a pickle might have replaced.
+    weights = dict.get(content, WEIGHTS) if isinstance(content, dict) else None
     if not isinstance(weights, dict):
         raise CheckpointError(
             f"{path} holds no {WEIGHTS}, where the weights of these models lie"
         )
     for name, tensor in weights.items():
         if not (isinstance(name, str) and isinstance(tensor, np.ndarray)):
-            raise CheckpointError(f"{path}: {name!r} of {WEIGHTS} is not a tensor")
+            what = (
+                torch_pickle.shown(str(name)) if isinstance(name, str) else type(name)
+            )
+            raise CheckpointError(f"{path}: {what} of {WEIGHTS} is not a tensor")
     return weights

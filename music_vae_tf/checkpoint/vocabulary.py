@@ -11,6 +11,7 @@ from typing import Any
 from music_vae_tf.checkpoint.companions import VOCABULARY, companions
 from music_vae_tf.checkpoint.finding import CheckpointError, find
 from music_vae_tf.data.whole_file import whole_file
+from music_vae_tf.json_files import MAX_BYTES, BadJson, parse_json
 
 log = logging.getLogger("music_vae_tf")
 
@@ -28,7 +29,7 @@ def keep_vocabulary(directory: str | os.PathLike, vocabulary: Any) -> None:
     if os.path.exists(path):
         _compare(path, _text_of(path), vocabulary)
         return
-    with whole_file(path) as file:
+    with whole_file(path, durable=True) as file:
         file.write(json.dumps(vocabulary._asdict(), indent=1).encode())
 
 
@@ -55,18 +56,11 @@ def check_vocabulary(path: str | os.PathLike, vocabulary: Any) -> None:
 
 def _text_of(path) -> bytes:
     with open(path, "rb") as file:
-        return file.read()
+        return file.read(MAX_BYTES + 1)
 
 
 def _compare(path, text, vocabulary):
-    try:
-        there = json.loads(text)
-        name, made_by, tokens = (there[k] for k in ("name", "made_by", "tokens"))
-    except (ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(
-            f"{path} does not say any more what the tokens of its checkpoints are: "
-            f"{type(error).__name__}: {error}"
-        ) from error
+    name, made_by, tokens = _fields(path, text)
     if (name, tuple(tokens)) == (vocabulary.name, vocabulary.tokens):
         return
     pairs = itertools.zip_longest(tokens, vocabulary.tokens, fillvalue="none")
@@ -80,4 +74,24 @@ def _compare(path, text, vocabulary):
         f"{vocabulary.name} by {vocabulary.made_by} here; token {where} is {then} "
         f"there and {now} here. Give the config it was trained with, or install "
         f"{made_by}"
+    )
+
+
+def _fields(path, text) -> tuple[str, str, list[str]]:
+    """Name, maker and tokens of a stored vocabulary."""
+    try:
+        stored = parse_json(text, path)
+    except BadJson as error:
+        raise _unreadable(path, error) from error
+    name, made_by, tokens = (stored.get(k) for k in ("name", "made_by", "tokens"))
+    if not (isinstance(name, str) and isinstance(made_by, str)):
+        raise _unreadable(path, "`name` and `made_by` should be texts")
+    if not isinstance(tokens, list) or not all(isinstance(t, str) for t in tokens):
+        raise _unreadable(path, "`tokens` should be a list of texts")
+    return name, made_by, tokens
+
+
+def _unreadable(path, reason) -> CheckpointError:
+    return CheckpointError(
+        f"{path} does not say any more what the tokens of its checkpoints are: {reason}"
     )

@@ -20,6 +20,7 @@ from music_vae_tf.checkpoint.finding import (
     state_of,
 )
 from music_vae_tf.checkpoint.names import magenta_names
+from music_vae_tf.data.whole_file import sync_folder
 
 
 def save(
@@ -82,6 +83,8 @@ def write(prefix: str | os.PathLike, values: Mapping[str, object]) -> None:
         for suffix in (DATA, ".index"):
             _flush(temporary + suffix)
             os.replace(temporary + suffix, prefix + suffix)
+            # Each on its own: a power failure leaves no index without its data.
+            sync_folder(directory or ".")
     except (tf.errors.OpError, OSError) as error:
         raise CheckpointError(f"cannot write {prefix}: {_reason(error)}") from error
     finally:
@@ -189,5 +192,6 @@ class _History:
                 file.write("\n".join(lines) + "\n")
             _flush(unfinished)
             os.replace(unfinished, state)
+            sync_folder(directory)
         except OSError as error:
             raise CheckpointError(f"cannot write {state}: {_reason(error)}") from error

@@ -179,9 +179,11 @@ def _remember(run_dir: Path, music: dict, finished: bool) -> None:
 
 
 def _remembered(run_dir: Path):
+    from music_vae_tf.json_files import BadJson, read_json
+
     try:
-        return json.loads((run_dir / "demo.json").read_text())
-    except (OSError, ValueError):
+        return read_json(run_dir / "demo.json")
+    except (OSError, BadJson):
         return None
 
 

@@ -61,8 +61,11 @@ evaluation_tasks.add_task_flags(command)
 def main(flags):
     from music_vae_tf.data.source import Source
 
-    if not flags.temperature > 0:
-        raise UserError(f"--temperature={flags.temperature}: expected a number above 0")
+    if not 1e-12 <= flags.temperature <= 1e12:  # beyond, logits are no numbers
+        raise UserError(
+            f"--temperature={flags.temperature}: expected a number above 0, from 1e-12 "
+            "to 1e12"
+        )
     if flags.task:
         is_named = flags.run_dir or flags.checkpoint_file or _is_pretrained(flags)
         models = _models if is_named else evaluation_tasks.models_without_weights

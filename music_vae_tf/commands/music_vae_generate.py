@@ -121,6 +121,8 @@ command.float(
     "attribute_strength",
     1.0,
     "How far: 1 is from one group of examples to the other, -1 the other way.",
+    at_least=-100,
+    at_most=100,
 )
 command.integer(
     "seed",

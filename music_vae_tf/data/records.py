@@ -40,7 +40,7 @@ class BadRecords(UserFacingError, ValueError):
 @contextlib.contextmanager
 def records_writer(path):
     """Yields `write(serialized)`; the file takes its name when the block ends well."""
-    with whole_file(path) as file:
+    with whole_file(path, durable=True) as file:
         yield lambda serialized: file.write(_frame(serialized))
 
 

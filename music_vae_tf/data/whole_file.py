@@ -13,12 +13,16 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
 
 
 @contextlib.contextmanager
-def whole_file(path):
+def whole_file(path, durable: bool = False):
     """Yields a binary file that takes the name `path` if the block ends well.
 
     Until then it lies beside it under a name ending in `.partial`, and a file that was
     there before stays as it was. If the block raises, nothing remains. What killed
     processes left in the folder is removed.
+
+    Args:
+        durable: a power failure after the block does not lose it, nor leaves it empty.
+            That takes milliseconds: for what hours of work depend on.
 
     Raises:
         OSError: it cannot be written; names the file.
@@ -35,7 +39,12 @@ def whole_file(path):
         with _naming(path):
             with open(partial, "wb") as file:
                 yield file
+                if durable:
+                    file.flush()
+                    os.fsync(file.fileno())
             os.replace(partial, target)
+            if durable:
+                sync_folder(target.parent)
     finally:
         partial.unlink(missing_ok=True)
 
@@ -49,6 +58,16 @@ def _naming(path):
         if error.errno in FULL and error.filename is None:
             raise type(error)(error.errno, error.strerror, os.fspath(path)) from error
         raise
+
+
+def sync_folder(folder) -> None:
+    """Waits until the names of a folder's files are on the disk, as far as it can."""
+    with contextlib.suppress(OSError):  # Windows opens no folder; some disks refuse
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _own_suffix() -> str:

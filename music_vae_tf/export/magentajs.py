@@ -20,6 +20,7 @@ from music_vae_tf import build, checkpoint, config
 from music_vae_tf.config import Config
 from music_vae_tf.export import magentajs_spec, weights_manifest
 from music_vae_tf.export.errors import ExportError
+from music_vae_tf.json_files import read_json
 
 SIGMA = ("encoder/sigma/kernel", "encoder/sigma/bias")
 # sigma = softplus(bias) where its kernel is zero: so small that z is mu.
@@ -88,14 +89,14 @@ def read(folder: Path, asked: Config | None = None) -> Any:
 def _spec_of(folder):
     file = folder / CONFIG_FILE
     try:
-        spec = json.loads(file.read_text(encoding="utf-8"))
+        spec = read_json(file)
         kind = spec["dataConverter"]["type"]
         (spec["dataConverter"].get("args") or {}).items()
     except FileNotFoundError:
         raise ExportError(
             f"{folder} has no {CONFIG_FILE}: not a Magenta.js model"
         ) from None
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         raise ExportError(
             f"{file} is damaged: a JSON object with `dataConverter` is expected"
         ) from None

@@ -9,18 +9,22 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from music_vae_tf.export.errors import ExportError
+from music_vae_tf.json_files import read_json
 
 SHARD_BYTES = 4 * 2**20
 QUANTIZATIONS = ("none", "float16", "uint16", "uint8")
 MANIFEST = "weights_manifest.json"
 # A manifest of a stranger may name any shape: no array of a model is as large as this.
 LARGEST_ARRAY = 2**30
+MAX_BYTES = 2**32  # of the shards of a group; published models have 0.2 GB at most
 LONGEST_NAME = 255
 # A Python float: NumPy cannot compare its own with a whole number of 400 digits.
 LARGEST_NUMBER = float(np.finfo(np.float32).max)
@@ -100,26 +104,71 @@ def read(folder: Path) -> dict[str, np.ndarray]:
         OSError: a file cannot be read.
     """
     groups = _groups(folder)
+    _refuse_repeats(folder, groups)
     arrays = {}
     for group in groups:
-        data = b"".join(_shard(folder, path) for path in group["paths"])
+        files = [_shard(folder, path) for path in group["paths"]]
+        entries = [_entry(folder, entry) for entry in group["weights"]]
+        _compare_sizes(folder, files, entries)  # before anything is read
+        data = memoryview(b"".join(file.read_bytes() for file in files))
         offset = 0
-        for entry in group["weights"]:
-            array, size = _decoded(folder, entry, data[offset:])
-            arrays[entry["name"]] = array
-            offset += size
-        if offset != len(data):
-            raise ExportError(
-                f"{folder / MANIFEST} lists {offset:,} bytes, and its shards hold "
-                f"{len(data):,}: the folder is damaged, or was cut short"
-            )
+        for entry in entries:
+            arrays[entry.name] = _decoded(folder, entry, data[offset:][: entry.size])
+            offset += entry.size
     return arrays
+
+
+class _Entry(NamedTuple):
+    """Where a manifest's array is, and how it is stored."""
+
+    name: str
+    shape: list[int]
+    stored: np.dtype
+    scale: tuple[np.float32, ...]  # of whole numbers: scale and min
+    size: int  # bytes
+
+
+def _refuse_repeats(folder, groups):
+    """A shard that is named a thousand times would be read as often."""
+    for names in (
+        [path for group in groups for path in group["paths"]],
+        [entry["name"] for group in groups for entry in group["weights"]],
+    ):
+        twice, number = max(
+            Counter(names).items(), key=lambda item: item[1], default=("", 0)
+        )
+        if number > 1:
+            raise ExportError(
+                f"{folder / MANIFEST} names {twice[:LONGEST_NAME]!r} more than once"
+            )
+
+
+def _compare_sizes(folder, files, entries):
+    held, offset = sum(file.stat().st_size for file in files), 0
+    if held > MAX_BYTES:
+        raise ExportError(
+            f"the shards that {folder / MANIFEST} names have {held:,} bytes, "
+            f"{MAX_BYTES:,} are the limit"
+        )
+    for entry in entries:
+        if entry.size > held - offset:
+            raise ExportError(
+                f"{folder / MANIFEST}: {entry.name} needs {entry.size:,} bytes, and "
+                f"{held - offset:,} are left in the shards: the folder is damaged, or "
+                "was cut short"
+            )
+        offset += entry.size
+    if offset != held:
+        raise ExportError(
+            f"{folder / MANIFEST} lists {offset:,} bytes, and its shards hold "
+            f"{held:,}: the folder is damaged, or was cut short"
+        )
 
 
 def _groups(folder):
     file = folder / MANIFEST
     try:
-        groups = json.loads(file.read_text(encoding="utf-8"))
+        groups = read_json(file, list)
         for group in groups:
             assert all(isinstance(path, str) for path in group["paths"])
             assert all(isinstance(entry["name"], str) for entry in group["weights"])
@@ -127,7 +176,7 @@ def _groups(folder):
         raise ExportError(
             f"{folder} has no {MANIFEST}: not a Magenta.js model"
         ) from None
-    except (ValueError, TypeError, KeyError, AssertionError, RecursionError):
+    except (ValueError, TypeError, KeyError, AssertionError):
         raise ExportError(
             f"{file} is not a manifest of weights: a list of groups with `paths` and "
             "`weights` is expected"
@@ -146,7 +195,7 @@ def _shard(folder, path):
         raise ExportError(f"{file} is a link that leaves the folder: it is not read")
     if not file.is_file():
         raise ExportError(f"{folder / MANIFEST} names {path}, which is not there")
-    return file.read_bytes()
+    return file
 
 
 def _is_file_name(path):
@@ -159,39 +208,63 @@ def _is_file_name(path):
     )
 
 
-def _decoded(folder, entry, data):
-    """The array of a manifest's entry, and how many bytes it takes."""
+def _entry(folder, entry) -> _Entry:
+    """
+    Raises:
+        ExportError: it is not one of a manifest.
+    """
     name, shape = entry["name"], entry.get("shape")
+    if len(name) > LONGEST_NAME or not name.isprintable():
+        raise ExportError(
+            f"{folder / MANIFEST} has an array named {name[:40]!r}..., which no model "
+            "has"
+        )
     quantization = entry.get("quantization") or entry
     dtype = quantization.get("dtype") if isinstance(quantization, dict) else None
     # TensorFlow.js has int32 as well: a training's step, for instance.
     if dtype not in ("float32", "int32", "float16", "uint16", "uint8"):
-        raise ExportError(f"{folder / MANIFEST}: {name} is stored as {dtype!r}")
+        raise ExportError(
+            f"{folder / MANIFEST}: {name} is stored as {_shown(dtype)}, which is none "
+            "of the types of Magenta.js"
+        )
     if not _is_shape(shape):
-        raise ExportError(f"{folder / MANIFEST}: {name} has the shape {shape!r}")
+        raise ExportError(f"{folder / MANIFEST}: {name} has the shape {_shown(shape)}")
     stored = np.dtype(dtype).newbyteorder("<")
     size = math.prod(shape) * stored.itemsize
-    if size > len(data):
-        raise ExportError(
-            f"{folder / MANIFEST}: {name} needs {size:,} bytes, and {len(data):,} are "
-            "left in the shards: the folder is damaged, or was cut short"
-        )
-    array = np.frombuffer(data[:size], stored).reshape(shape).astype(np.float32)
-    if dtype.startswith("uint"):
-        scale, low = (
-            _number(folder, name, quantization, key) for key in ("scale", "min")
-        )
-        array = array * scale + low
+    keys = ("scale", "min") if stored.kind == "u" else ()
+    scale = tuple(_number(folder, name, quantization, key) for key in keys)
+    return _Entry(name, shape, stored, scale, size)
+
+
+def _shown(value) -> str:
+    """Briefly, and not where it is nested, perhaps without end."""
+    if value is None or isinstance(value, (int, float)):
+        return str(value)[:40]
+    if not isinstance(value, (str, list)):
+        return repr(type(value))
+    nested = isinstance(value, list) and any(isinstance(v, (list, dict)) for v in value)
+    return "a nested list" if nested else repr(value[:8])[:200]
+
+
+def _decoded(folder, entry, data) -> np.ndarray:
+    """The array of a manifest's entry in its bytes."""
+    name = entry.name
+    array = np.frombuffer(data, entry.stored).reshape(entry.shape).astype(np.float32)
+    if entry.scale:
+        scale, low = entry.scale
+        with np.errstate(over="ignore"):  # infinite then, which is refused
+            array = array * scale + low
     if not np.isfinite(array).all():
         raise ExportError(f"{folder / MANIFEST}: {name} has values that are not finite")
-    return array, size
+    return array
 
 
 def _number(folder, name, quantization, key):
     value = quantization.get(key)
     if type(value) not in (int, float) or not abs(value) <= LARGEST_NUMBER:
         raise ExportError(
-            f"{folder / MANIFEST}: {name} has the {key} {value!r}; a number is expected"
+            f"{folder / MANIFEST}: {name} has the {key} {_shown(value)}; a number is "
+            "expected"
         )
     return np.float32(value)
 

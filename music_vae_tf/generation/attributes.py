@@ -22,8 +22,10 @@ from music_vae_tf import pretrained
 from music_vae_tf.analysis.attributes import ATTRIBUTES, parse_amounts
 from music_vae_tf.data.whole_file import whole_file
 from music_vae_tf.errors import UserFacingError
+from music_vae_tf.json_files import read_json
 
 SAME_WEIGHTS = 1e-5  # relative difference of their norms
+LARGEST = 1e9  # of the numbers in a file; those of models are near 1
 SIGNIFICANT = 4  # digits of the numbers in files
 HOW_TO_MAKE = (
     "music_vae_explore writes attributes.json for it, which --attribute_file reads"
@@ -190,11 +192,11 @@ def _dumped(content) -> str:
 
 def _read(path) -> dict:
     try:
-        content = json.loads(Path(path).expanduser().read_text(encoding="utf-8"))
+        content = read_json(Path(path).expanduser())
         is_whole = isinstance(content["config"], str)
         is_whole &= isinstance(content["weights_norm"], float)
         is_whole &= all(isinstance(content[section], dict) for section in SECTIONS)
-    except (ValueError, LookupError, TypeError, RecursionError):
+    except (ValueError, LookupError, TypeError):
         is_whole = False
     if not is_whole:
         raise BadAttribute(
@@ -213,13 +215,14 @@ def _is_of(content, model) -> bool:
 def _check_model(content, model, path):
     if not _is_of(content, model):
         raise BadAttribute(
-            f"{path} holds attributes of config {content['config']}, and of other "
-            f"weights than this model of {model.config.name}: each training has a "
-            "latent space of its own"
+            f"{path} holds attributes of config {content['config'][:100]}, and of "
+            f"other weights than this model of {model.config.name}: each training has "
+            "a latent space of its own"
         )
     every = [pair for section in SECTIONS for pair in content[section].items()]
     for name, one in every:
-        size = len(one.get("vector", ())) if isinstance(one, dict) else 0
+        vector = one.get("vector") if isinstance(one, dict) else None
+        size = len(vector) if isinstance(vector, list) else 0
         if size != model.z_size:
             raise BadAttribute(
                 f"{path}: the vector of {name} has {size} numbers; {model.z_size} are "
@@ -242,13 +245,14 @@ def _vectors(content, path, given_hits) -> dict[str, AttributeVector]:
 def _vector(name, fields, path) -> AttributeVector:
     known = ATTRIBUTES[name]
     try:
-        vector = np.array(fields["vector"], np.float32)
+        with np.errstate(over="ignore"):  # infinite then, which is refused
+            vector = np.array(fields["vector"], np.float32)
         mean, deviation, correlation, moved = (float(fields[n]) for n in NUMBERS)
     except (ValueError, LookupError, TypeError, OverflowError) as error:
         raise BadAttribute(f"{path}: the entry of {name} is damaged") from error
     numbers = [*vector.ravel(), mean, deviation, correlation, moved]
-    if vector.ndim != 1 or not np.isfinite(numbers).all():
-        raise BadAttribute(f"{path}: {name} has numbers that are not finite")
+    if vector.ndim != 1 or not (np.abs(numbers) <= LARGEST).all():  # nor NaN
+        raise BadAttribute(f"{path}: {name} has numbers that are not finite, or huge")
     return AttributeVector(
         vector,
         mean=mean,

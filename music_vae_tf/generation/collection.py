@@ -20,8 +20,9 @@ from music_vae_tf.data.pipeline import Report
 from music_vae_tf.data.whole_file import whole_file
 from music_vae_tf.errors import UserFacingError
 from music_vae_tf.generation import examples
-from music_vae_tf.generation.music_vae import TrainedModel
+from music_vae_tf.generation.music_vae import LARGEST_LATENT, TrainedModel
 from music_vae_tf.generation.transform_tasks import is_fit
+from music_vae_tf.json_files import read_json
 
 # What a row has of every example: the name of its NoteSequence, and its number there.
 FILE, EXAMPLE = "file", "example"
@@ -211,21 +212,29 @@ def read_attribute(path: str | os.PathLike, config: Config) -> np.ndarray:
         OSError: it cannot be opened.
     """
     try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-        name, vector = content["config"], np.array(content["vector"], np.float32)
-    except (ValueError, LookupError, TypeError, OverflowError, RecursionError) as error:
+        content = read_json(path)
+        with np.errstate(over="ignore"):  # infinite then, which is refused
+            name, vector = content["config"], np.array(content["vector"], np.float32)
+    except (ValueError, LookupError, TypeError, OverflowError) as error:
         raise BadAttribute(
             f"{path} is not an attribute vector, as music_vae_explore --attributes "
             "writes them"
         ) from error
+    if not isinstance(name, str):
+        raise BadAttribute(f"{path}: `config` should be the name of one")
     if name != config.name:
         raise BadAttribute(
-            f"{path} is an attribute of config {name}, and this is {config.name}: each "
-            "model has a latent space of its own"
+            f"{path} is an attribute of config {name[:100]}, and this is "
+            f"{config.name}: each model has a latent space of its own"
         )
-    if vector.shape != (config.model.z_size,) or not np.isfinite(vector).all():
+    if vector.shape != (config.model.z_size,):
         raise BadAttribute(
             f"{path}: expected {config.model.z_size} finite numbers; got "
             f"{list(vector.shape)}"
+        )
+    if not (np.abs(vector) <= LARGEST_LATENT).all():  # nor NaN
+        raise BadAttribute(
+            f"{path}: expected {config.model.z_size} finite numbers up to "
+            f"{LARGEST_LATENT:,.0f}; got others"
         )
     return vector

@@ -29,10 +29,17 @@ if TYPE_CHECKING:
 log = logging.getLogger("music_vae_tf")
 
 DEFAULT_BATCH_SIZE = 8
+# A latent vector is a draw from a normal distribution, or near one.
+LARGEST_LATENT = 1e6
+COLDEST, HOTTEST = 1e-12, 1e12  # temperatures between which logits stay numbers
 
 
 class EagerExecutionIsOff(UserFacingError, RuntimeError):
     """TensorFlow was set to build graphs, as notebooks for TensorFlow 1 do."""
+
+
+class NotDecodable(UserFacingError, ValueError):
+    """Numbers that a decoder makes nothing of."""
 
 
 class TrainedModel:
@@ -129,6 +136,7 @@ class TrainedModel:
             c_input: controls [T, D_c] for all of them, in configs that have controls.
 
         Raises:
+            NotDecodable: numbers are not finite, or far too large.
             ValueError: `length` is missing, or controls are, or one of the arguments
                 makes no sense for this model.
         """
@@ -299,8 +307,11 @@ class TrainedModel:
         """Samples of arrays for each of the latent vectors."""
         z = _rows("z", z, self.z_size)
         controls = self._controls(c_input)
-        if not temperature > 0:
-            raise ValueError(f"temperature is {temperature}; expected one above 0")
+        if not COLDEST <= temperature <= HOTTEST:
+            raise NotDecodable(
+                f"temperature is {temperature}; expected one above 0, from {COLDEST:g} "
+                f"to {HOTTEST:g}"
+            )
         length, end_token = self._end(length)
         padded = np.pad(z, [(0, -len(z) % self.batch_size), (0, 0)])
         samples = []
@@ -314,6 +325,7 @@ class TrainedModel:
                 end_token,
             )
             samples += _one_by_one(batch)
+        _check_states(samples)
         return samples[: len(z)]
 
     def _controls(self, c_input):
@@ -378,7 +390,24 @@ def _rows(name, rows, depth):
         raise ValueError(
             f"{name} should be of shape [N, {depth}]; got {list(array.shape)}"
         )
+    is_number = np.abs(array) <= LARGEST_LATENT  # False for NaN
+    if not is_number.all():
+        raise NotDecodable(
+            f"{name} has the value {array[~is_number][0]:g}; expected numbers from "
+            f"{-LARGEST_LATENT:,.0f} to {LARGEST_LATENT:,.0f}"
+        )
     return array
+
+
+def _check_states(samples: list[Samples]) -> None:
+    """What is no number any more gives sequences without notes, and no error."""
+    states = tf.nest.flatten([one.states for one in samples])
+    if not all(np.isfinite(state).all() for state in states):
+        raise NotDecodable(
+            "the decoder's states are not finite numbers: the weights of this model "
+            "are damaged, or were trained until they diverged. Take an earlier "
+            "checkpoint"
+        )
 
 
 def _one_by_one(batch: Samples) -> list[Samples]:

@@ -35,6 +35,7 @@ from music_vae_tf.data.midi_sounding import Part, drum_parts_of, on_drum_channel
 from music_vae_tf.data.song_grid import SongGrid, grid
 from music_vae_tf.errors import UserFacingError
 from music_vae_tf.generation.attributes import along, attributes_of, check_names
+from music_vae_tf.generation.music_vae import COLDEST, HOTTEST
 from music_vae_tf.generation.transform_edits import Blend, add_edits, new_notes
 from music_vae_tf.generation.transform_tasks import (
     Freedom,
@@ -221,8 +222,11 @@ def _blend(amount, apply, temperature) -> Blend:
         raise BadTransform(
             f"apply={','.join(apply)}: expected velocity, timing or velocity,timing"
         )
-    if not temperature > 0:
-        raise BadTransform(f"temperature={temperature}: expected a number above 0")
+    if not COLDEST <= temperature <= HOTTEST:
+        raise BadTransform(
+            f"temperature={temperature}: expected a number above 0, from {COLDEST:g} "
+            f"to {HOTTEST:g}"
+        )
     return Blend(amount, VELOCITY in apply, TIMING in apply)
 
 

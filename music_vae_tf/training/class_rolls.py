@@ -273,7 +273,7 @@ def record_latents(directory: RunDirectory, cvae: ConvCvae) -> None:
     from music_vae_tf.data.whole_file import whole_file
 
     check_latents(directory, cvae)
-    with whole_file(_latents_file(directory)) as file:
+    with whole_file(_latents_file(directory), durable=True) as file:
         file.write(f"{_fingerprint(cvae)}\n".encode())
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, cast
 
 from music_vae_tf.data.training_data import TrainingData, rows_of
 from music_vae_tf.errors import UserFacingError
+from music_vae_tf.json_files import BadJson, read_text
 from music_vae_tf.run_directory import RunDirectory
 from music_vae_tf.training.options import MissingOption, OptionError
 from music_vae_tf.training.progress import progress_of
@@ -47,13 +48,13 @@ def labels_of_run(run_dir: Path) -> dict[str, Labels] | None:
         return None
     path = run_dir / LABELS_FILE
     try:
-        return labels.from_json(path.read_text(encoding="utf-8"))
+        return labels.from_json(read_text(path))
     except FileNotFoundError as error:
         raise NoLabels(
             f"{path} is missing: the labels belong to the model, which means nothing "
             "without them"
         ) from error
-    except labels.BadLabels as error:
+    except (labels.BadLabels, BadJson) as error:
         raise NoLabels(f"{path}: {error}") from error
 
 
@@ -130,7 +131,7 @@ class ClefPieceData(TrainingData):
         from music_vae_tf.data.clefs import labels
         from music_vae_tf.data.whole_file import whole_file
 
-        with whole_file(self._run_dir / LABELS_FILE) as file:
+        with whole_file(self._run_dir / LABELS_FILE, durable=True) as file:
             file.write(labels.to_json(self.converter.labels).encode())
         batches = pipeline.training_batches(
             self._training_store, self._batch_size, seed, first_step

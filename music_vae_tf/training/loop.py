@@ -18,7 +18,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from music_vae_tf import build, checkpoint, strategies
+from music_vae_tf import build, checkpoint, run_lock, strategies
 from music_vae_tf.config import Config
 from music_vae_tf.models.lstm import FLOAT32, MIXED_BFLOAT16
 from music_vae_tf.models.size import TRAINING_COPIES
@@ -110,6 +110,7 @@ class Saver(NamedTuple):
         """
         if not self.is_chief:
             return
+        run_lock.check_held(self.directory, now=True)
         step = model.steps_taken
         newest = checkpoint.latest(self.directory)
         if newest is not None and checkpoint.step_of(newest) == step:
@@ -176,6 +177,7 @@ def train(
     Raises:
         strategies.WorkerLost: another worker is gone; the checkpoints stay.
         LossNotFinite: the checkpoints before are kept, and none is written of this.
+        run_lock.RunInUse: another training has taken over the directory.
         checkpoint.CheckpointError: one cannot be written; those before are kept.
     """
     strategy = strategy or tf.distribute.get_strategy()
@@ -188,7 +190,10 @@ def train(
                 *(model, batches, num_steps, saver, writer, on_step, strategy),
                 *(validation, check_finite),
             )
-    except (LossNotFinite, checkpoint.CheckpointError, strategies.WorkerLost):
+    except (
+        *(LossNotFinite, checkpoint.CheckpointError, strategies.WorkerLost),
+        run_lock.RunInUse,
+    ):
         raise
     except BaseException:
         saver.save(model)
@@ -228,6 +233,7 @@ def _take_steps(
         logs = tf.nest.map_structure(
             lambda log: strategy.experimental_local_results(log)[0], take_step(batch)
         )
+        run_lock.check_held(saver.directory)
         on_step(check_finite(step, logs))
         scalars.write_if_due(step, logs)
         if validation and validation.ends_after(model, step):

@@ -13,7 +13,7 @@ from music_vae_tf import config as configs
 from music_vae_tf import folders, kinds
 from music_vae_tf.config import Config
 from music_vae_tf.data.training_data import TrainingData
-from music_vae_tf.run_directory import RunDirectory, RunMetadata
+from music_vae_tf.run_directory import RunDirectory, RunDirectoryError, RunMetadata
 from music_vae_tf.training.options import (
     KEPT,
     AnyOptions,
@@ -40,6 +40,7 @@ class Request(Generic[AnyOptions]):
     changes: list[str]  # since then, a line for each
     seed: int
     holdout_seed: int  # decides which files are held out
+    flags: Mapping[str, object]  # of an earlier start
 
     @property
     def evaluates(self) -> bool:
@@ -54,6 +55,20 @@ class Request(Generic[AnyOptions]):
         if isinstance(self.options.data, TrainingData):
             return self.options.data
         return _data_class(self.config)(self)
+
+    def check_unchanged(self) -> None:
+        """Checks that the run directory is as it was when the request was made.
+
+        Raises:
+            RunDirectoryError: another training was in it since.
+        """
+        directory = self.directory
+        if (directory.record(), directory.flags()) != (self.record, self.flags):
+            raise RunDirectoryError(
+                f"{directory.path} has changed while this training was starting: "
+                "another one was in it. Start again to resume that one, or name "
+                "another run_dir."
+            )
 
     def keep(self) -> None:
         """Writes the record of the training into its run directory."""
@@ -101,6 +116,7 @@ def request(
         changes=changes,
         seed=seed,
         holdout_seed=seed if holdout_seed is None else holdout_seed,
+        flags=run_dir_keeps,
     )
 
 

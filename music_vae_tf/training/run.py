@@ -21,6 +21,7 @@ from music_vae_tf.run_directory import (
     INTERRUPTED,
     STOPPED_EARLY,
 )
+from music_vae_tf.run_lock import RunInUse, check_held
 from music_vae_tf.training.alone import alone_in
 from music_vae_tf.training.devices import sigterm_interrupts, strategy_of, use_devices
 from music_vae_tf.training.options import OptionError, TrainingOptions
@@ -109,7 +110,7 @@ def train_with(
         make_writable(asked.directory.train_dir)
         start_tensorflow()
         strategy = _strategy(asked)
-        with alone_in(asked.directory.train_dir, strategy):
+        with alone_in(asked, strategy):
             return _Training.start(asked, training_data, strategy).run()
 
 
@@ -367,7 +368,9 @@ def _state_kept(training: _Training, validation):
         yield
     except BaseException as error:
         interrupted = isinstance(error, KeyboardInterrupt)
-        with contextlib.suppress(OSError):  # where the disk is full, say what filled it
+        # Where the disk is full, or the directory another's, say so and leave it.
+        with contextlib.suppress(OSError, RunInUse):
+            check_held(directory.train_dir, now=True)
             write(INTERRUPTED if interrupted else FAILED)
         raise
     num_steps = training.request.options.num_steps

@@ -18,6 +18,7 @@ import tensorflow as tf
 
 from music_vae_tf import checkpoint, strategies
 from music_vae_tf.data.whole_file import whole_file
+from music_vae_tf.json_files import BadJson, read_json
 from music_vae_tf.models.metrics import WeightedMean
 from music_vae_tf.models.trainable import Trainable
 from music_vae_tf.training.loop import Saver, compiled_step
@@ -152,14 +153,31 @@ def _lowest(losses: list[tuple[int, float]]) -> tuple[int, float]:
 
 def read_losses(directory: str | os.PathLike) -> list[list]:
     """All validation losses of a training, `[[step, loss], ...]`, from the directory of
-    its checkpoints; none without validation."""
+    its checkpoints; none without validation.
+
+    Raises:
+        BadJson: the file is damaged.
+    """
+    path = Path(directory) / FILE
     try:
-        text = (Path(directory) / FILE).read_text(encoding="utf-8")
+        losses = read_json(path, list)
     except FileNotFoundError:
         return []
-    return json.loads(text)
+    if not all(_is_loss(pair) for pair in losses):
+        raise BadJson(
+            f"{path} is damaged: pairs of a step and a loss are expected. Remove it to "
+            "resume without the validations before"
+        )
+    return losses
+
+
+def _is_loss(pair) -> bool:
+    if not isinstance(pair, list) or len(pair) != 2:
+        return False
+    step, loss = pair
+    return type(step) is int and type(loss) in (int, float) and loss == loss
 
 
 def _write_losses(directory, losses: list) -> None:
-    with whole_file(Path(directory) / FILE) as file:
+    with whole_file(Path(directory) / FILE, durable=True) as file:
         file.write(json.dumps(losses).encode())

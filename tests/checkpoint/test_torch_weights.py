@@ -341,6 +341,16 @@ def test_other_sizes_are_refused_and_nothing_is_changed(path):
         np.testing.assert_array_equal(array, variable)
 
 
+def test_weights_that_are_no_numbers_are_refused_and_nothing_is_changed(path):
+    weights = cvae_weights()
+    weights["fc_mu.bias"] = np.full_like(weights["fc_mu.bias"], np.nan)
+    write_weights(path, weights)
+    arrays = torch_weights._as_ours(weights, torch_weights.CONV_CVAE, path)
+    variables = {name: np.zeros(array.shape) for name, array in arrays.items()}
+    with pytest.raises(CheckpointError, match="z_mean/bias has values that are not"):
+        torch_weights.restore(variables, path, "conv_cvae")
+
+
 def test_a_checkpoint_without_weights_says_what_is_missing(path):
     write(path, dictionary(latent_dim=number(2)))
     with pytest.raises(CheckpointError, match="holds no model_state_dict"):

@@ -59,7 +59,7 @@ def test_the_others_are_all_but_this_one(told):
     assert cluster.peers() == ["c:3", "a:1"]
 
 
-def test_a_worker_that_never_comes_is_named(tmp_path):
+def test_a_worker_that_never_comes_is_named(tmp_path, figure):
     with socket.socket() as listening, socket.socket() as silent:
         for each in (listening, silent):
             each.bind(("localhost", 0))
@@ -80,6 +80,10 @@ def test_a_worker_that_never_comes_is_named(tmp_path):
     assert f"still waiting for localhost:{absent}: no answer" in line
     assert str(present) not in line
     assert cluster.FIRST_WARNING_S < 60
+    figure(
+        "A worker that never comes is named within a minute",
+        f"its address, {cluster.FIRST_WARNING_S:g} s after the start",
+    )
 
 
 @pytest.mark.long

@@ -128,3 +128,32 @@ def test_a_fault_is_named_and_the_last_checkpoint_trains_on(
         "the last checkpoint trains on",
         f"{fault}: exit status 1, resumed to the end",
     )
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("begun", [False, True], ids=["new", "resumed"])
+def test_a_folder_that_is_read_only_is_named_and_stays_as_it_was(
+    tmp_path, groove_records, begun, figure
+):
+    run_dir = tmp_path / "run"
+    train_dir = run_dir / "train"
+    train_dir.mkdir(parents=True)
+    flags = ["--config=groovae_4bar", f"--hparams={TINY}", "--seed=1"]
+    flags += [f"--run_dir={run_dir}", f"--examples_path={groove_records}"]
+    command = [*without_overriding(), sys.executable, "-m"]
+    command += ["music_vae_tf.commands.music_vae_train", *flags]
+    if begun:
+        subprocess.run([*command, "--num_steps=1"], check=True, capture_output=True)
+    before = {path.name: path.read_bytes() for path in train_dir.iterdir()}
+    train_dir.chmod(0o500)
+    done = subprocess.run([*command, "--num_steps=3"], capture_output=True, text=True)
+    train_dir.chmod(0o700)
+    assert done.returncode == 1, done.stderr[-3000:]
+    assert "Traceback" not in done.stderr
+    assert f"{train_dir} cannot be written to: Permission denied" in done.stderr
+    assert {path.name: path.read_bytes() for path in train_dir.iterdir()} == before
+    figure(
+        "A folder that is read-only is refused by name before anything is read",
+        f"run_dir {'of a training' if begun else 'that is new'}: exit status 1, "
+        "unchanged",
+    )

@@ -2,7 +2,9 @@
 
 import gzip
 import io
+import resource
 import tarfile
+import time
 
 import numpy as np
 import pytest
@@ -152,6 +154,71 @@ def test_an_impossible_index_is_refused_in_python(folder, entries, fault):
         read(folder)
 
 
+def sharing(number, shared):
+    """The content of a block whose keys share their first bytes."""
+    first = b"\0" + varint(shared + 4) + b"\0" + b"k" * shared + bytes(4)
+    more = b"".join(
+        varint(shared) + b"\4\0" + index.to_bytes(4, "big")
+        for index in range(1, number)
+    )
+    return first + more + bytes(4) + (1).to_bytes(4, "little")
+
+
+def table_of(contents, handles):
+    """A table of blocks with these contents, listed by index and shift."""
+    data, places = b"", []
+    for content in contents:
+        places.append((len(data), len(content)))
+        crc = sorted_table.masked_crc(content + b"\0")
+        data += content + b"\0" + crc.to_bytes(4, "little")
+    listed = [
+        (number.to_bytes(4, "big"), varint(places[index][0]) + varint(places[index][1]))
+        for number, index in enumerate(handles)
+    ]
+    index, trailer = block(listed)
+    footer = varint(0) + varint(0) + varint(len(data)) + varint(len(index))
+    magic = sorted_table.MAGIC.pack(sorted_table.MAGIC_NUMBER)
+    return data + index + trailer + footer.ljust(40, b"\0") + magic
+
+
+@pytest.mark.parametrize(
+    ("contents", "handles", "fault"),
+    [
+        ([sharing(100_000, 4080)], [0], "names of more than 20,000,000 bytes together"),
+        ([sharing(6_000, 4080)] * 5, range(5), "names of more|comes twice"),
+        ([sharing(100_001, 0)], [0], "more than 100,000 entries"),
+        ([sharing(1, 8)], [0] * 1000, "a block is listed twice"),
+        ([sharing(5, 8), sharing(6, 9)], [0, 1, 0], "a block is listed twice"),
+    ],
+)
+def test_a_table_that_grows_when_read_is_refused(contents, handles, fault):
+    before, started = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.time()
+    with pytest.raises(sorted_table.BadTable, match=fault):
+        sorted_table.read(table_of(contents, handles))
+    assert time.time() - started < 3
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 150_000
+
+
+def test_blocks_that_lie_in_each_other_are_refused():
+    whole = table_of([sharing(50, 8)], [0])
+    content = sharing(50, 8)
+    listed = [(bytes([n]), varint(n) + varint(len(content) - n)) for n in range(8)]
+    index, trailer = block(listed)
+    data = whole[: len(content) + 5]
+    footer = varint(0) + varint(0) + varint(len(data)) + varint(len(index))
+    magic = sorted_table.MAGIC.pack(sorted_table.MAGIC_NUMBER)
+    with pytest.raises(sorted_table.BadTable):
+        sorted_table.read(data + index + trailer + footer.ljust(40, b"\0") + magic)
+
+
+def test_tensors_in_the_same_place_are_refused(folder):
+    size = (folder / INDEX.replace(".index", ".data-00000-of-00001")).stat().st_size
+    entries = [(bytes([97 + n]), entry([size // 4])) for n in range(3)]
+    (folder / INDEX).write_bytes(table([(b"", header()), *entries]))
+    with pytest.raises(CheckpointError, match="in the same place"):
+        read(folder)
+
+
 def test_every_damaged_index_is_refused_and_the_model_stays(folder, amount, figure):
     rng, data = np.random.default_rng(0), (folder / INDEX).read_bytes()
     number, count = 0, amount(*DAMAGED_FILES)
@@ -244,6 +311,20 @@ def test_an_archive_of_many_members_is_refused(tmp_path):
     members = {f"m{number}": b"" for number in range(archive.MAX_MEMBERS + 1)}
     with pytest.raises(CheckpointError, match="more than 1,000 members"):
         read(tar_of(tmp_path / "many.tar", members))
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz"])
+@pytest.mark.parametrize("size", [0, 300_000, 999_000])
+def test_the_small_files_of_a_bundle_are_read_whatever_their_size(tmp_path, mode, size):
+    text = "[" + "1," * (size // 2) + "1]"
+    members = {"config.yaml": b"a: 1\n", "labels.json": text.encode()}
+    with tarfile.open(tmp_path / "b.tar", mode) as tar:
+        for name, data in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+    found = archive.texts(str(tmp_path / "b.tar"), members)
+    assert found == {"config.yaml": "a: 1\n", "labels.json": text}
 
 
 def test_free_space_is_asked_for_first(tmp_path, folder, monkeypatch):

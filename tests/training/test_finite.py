@@ -19,9 +19,15 @@ def test_finite_numbers_pass(tmp_path):
     "logs",
     [{"loss": math.nan, "global_norm": 1.0}, {"loss": 1.0, "global_norm": math.inf}],
 )
-def test_step_and_pieces_are_named(tmp_path, logs):
+def test_step_and_pieces_are_named(tmp_path, logs, figure):
     with pytest.raises(LossNotFinite, match=r"of step 7 .*Its batch is of a.mid, b"):
         check_of(tmp_path)(7, logs)
+    what = ", ".join(f"{name} {value}" for name, value in logs.items())
+    figure(
+        "A loss or gradient that is not finite ends a training: step, pieces of the "
+        "batch and last good checkpoint are named, and nothing is saved",
+        f"{what}: stopped, with the step and both pieces",
+    )
 
 
 def test_many_pieces_are_counted(tmp_path):

@@ -15,6 +15,9 @@ from music_vae_tf.data.clefs.transformation import (
     duration_category,
 )
 from music_vae_tf.errors import UserFacingError
+from music_vae_tf.json_files import BadJson, parse_json
+
+MAX_SHOWN = 300  # characters of a damaged file
 
 
 class BadLabels(UserFacingError, ValueError):
@@ -96,15 +99,26 @@ def from_json(text: str) -> dict[str, Labels]:
         BadLabels: it did not write this.
     """
     try:
-        document = json.loads(text)
-        return {
-            staff: Labels(
-                **{
-                    name: Encoding(tuple(its["words"]), tuple(its["counts"]))
-                    for name, its in document[staff].items()
-                }
-            )
-            for staff in STAVES
-        }
-    except (ValueError, KeyError, TypeError) as error:
-        raise BadLabels(f"no labels of two staves: {error!r}") from error
+        document = parse_json(text, "the text")
+        return {staff: _labels(document[staff]) for staff in STAVES}
+    except BadJson as error:
+        raise BadLabels(f"no labels of two staves: {error}") from error
+    except (KeyError, TypeError, AttributeError) as error:
+        raise BadLabels(f"no labels of two staves: {error!r}"[:MAX_SHOWN]) from error
+
+
+def _labels(encodings) -> Labels:
+    return Labels(**{name: _encoding(its) for name, its in encodings.items()})
+
+
+def _encoding(content) -> Encoding:
+    words, counts = content["words"], content["counts"]
+    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+        raise TypeError("`words` should be a list of texts")
+    if not isinstance(counts, list) or not all(
+        type(n) is int and n >= 0 for n in counts
+    ):
+        raise TypeError("`counts` should be a list of numbers from 0 on")
+    if len(counts) != len(words) + 1 or len(set(words)) != len(words):
+        raise TypeError("each word is expected once, and one more number than words")
+    return Encoding(tuple(words), tuple(counts))

@@ -13,10 +13,12 @@ import json
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from itertools import pairwise
+from pathlib import Path, PurePath
 
 from music_vae_tf.data.clefs import (
     STAVES,
+    TICKS_PER_QUARTER,
     NotUsable,
     extraction,
     files,
@@ -26,10 +28,13 @@ from music_vae_tf.data.clefs import (
     transformation,
 )
 from music_vae_tf.data.clefs.windows import Piece
+from music_vae_tf.data.limits import MAX_QUARTERS
 from music_vae_tf.data.whole_file import whole_file
 from music_vae_tf.errors import UserFacingError
+from music_vae_tf.json_files import BadJson, read_json
 
 FORMAT = 2  # of piece.json and the frames; others are made anew
+MAX_TICKS = MAX_QUARTERS * TICKS_PER_QUARTER  # of a piece
 SPLITS = ("train", "validation", "test")
 
 
@@ -81,9 +86,9 @@ def prepare_file(
         facts = Facts(source, refused=refusal.reason, quantization=quantization)
         tables = {}
     for staff, table in tables.items():
-        with whole_file(folder / f"{staff}.csv") as file:
+        with whole_file(folder / f"{staff}.csv", durable=True) as file:
             file.write(frames.to_csv(table))
-    with whole_file(folder / "piece.json") as file:
+    with whole_file(folder / "piece.json", durable=True) as file:
         file.write(json.dumps(vars(facts)).encode())
     return facts
 
@@ -137,11 +142,37 @@ def _stages(path, source, quantization):
 
 def _read_facts(folder: Path) -> Facts | None:
     try:
-        values = json.loads((folder / "piece.json").read_text(encoding="utf-8"))
+        values = read_json(folder / "piece.json")
         lists = {key: tuple(v) for key, v in values.items() if isinstance(v, list)}
-        return Facts(**{**values, **lists})
-    except (OSError, ValueError, TypeError):
+        facts = Facts(**{**values, **lists})
+    except (OSError, BadJson, TypeError):
         return None
+    return facts if _makes_sense(facts) else None
+
+
+def _makes_sense(facts: Facts) -> bool:
+    texts = (facts.source, facts.key, facts.mode, facts.quantization)
+    tuples = (facts.metres, facts.bars, facts.clefs)
+    return (
+        all(isinstance(its, tuple) for its in tuples)
+        and all(isinstance(text, str) for text in (*texts, *facts.metres, *facts.clefs))
+        and all(type(number) is int for number in (facts.semitones, *facts.bars))
+        and type(facts.end) is int
+        and 0 <= facts.end <= MAX_TICKS
+        and all(one < next_one for one, next_one in pairwise(facts.bars))
+        and (facts.refused is None or isinstance(facts.refused, str))
+    )
+
+
+def _is_names(names) -> bool:
+    """Whether it is a list of names that stay in their folder."""
+    return isinstance(names, list) and all(
+        isinstance(name, str)
+        and name.isprintable()
+        and not PurePath(name).is_absolute()
+        and ".." not in PurePath(name).parts
+        for name in names
+    )
 
 
 def split_by_name(names: list[str], test=(), validation=()) -> dict[str, list[str]]:
@@ -173,7 +204,7 @@ def _matches(name, patterns):
 
 def write_split(output_dir, split: dict[str, list[str]]) -> None:
     """Writes split.json, which makes the folder whole."""
-    with whole_file(Path(output_dir, "split.json")) as file:
+    with whole_file(Path(output_dir, "split.json"), durable=True) as file:
         file.write((json.dumps(split, indent=1) + "\n").encode())
 
 
@@ -195,16 +226,22 @@ class Prepared:
         """
         path = self.path / "split.json"
         try:
-            split = json.loads(path.read_text(encoding="utf-8"))
-            return {name: list(split[name]) for name in SPLITS}
+            split = read_json(path)
         except OSError as error:
             raise BadPreparation(
                 f"{self.path} is no folder that clef_lstm_prepare has finished: it has "
                 "no split.json. Make one with "
                 "clef_lstm_prepare --input_dir=... --output_dir=..."
             ) from error
-        except (ValueError, KeyError, TypeError) as error:
-            raise BadPreparation(f"{path} is damaged: {error!r}") from error
+        except BadJson as error:
+            raise BadPreparation(f"{error}. Run clef_lstm_prepare again") from error
+        names = {name: split.get(name) for name in SPLITS}
+        if not all(_is_names(its) for its in names.values()):
+            raise BadPreparation(
+                f"{path} is damaged: expected a list of names of files for each of "
+                f"{', '.join(SPLITS)}. Run clef_lstm_prepare again"
+            )
+        return names
 
     def pieces(self, split: str, voices: str) -> Iterator[Piece]:
         """The pieces of a split, as lines.
@@ -221,15 +258,28 @@ class Prepared:
     def _piece(self, name, voices):
         folder = piece_folder(self.path, name)
         facts = _read_facts(folder)
-        if facts is None or facts.refused:
-            raise BadPreparation(f"{folder} is damaged: run clef_lstm_prepare again")
-        parts = {
-            staff: frames.from_frame(
-                frames.from_csv((folder / f"{staff}.csv").read_bytes())
-            )
-            for staff in STAVES
-        }
-        return piece_of(parts, facts, voices)
+        try:
+            if facts is None or facts.refused or not facts.bars:
+                raise ValueError("no whole piece.json")
+            parts = {staff: _parts(folder / f"{staff}.csv", facts) for staff in STAVES}
+            return piece_of(parts, facts, voices)
+        except (OSError, ValueError, LookupError, TypeError, ArithmeticError) as error:
+            raise BadPreparation(
+                f"{folder} is damaged: run clef_lstm_prepare again ({error})"
+            ) from error
+
+
+def _parts(path, facts):
+    """The elements by part of a staff's data frame.
+
+    Raises:
+        ValueError, ...: it is damaged, as by hand.
+    """
+    parts = frames.from_frame(frames.from_csv(path.read_bytes()))
+    for element in (element for part in parts for element in part):
+        if not 0 <= element.offset <= element.offset + element.duration <= facts.end:
+            raise ValueError(f"{path.name} has notes outside the piece")
+    return parts
 
 
 def piece_of(parts: dict, facts: Facts, voices: str) -> Piece:
