@@ -118,13 +118,13 @@ class Outputs:
     def write(self, name: str, pieces: list[Piece]) -> None:
         """`name_2026-01-31_120000-000-of-005.mid`, and so on.
 
-        A name that comes again becomes `name-2`: one run overwrites nothing of its own.
+        A name that comes again becomes `name-2`: nothing is overwritten.
 
         Raises:
             UserError: sound is missing; everything else is written.
         """
         directory, count = self.check(), len(pieces)
-        start, end = f"{self._new(name)}_{self._stamp}-", f"-of-{count:03d}"
+        start, end = f"{self._new(name, directory)}_{self._stamp}-", f"-of-{count:03d}"
         numbers = (f"{number:03d}" for number in range(count))
         paths = [directory / f"{start}{number}{end}" for number in numbers]
         self.write_to(dict(zip(paths, pieces)), directory / f"{start}*{end}")
@@ -148,14 +148,21 @@ class Outputs:
         if soundless:
             raise UserError(f"everything is written except the sound: {soundless}")
 
-    def _new(self, name):
+    def _new(self, name, directory):
         """The name, or with a number that makes it another than those before.
 
-        Upper and lower case are one, as on the disks of Windows and macOS.
+        Upper and lower case are one, as on the disks of Windows and macOS. Another
+        command may have written in the same second.
         """
+        mine = f"_{self._stamp}-".lower()
+        there = {
+            file.name.lower().partition(mine)[0]
+            for file in directory.iterdir()
+            if mine in file.name.lower()
+        }
         numbered = (f"{name}-{number}" for number in itertools.count(2))
         names = itertools.chain([name], numbered)
-        new = next(one for one in names if one.lower() not in self._names)
+        new = next(one for one in names if one.lower() not in self._names | there)
         self._names.add(new.lower())
         return new
 
