@@ -155,7 +155,8 @@ def _failing_in_words():
         raise UnreadableMusic(str(error)) from error
     except MemoryError as error:
         raise UnreadableMusic(
-            "beyond a limit: more memory than one file may take, or than is free"
+            "beyond a limit: more memory than is free, or than a file may take "
+            "(--max_mb_per_file allows more)"
         ) from error
     except Exception as error:
         raise UnreadableMusic(
