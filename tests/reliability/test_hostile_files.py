@@ -1,8 +1,15 @@
 """Music files with numbers that no music has: each costs itself alone, in words."""
 
-import pytest
+import math
+import time
 
-from music_vae_tf.data import midi
+import pytest
+from midi_bytes import DRUMS, metre, note, off, on, tempo, track
+from midi_bytes import midi as midi_file
+
+from music_vae_tf.commands import music_vae_inspect
+from music_vae_tf.data import beats, limits, midi
+from music_vae_tf.serve import songs
 
 ABC = "X:1\nM:4/4\nL:1/8\nK:C\n{}\nCDEF|\n"
 XML = """<?xml version="1.0"?><score-partwise><part-list><score-part id="P1"/>
@@ -137,3 +144,63 @@ def test_too_little_memory_costs_the_file_alone(tmp_path, monkeypatch):
     (tmp_path / "a.mid").write_bytes(b"MThd")
     _, (problem,), *_ = midi.convert(str(tmp_path), "a.mid", midi.DAW)
     assert problem.startswith("beyond a limit: ")
+
+
+def overlapping(number):
+    """Notes that all begin on a tick, released one by one, and one later."""
+    events = [on(0, 60)] * number + [off(240, 60)] * (number - 1) + [off(480, 60)]
+    return midi_file(track(*events))
+
+
+def tempos(number):
+    """A change of tempo on each tick of the first track, and as many on one tick."""
+    changes = [400_000 + 100 * (i % 900) for i in range(number)]
+    first = track(*(tempo(i, change) for i, change in enumerate(changes)))
+    second = track(*(tempo(number, change) for change in changes), *note(0, 60, 9_999))
+    return midi_file(first, second)
+
+
+@pytest.mark.parametrize("reader", midi.MIDI_READERS)
+@pytest.mark.parametrize("data", [overlapping(20_000), tempos(10_000)])
+def test_midi_is_read_in_time_that_grows_with_its_size(tmp_path, reader, data):
+    (tmp_path / "a.mid").write_bytes(data)
+    started = time.process_time()
+    assert midi.convert(str(tmp_path), "a.mid", reader).records
+    assert time.process_time() - started < 2
+
+
+SHORT_BARS = midi_file(track(metre(0, 1, 15), *note(0, 36, 2**21, DRUMS)), division=100)
+
+
+def test_bars_without_number_are_refused_where_they_are_counted(tmp_path, capsys):
+    sequence = midi.parse_as_daw(SHORT_BARS)
+    with pytest.raises(limits.BeyondLimits, match="more than 100,000 bars"):
+        beats.bars(beats.in_beats(sequence))
+    with pytest.raises(limits.BeyondLimits):
+        songs._bars(sequence)
+    for name in ("a.mid", "b.mid"):
+        (tmp_path / name).write_bytes(SHORT_BARS)
+        path = tmp_path / name if name == "a.mid" else tmp_path
+        command = [f"--input={path}", "--config=groovae_2bar_humanize"]
+        assert music_vae_inspect.run(command) == 1
+        printed = "".join(capsys.readouterr())
+        assert "more than 100,000 bars" in printed and "Traceback" not in printed
+
+
+@pytest.mark.parametrize("seconds", [math.nan, math.inf, 1e9])
+def test_impossible_times_are_refused_before_they_are_counted_in_beats(seconds):
+    for group, field in (
+        *(("notes", "end_time"), ("notes", "start_time")),
+        *(("tempos", "time"), ("time_signatures", "time")),
+    ):
+        sequence = midi.parse_as_daw(midi_file(track(metre(0, 4, 2), *note(0, 36))))
+        setattr(getattr(sequence, group)[0], field, seconds)
+        with pytest.raises(limits.BeyondLimits):
+            beats.in_beats(sequence)
+
+
+def test_one_limit_of_hours_holds_for_files_and_pieces(tmp_path):
+    seven_hours = midi_file(track(*note(0, 36, 7 * 3600 * 2 * 100)), division=100)
+    (tmp_path / "a.mid").write_bytes(seven_hours)
+    _, (problem,), *_ = midi.convert(str(tmp_path), "a.mid")
+    assert problem == f"absurd length: 7 hours, {limits.MAX_HOURS} at most"
