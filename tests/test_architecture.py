@@ -12,6 +12,7 @@ MAY_IMPORT = {
     "batch": set(),
     "folders": set(),
     "wording": set(),
+    "memory": set(),
     "raw_ops": {"quiet"},
     "errors": set(),
     "old_names": set(),
@@ -25,8 +26,8 @@ MAY_IMPORT = {
     "rendering": set(),
     "analysis": set(),
     "checkpoint": {"quiet", "data"},  # whole files
-    "data": {"batch"},
-    "models": {"batch", "losses", "quiet"},
+    "data": {"batch", "memory"},
+    "models": {"batch", "losses", "memory", "quiet"},
     "kinds": {"config", "data", "models", "schedules", "batch", "losses"},
     "build": {"kinds", "config", "data", "models", "schedules", "batch", "losses"},
     "run_directory": {"kinds", "config", "checkpoint", "data"},  # whole files

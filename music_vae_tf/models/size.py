@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
-import os
 import random
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from music_vae_tf.errors import UserFacingError
+from music_vae_tf.memory import memory_bytes
 from music_vae_tf.models.uninitialized import weights_without_memory
 
 BYTES = 4  # of a weight
 TRAINING_COPIES = 4  # a gradient and two moments beside each weight
-MEMORY_LIMITS = (  # of a container, as Linux has them
-    "/sys/fs/cgroup/memory.max",
-    "/sys/fs/cgroup/memory/memory.limit_in_bytes",
-)
 
 
 class TooLargeModel(UserFacingError, ValueError):
@@ -54,14 +48,3 @@ def check_fits(num_weights: int, copies: int, name: str) -> None:
             f"{needed / 1e9:,.1f} GB of memory ({BYTES * copies} bytes for each); this "
             f"machine has {there / 1e9:,.1f} GB. Take smaller sizes of z and of layers"
         )
-
-
-def memory_bytes() -> float:
-    """The memory that this process may have at most; infinity where nothing says it."""
-    found = [math.inf]
-    with contextlib.suppress(AttributeError, OSError, ValueError):  # not on Windows
-        found.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
-    for path in MEMORY_LIMITS:
-        with contextlib.suppress(OSError, ValueError):  # ValueError: it says "max"
-            found.append(int(Path(path).read_text()))
-    return min(found)
