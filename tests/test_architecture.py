@@ -13,12 +13,13 @@ MAY_IMPORT = {
     "folders": set(),
     "wording": set(),
     "memory": set(),
+    "safe_yaml": set(),
     "raw_ops": {"quiet"},
     "errors": set(),
     "old_names": set(),
     "quiet": set(),
     "notebook": {"rendering"},
-    "config": {"kinds"},  # the sections of each kind of model
+    "config": {"kinds", "safe_yaml"},  # the sections of each kind of model
     "losses": set(),
     "schedules": set(),
     "cluster": set(),
@@ -26,7 +27,7 @@ MAY_IMPORT = {
     "rendering": set(),
     "analysis": set(),
     "checkpoint": {"quiet", "data"},  # whole files
-    "data": {"batch", "memory"},
+    "data": {"batch", "memory", "safe_yaml"},
     "models": {"batch", "losses", "memory", "quiet"},
     "kinds": {"config", "data", "models", "schedules", "batch", "losses"},
     "build": {"kinds", "config", "data", "models", "schedules", "batch", "losses"},

@@ -44,7 +44,7 @@ def told(monkeypatch):
         ({"cluster": {**TWO, "boss": ["c:1"]}}, "'boss' is no kind of task; known are"),
         (
             {"cluster": {**TWO, "ps": ["c:1"]}, "task": {"type": "ps", "index": 0}},
-            "type",
+            "task > type should",
         ),
         ({"cluster": TWO, "task": {"type": ["worker"], "index": 0}}, "type should be"),
         ({"cluster": TWO, "task": {"type": {}, "index": 0}}, "task > type should be"),
