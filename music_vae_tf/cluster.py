@@ -54,10 +54,11 @@ def peers() -> list[str]:
         StrategyError: TF_CONFIG does not say which one this is.
     """
     config = _parsed(os.environ["TF_CONFIG"])
+    addresses = _addresses(config.get("cluster", {}))
     _check_task(config)
     task = config["task"]
     own = config["cluster"][task["type"]][int(task["index"])]
-    return [address for address in workers() if address != own]
+    return [address for address in addresses if address != own]
 
 
 def _parsed(text: str) -> dict[str, Any]:
@@ -96,10 +97,10 @@ def _check_kind(kind: str, listed: Any) -> None:
 
 
 def _check_task(config: dict[str, Any]) -> None:
-    task, cluster = config.get("task"), config["cluster"]
+    task, cluster = config.get("task"), config.get("cluster", {})
     trains = [kind for kind in TRAINS if kind in cluster]
     if not isinstance(task, dict) or task.get("type") not in trains:
-        kinds = " or ".join(trains)
+        kinds = " or ".join(trains or TRAINS)
         raise _misfit(f"task > type should be {kinds}, the kind of this process")
     count, index = len(cluster[task["type"]]), task.get("index")
     is_index = isinstance(index, (int, str)) and re.fullmatch(r"\d{1,9}", str(index))

@@ -66,6 +66,20 @@ def test_what_makes_no_sense_is_an_error_in_words(told, config, fault):
     assert "TF_CONFIG cannot be understood" in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("cluster_of", "fault"),
+    [
+        ({"ps": 5}, "ps should be a list"),
+        ({}, "task > type should be"),
+        (5, "lists of"),
+    ],
+)
+def test_the_cluster_is_checked_before_the_task(told, cluster_of, fault):
+    told({"cluster": cluster_of, "task": {"type": "ps", "index": 0}})
+    with pytest.raises(StrategyError, match=fault):
+        cluster.peers()
+
+
 def test_the_others_are_all_but_this_one(told):
     told({"cluster": {"chief": ["c:3"], **TWO}, "task": {"type": "worker", "index": 1}})
     assert cluster.workers() == ["c:3", "a:1", "b:2"]
