@@ -204,3 +204,11 @@ def test_one_limit_of_hours_holds_for_files_and_pieces(tmp_path):
     (tmp_path / "a.mid").write_bytes(seven_hours)
     _, (problem,), *_ = midi.convert(str(tmp_path), "a.mid")
     assert problem == f"absurd length: 7 hours, {limits.MAX_HOURS} at most"
+
+
+def test_many_tempos_of_one_bar_are_read_in_time_that_grows_with_their_number(tmp_path):
+    tempo = '<forward><duration>0.01</duration></forward><sound tempo="{}"/>'
+    extra = "".join(tempo.format(60 + i % 90) for i in range(10_000))
+    started = time.process_time()
+    assert written(tmp_path, "a.xml", XML.format(**PLAIN | {"extra": extra})).records
+    assert time.process_time() - started < 3

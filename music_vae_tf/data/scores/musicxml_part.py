@@ -239,7 +239,6 @@ class PartReader:
     def _take(self, found, at, staff):
         at = max(at, Fraction(0))
         if found.qpm:
-            self._bar.tempos = [t for t in self._bar.tempos if t[0] != at]
             self._bar.tempos.append((at, found.qpm))
         if found.velocity:
             self._dynamics.append((len(self.bars) - 1, at, staff, found.velocity))
@@ -277,7 +276,7 @@ class PartReader:
                 by_staff[one].append(((bar, at), velocity))
         times = {staff: [at for at, _ in found] for staff, found in by_staff.items()}
         for number, bar in enumerate(self.bars):
-            bar.tempos.sort()
+            bar.tempos = sorted(dict(bar.tempos).items())  # of two at once the later
             for index, note in enumerate(bar.notes):
                 if note.velocity:
                     continue
