@@ -68,9 +68,14 @@ def model(
     cell_dtype: of LSTM cells, `models.lstm.FLOAT32` or `MIXED_BFLOAT16`.
 
     Raises:
-        TooLargeModel: so many copies of its weights do not fit into memory.
+        TooLargeModel: so many copies of its weights, or a batch of its longest examples
+            where it has several copies for training, do not fit into memory.
     """
-    make = lambda: kinds.find(config.kind).build(config, converter, cell_dtype)
+    kind = kinds.find(config.kind)
+    num_examples = config.training.batch_size if copies > 1 else 1
+    example_size = kind.example_size(config, converter)
+    size.check_batch_fits(num_examples, example_size, config.name)
+    make = lambda: kind.build(config, converter, cell_dtype)
     size.check_fits(size.count_weights(make), copies, config.name)
     return make()
 

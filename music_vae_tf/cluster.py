@@ -26,6 +26,7 @@ EXAMPLE = (
 )
 ADDRESS = re.compile(r"(?:[\w.-]+|\[[0-9a-fA-F:.]+\]):(\d{1,5})")
 TRAINS = ("chief", "worker")  # kinds of tasks that take steps
+KINDS = (*TRAINS, "ps", "evaluator")  # all that TensorFlow knows
 FIRST_WARNING_S, NEXT_WARNING_S = 30, 120
 PROBE_S = 2
 
@@ -53,10 +54,11 @@ def peers() -> list[str]:
         StrategyError: TF_CONFIG does not say which one this is.
     """
     config = _parsed(os.environ["TF_CONFIG"])
+    addresses = _addresses(config.get("cluster", {}))
     _check_task(config)
     task = config["task"]
     own = config["cluster"][task["type"]][int(task["index"])]
-    return [address for address in workers() if address != own]
+    return [address for address in addresses if address != own]
 
 
 def _parsed(text: str) -> dict[str, Any]:
@@ -72,27 +74,33 @@ def _parsed(text: str) -> dict[str, Any]:
 def _addresses(cluster: Any) -> list[str]:
     if not isinstance(cluster, dict):
         raise _misfit("`cluster` should give lists of addresses by kinds of tasks")
-    addresses = []
-    for kind in TRAINS:
-        listed = cluster.get(kind, [])
-        if not isinstance(listed, list):
-            raise _misfit(f"cluster > {kind} should be a list of addresses")
-        addresses += listed
-    for address in addresses:
-        match = ADDRESS.fullmatch(address) if isinstance(address, str) else None
-        if match is None or not 0 < int(match[1]) < 65536:
-            raise _misfit(f"{address!r} is not an address, such as host1:2222")
-    if len(set(addresses)) < len(addresses):
+    for kind, listed in cluster.items():
+        _check_kind(kind, listed)
+    every = [address for listed in cluster.values() for address in listed]
+    if len(set(every)) < len(every):
         raise _misfit("an address comes twice")
     if len(cluster.get("chief", [])) > 1:
         raise _misfit("there is more than one chief")
-    return addresses
+    return [address for kind in TRAINS for address in cluster.get(kind, [])]
+
+
+def _check_kind(kind: str, listed: Any) -> None:
+    if kind not in KINDS:
+        known = ", ".join(KINDS)
+        raise _misfit(f"cluster > {kind[:100]!r} is no kind of task; known are {known}")
+    if not isinstance(listed, list):
+        raise _misfit(f"cluster > {kind} should be a list of addresses")
+    for address in listed:
+        match = ADDRESS.fullmatch(address) if isinstance(address, str) else None
+        if match is None or not 0 < int(match[1]) < 65536:
+            raise _misfit(f"{address!r} is not an address, such as host1:2222")
 
 
 def _check_task(config: dict[str, Any]) -> None:
-    task, cluster = config.get("task"), config["cluster"]
-    if not isinstance(task, dict) or task.get("type") not in cluster:
-        kinds = " or ".join(cluster)
+    task, cluster = config.get("task"), config.get("cluster", {})
+    trains = [kind for kind in TRAINS if kind in cluster]
+    if not isinstance(task, dict) or task.get("type") not in trains:
+        kinds = " or ".join(trains or TRAINS)
         raise _misfit(f"task > type should be {kinds}, the kind of this process")
     count, index = len(cluster[task["type"]]), task.get("index")
     is_index = isinstance(index, (int, str)) and re.fullmatch(r"\d{1,9}", str(index))

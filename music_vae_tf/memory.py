@@ -1,4 +1,4 @@
-"""How much memory this machine, or the container that it is, may have."""
+"""How much memory this process may have."""
 
 from __future__ import annotations
 

@@ -12,6 +12,7 @@ MAY_IMPORT = {
     "batch": set(),
     "folders": set(),
     "wording": set(),
+    "safe_yaml": set(),
     "raw_ops": {"quiet"},
     "errors": set(),
     "json_files": set(),
@@ -19,7 +20,7 @@ MAY_IMPORT = {
     "old_names": set(),
     "quiet": set(),
     "notebook": {"rendering"},
-    "config": {"kinds"},  # the sections of each kind of model
+    "config": {"kinds", "safe_yaml"},  # the sections of each kind of model
     "losses": set(),
     "schedules": set(),
     "cluster": set(),
@@ -27,8 +28,8 @@ MAY_IMPORT = {
     "rendering": set(),
     "analysis": set(),
     "checkpoint": {"quiet", "data"},  # whole files
-    "data": {"batch"},
-    "models": {"batch", "losses", "quiet"},
+    "data": {"batch", "memory", "safe_yaml"},
+    "models": {"batch", "losses", "memory", "quiet"},
     "kinds": {"config", "data", "models", "schedules", "batch", "losses"},
     "build": {"kinds", "config", "data", "models", "schedules", "batch", "losses"},
     "run_directory": {"kinds", "config", "checkpoint", "data"},  # whole files

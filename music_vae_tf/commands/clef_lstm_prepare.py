@@ -24,7 +24,6 @@ from music_vae_tf.commands.command import Command, UserError, writable_directory
 from music_vae_tf.commands.convert_dir_to_note_sequences import (
     add_workers,
     list_music,
-    usable_cores,
     worker_limits,
 )
 from music_vae_tf.commands.progress import progress
@@ -75,7 +74,7 @@ def main(flags):
     )
     usable = _prepare(
         *(work, names, output_dir),
-        *(flags.num_workers or usable_cores(), worker_limits(flags)),
+        *(flags.num_workers, worker_limits(flags)),
     )
     _split(flags, output_dir, usable)
 

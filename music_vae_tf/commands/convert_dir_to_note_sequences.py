@@ -40,6 +40,10 @@ command.string(
 command.boolean("recursive", False, "Look into subfolders as well.")
 
 
+MAX_SECONDS = 86_400
+MAX_MEGABYTES = 10_000_000
+
+
 def add_num_workers(command: Command) -> None:
     """The flag of the processes that read files."""
     command.integer(
@@ -54,12 +58,18 @@ def add_num_workers(command: Command) -> None:
 def add_workers(command: Command) -> None:
     """The flags of the processes that read files, and of what one file may take."""
     add_num_workers(command)
+    add_limits(command)
+
+
+def add_limits(command: Command) -> None:
+    """The flags of what one file may take; `worker_limits` reads them."""
     command.float(
         "max_seconds_per_file",
         10,
         "Seconds that one file may take; one that takes longer is skipped. 0 sets no "
         "limit.",
         at_least=0,
+        at_most=MAX_SECONDS,
     )
     command.float(
         "max_mb_per_file",
@@ -67,6 +77,7 @@ def add_workers(command: Command) -> None:
         "Megabytes of memory that one file may take, on Linux; one that takes more is "
         "skipped. 0 sets no limit.",
         at_least=0,
+        at_most=MAX_MEGABYTES,
     )
 
 
@@ -191,7 +202,7 @@ def convert(
             map_in_processes(
                 functools.partial(_convert_one, root, midi_reader, scores),
                 names,
-                num_workers or usable_cores(),
+                num_workers,
                 ["music_vae_tf.data.midi", "music_vae_tf.data.scores.files"],
                 limits or Limits(),
             )
@@ -307,14 +318,6 @@ def _counts(counter):
     return ", ".join(
         f"{count} {what or 'without suffix'}" for what, count in counter.most_common()
     )
-
-
-def usable_cores():
-    """How many cores this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not on macOS or Windows
-        return os.cpu_count()
 
 
 run = command.entry(main)

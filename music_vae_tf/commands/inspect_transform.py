@@ -45,8 +45,8 @@ class TransformReader:
 
     def _used(self, song, converter):
         from music_vae_tf.data.inspection import Used
+        from music_vae_tf.data.song_drums import NothingToTransform, chosen_drums
         from music_vae_tf.data.song_grid import grid
-        from music_vae_tf.generation.transform import NothingToTransform, chosen_drums
 
         classes, drum_map = converter.pitch_classes, self._drum_map
         try:

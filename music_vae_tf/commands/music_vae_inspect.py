@@ -15,12 +15,18 @@ As JSON, one object a file, for other programs:
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import itertools
 import os
 import sys
 from collections import Counter
 
 from music_vae_tf.commands.command import Command, UserError
+from music_vae_tf.commands.convert_dir_to_note_sequences import (
+    add_limits,
+    worker_limits,
+)
 from music_vae_tf.commands.drum_map_flag import add_drum_map, drum_map
 from music_vae_tf.commands.drums_flag import KINDS, add_drums, with_drums
 from music_vae_tf.commands.progress import progress
@@ -29,6 +35,8 @@ from music_vae_tf.quiet import import_tensorflow
 from music_vae_tf.wording import counted
 
 MANY_FILES = 4  # more than so many are shown as totals, with --verbose one by one
+PRELOADED = ("inspection", "scores.files", "song_drums", "song_grid")  # by workers
+FILES_A_WORKER = 50  # a process more takes as long as so many small files
 MOST_REASONS = 3  # for each config
 # How drums are found, in words.
 FOUND = {
@@ -55,6 +63,7 @@ command.boolean("json", False, "Print JSON in place of tables.")
 command.boolean("verbose", False, "Show each file of a folder.")
 add_drums(command)
 add_drum_map(command)
+add_limits(command)
 
 
 def main(flags):
@@ -65,18 +74,57 @@ def main(flags):
     import_tensorflow()
     from music_vae_tf import build
     from music_vae_tf.commands.inspect_transform import TransformReader
-    from music_vae_tf.data.inspection import inspect
 
     converters = {config.name: build.converter(config) for config in chosen}
-    transform, reports = TransformReader(chosen, converters, kit), []
-    with progress(len(paths), "Inspecting", unit="files") as bar:
-        for path in bar.over(paths):
-            reports += inspect(path, converters, kit, flags.drums, transform)
+    transform = TransformReader(chosen, converters, kit)
+    inspect = functools.partial(_inspect, converters, kit, flags.drums, transform)
+    reports = []
+    with (
+        contextlib.closing(_inspected(inspect, paths, worker_limits(flags))) as all_of,
+        progress(len(paths), "Inspecting", unit="files") as bar,
+    ):
+        for of_file in all_of:
+            reports += of_file
+            bar.advance()
     if flags.json:
         _print_json(reports)
     else:
         _print_tables(reports, flags.verbose or len(reports) <= MANY_FILES)
     return None if any(report.music for report in reports) else 1
+
+
+def _inspect(converters, kit, drums, transform, path):
+    """The reports of a file; whatever reading it raises is in them."""
+    from music_vae_tf.data.inspection import FileReport, inspect
+    from music_vae_tf.errors import UserFacingError
+
+    try:
+        return inspect(path, converters, kit, drums, transform)
+    except UserFacingError as error:
+        return [FileReport(path, problem=str(error))]
+    except (ImportError, MemoryError):
+        raise
+    except Exception as error:
+        why = f"cannot be read: {type(error).__name__}: {error}"
+        return [FileReport(path, problem=why)]
+
+
+def _inspected(inspect, paths, limits):
+    """The reports of each file; of several, in processes that limits end."""
+    from music_vae_tf.data.inspection import FileReport
+    from music_vae_tf.data.workers import Died, map_in_processes, usable_cores
+
+    if len(paths) == 1:
+        yield inspect(paths[0])
+        return
+    num_workers = min(usable_cores(), 1 + len(paths) // FILES_A_WORKER)
+    preload = [f"music_vae_tf.data.{name}" for name in PRELOADED]
+    results = map_in_processes(inspect, paths, num_workers, preload, limits)
+    with contextlib.closing(results):
+        for path, result in zip(paths, results):
+            if isinstance(result, Died):
+                result = [FileReport(path, problem=result.problem)]
+            yield result
 
 
 def _paths(path) -> list[str]:

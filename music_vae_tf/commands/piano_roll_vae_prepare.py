@@ -31,7 +31,6 @@ from music_vae_tf.commands.convert_dir_to_note_sequences import (
     kind_of_reason,
     list_music,
     score_options,
-    usable_cores,
     worker_limits,
 )
 from music_vae_tf.commands.progress import progress
@@ -70,9 +69,7 @@ def main(flags):
     convert = functools.partial(
         convert_one, converter, flags.midi_reader, score_options(flags)
     )
-    pieces, left_out = _convert(
-        files, convert, flags.num_workers or usable_cores(), worker_limits(flags)
-    )
+    pieces, left_out = _convert(files, convert, flags.num_workers, worker_limits(flags))
     _say_what_was_left_out(left_out)
     if not pieces:
         why = ", ".join(f"{count:,} {reason}" for reason, count in left_out.items())

@@ -70,7 +70,7 @@ def transform_files(flags, paths: list[str], outputs: Outputs) -> None:
 def is_for_one_file(error: Exception) -> bool:
     """Whether an error is a file's, so that others can be read none the less."""
     from music_vae_tf.data.midi import UnreadableMusic
-    from music_vae_tf.generation.transform import NothingToTransform
+    from music_vae_tf.data.song_drums import NothingToTransform
 
     return isinstance(error, (OSError, UnreadableMusic, NothingToTransform))
 

@@ -9,8 +9,7 @@ from typing import Any
 
 import yaml
 
-from music_vae_tf import kinds
-from music_vae_tf.config import safe_yaml
+from music_vae_tf import kinds, safe_yaml
 from music_vae_tf.config.blueprints import check_kind
 from music_vae_tf.config.reader import check_keys, construct, nearest, read_kind
 from music_vae_tf.config.schema import Config, ConfigError, Kind
@@ -73,8 +72,8 @@ def _load(name_or_path, kinds):
     path = Path(name_or_path)
     if path.suffix in (".yaml", ".yml"):
         try:
-            return parse(path.read_text(encoding="utf-8"), path.stem)
-        except (ConfigError, UnicodeDecodeError) as error:
+            return parse(safe_yaml.read_text(path), path.stem)
+        except (ConfigError, yaml.YAMLError) as error:
             raise ConfigError(f"{path}: {error}") from error
     if name_or_path not in names():
         known = names(*kinds)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
 import yaml
 
-from music_vae_tf.config import safe_yaml
-from music_vae_tf.config.reader import construct, nearest
+from music_vae_tf import safe_yaml
+from music_vae_tf.config.reader import construct, nearest, shown
 from music_vae_tf.config.schema import HPARAMS_SECTIONS, Config, ConfigError, Kind
 from music_vae_tf.config.yaml12 import Loader
 from music_vae_tf.old_names import current_key, current_value
@@ -83,13 +82,9 @@ class _Assignment(NamedTuple):
     index: int | None
     text: str
 
-    def clashes(self, other: _Assignment) -> bool:
-        same_item = self.index == other.index or None in (self.index, other.index)
-        return self.name == other.name and same_item
-
 
 _ASSIGNMENT = re.compile(
-    r"(?P<name>[a-zA-Z][\w.]*) (\[\s*(?P<index>\d+)\s*\])? \s*=\s*"
+    r"(?P<name>[a-zA-Z][\w.]*) (\[\s*(?P<index>[0-9]{1,9})\s*\])? \s*=\s*"
     r"(?P<text>[^,\[]* | \[[^\]]*\]) \s*(?:,\s*|$)",
     re.VERBOSE,
 )
@@ -102,13 +97,24 @@ def _assignments(text: str) -> list[_Assignment]:
         match = _ASSIGNMENT.match(text, position)
         if not match:
             raise ConfigError(
-                f"hparams: cannot read {text[position:]!r}; write name=value pairs "
-                "with commas between, as in batch_size=64,enc_rnn_size=[512,512]"
+                f"hparams: cannot read {shown(text[position:])}; write name=value "
+                "pairs with commas between, as in batch_size=64,enc_rnn_size=[512,512]"
             )
         index = None if match["index"] is None else int(match["index"])
         found.append(_Assignment(match["name"], index, match["text"].strip()))
         position = match.end()
     return found
+
+
+def _check_once(assignments: list[_Assignment]) -> None:
+    """Refuses a name, or an item of a list, that is given twice."""
+    indices = {}
+    for assignment in assignments:
+        known = indices.setdefault(assignment.name, set())
+        is_whole = None in known or (known and assignment.index is None)
+        if is_whole or assignment.index in known:
+            raise ConfigError(f"hparams > {assignment.name}: given more than once")
+        known.add(assignment.index)
 
 
 def read_assignments(text: str, current: Mapping[str, object]) -> dict[str, object]:
@@ -122,9 +128,7 @@ def read_assignments(text: str, current: Mapping[str, object]) -> dict[str, obje
         ConfigError: an unknown name, or one given twice.
     """
     assignments = _assignments(text)
-    for one, other in itertools.combinations(assignments, 2):
-        if one.clashes(other):
-            raise ConfigError(f"hparams > {one.name}: given more than once")
+    _check_once(assignments)
     changes = {}
     for name, index, text in assignments:
         name = name if name in current else current_key(name)
@@ -141,9 +145,11 @@ def _from_flag(text: str, current: object):
     """The value in one assignment, in the words of flags: a list may lack its commas,
     a boolean may be 0 or 1, and text needs no quotes."""
     if text.startswith("["):
-        return [
-            _from_flag(item, current) for item in re.findall(r"[^\s,]+", text[1:-1])
-        ]
+        return [_item(item, current) for item in re.findall(r"[^\s,]+", text[1:-1])]
+    return _item(text, current)
+
+
+def _item(text: str, current: object):
     if isinstance(current, str):
         return text
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 import types
 import typing
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -11,6 +12,8 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from music_vae_tf.config.schema import ConfigError, Kind
 
+LARGEST = 2**60  # so that four times as many, as of gates, are still 64 bits
+LONGEST = 200  # characters of a value in an error
 Section = TypeVar("Section")  # a dataclass
 
 
@@ -49,7 +52,7 @@ def check_keys(mapping: Any, fields: Iterable[dataclasses.Field], where: str) ->
     known = {field.name: field for field in fields}
     if not isinstance(mapping, Mapping):
         raise ConfigError(
-            f"{where}: expected the keys {', '.join(known)}; got {_shown(mapping)}"
+            f"{where}: expected the keys {', '.join(known)}; got {shown(mapping)}"
         )
     for key in mapping:
         if key not in known:
@@ -86,13 +89,28 @@ def _read(value, hint, where: str):
     elif _is_section(hint) and isinstance(value, Mapping):
         return construct(hint, value, where)
     elif hint is float and type(value) is int:
-        return float(value)
+        return float(_checked(value, where))
     elif isinstance(value, hint) and (hint is bool or not isinstance(value, bool)):
-        return value
+        return _checked(value, where)
     raise ConfigError(
-        f"{where}: expected {_described(hint)}; got {_shown(value)}"
+        f"{where}: expected {_described(hint)}; got {shown(value)}"
         f"{_advice(value, hint)}"
     )
+
+
+def _checked(value: Any, where: str) -> Any:
+    """The value, unless it is a number that no model can have.
+
+    Raises:
+        ConfigError: it is not finite, or further from 0 than LARGEST.
+    """
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ConfigError(f"{where}: expected a finite number; got {value}")
+    if isinstance(value, int) and abs(value) > LARGEST:
+        raise ConfigError(
+            f"{where}: expected a number of at most {LARGEST:,}; got {shown(value)}"
+        )
+    return value
 
 
 def read_kind(value: object, where: str) -> Kind:
@@ -101,7 +119,7 @@ def read_kind(value: object, where: str) -> Kind:
         return value
     if not isinstance(value, Mapping) or not isinstance(value.get("kind"), str):
         raise ConfigError(
-            f"{where}: expected a mapping with `kind: ...` in it; got {_shown(value)}"
+            f"{where}: expected a mapping with `kind: ...` in it; got {shown(value)}"
         )
     arguments = {
         key: _read_argument(item, f"{where} > {key}")
@@ -128,7 +146,7 @@ def _read_union(value, members, where: str):
             errors.append(error)
     raise ConfigError(
         f"{where}: expected {' or '.join(map(_described, members))}; "
-        f"got {_shown(value)}{_advice(value, members[0])}"
+        f"got {shown(value)}{_advice(value, members[0])}"
     ) from errors[0]
 
 
@@ -188,11 +206,16 @@ def _described(hint) -> str:
     return _NOUNS.get(hint, f"a {getattr(hint, '__name__', hint)}")
 
 
-def _shown(value) -> str:
-    """The value as YAML writes it, as far as Python differs."""
+def shown(value) -> str:
+    """The value as YAML writes it, as far as Python differs; its beginning if long."""
     if value is None:
         return "null"
-    return repr(value).lower() if isinstance(value, bool) else repr(value)
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # a number of thousands of digits
+        return "one that is too long to be shown"
+    text = text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+    return text.lower() if isinstance(value, bool) else text
 
 
 def _advice(value, hint) -> str:
@@ -202,7 +225,8 @@ def _advice(value, hint) -> str:
     if isinstance(value, str) and value.lower() == "none":
         return "; nothing is written null"
     if _item_hints(hint) and not isinstance(value, list | tuple):
-        return f"; one item is written [{value}]"
+        item = value[:LONGEST] if isinstance(value, str) else shown(value)
+        return f"; one item is written [{item}]"
     return ""
 
 

@@ -14,12 +14,15 @@ class Loader(yaml.SafeLoader):
     yaml_implicit_resolvers: typing.ClassVar = {}
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
-        keys = [key.value for key, _ in node.value]
+        known = set()
         for key, _ in node.value:
-            if keys.count(key.value) > 1:
+            if not isinstance(key, yaml.ScalarNode):
+                continue  # which is refused by `super`
+            if key.value in known:
                 raise yaml.constructor.ConstructorError(
                     None, None, f"duplicate key {key.value!r}", key.start_mark
                 )
+            known.add(key.value)
         return super().construct_mapping(node, deep)
 
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from note_seq.protobuf.music_pb2 import NoteSequence
 
+from music_vae_tf.data import limits
 from music_vae_tf.data.tempo import DEFAULT_QPM, qpm_of, retimed
 
 COMMON_TIME = (4, 4)
@@ -52,7 +53,12 @@ class TempoMap:
 
 
 def in_beats(sequence: NoteSequence) -> NoteSequence:
-    """The same music at 120 BPM, notes by their start: no tempo change bends it."""
+    """The same music at 120 BPM, notes by their start: no tempo change bends it.
+
+    Raises:
+        limits.BeyondLimits: it is too long, or has impossible times or tempos.
+    """
+    _check(sequence)
     tempo_map = TempoMap(sequence)
     seconds = lambda time: tempo_map.quarters(time) * SECONDS_PER_QUARTER
     in_order = NoteSequence()
@@ -61,8 +67,22 @@ def in_beats(sequence: NoteSequence) -> NoteSequence:
     return retimed(in_order, seconds, DEFAULT_QPM)
 
 
+def _check(sequence):
+    starts = [note.start_time for note in sequence.notes]
+    ends = [note.end_time for note in sequence.notes]
+    limits.check_times([*starts, *ends, sequence.total_time], "notes")
+    tempos = [(tempo.time, tempo.qpm) for tempo in sequence.tempos]
+    metres = [metre.time for metre in sequence.time_signatures]
+    limits.check_times([*(time for time, _ in tempos), *metres], "tempos and metres")
+    limits.check_tempos(tempos, max([*ends, sequence.total_time]))
+
+
 def bars(sequence: NoteSequence) -> list[Bar]:
-    """The bars of a sequence in beats, up to the end of its last note."""
+    """The bars of a sequence in beats, up to the end of its last note.
+
+    Raises:
+        limits.BeyondLimits: there are more than MAX_BARS.
+    """
     end = max((n.end_time for n in sequence.notes), default=0.0) / SECONDS_PER_QUARTER
     metres = {0.0: COMMON_TIME}
     for change in sequence.time_signatures:
@@ -73,7 +93,11 @@ def bars(sequence: NoteSequence) -> list[Bar]:
     for start, stop in zip(changes, [*changes[1:], end]):
         metre = metres[start]
         quarters = 4 * metre[0] / max(metre[1], 1)
-        while quarters > 0 and start < min(stop, end) - NEARLY:
+        if quarters <= 0:
+            continue
+        number = max(min(stop, end) - start, 0.0) / quarters  # before it is allocated
+        limits.check_count(len(found) + number, limits.MAX_BARS, "bars")
+        while start < min(stop, end) - NEARLY:
             found.append(Bar(start, quarters, metre))
             start += quarters
     return found

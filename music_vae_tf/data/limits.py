@@ -16,6 +16,7 @@ from music_vae_tf.errors import UserFacingError
 MAX_HOURS = 6
 MAX_SECONDS = 3600 * MAX_HOURS
 MAX_QUARTERS = 100_000  # 25,000 bars of 4/4; 6 hours at 277 quarters a minute
+MAX_BARS = 100_000  # some metres have bars of a 32,768th
 MAX_NOTES = 200_000  # a symphony has some 50,000
 MAX_CHANGES = 50_000  # of tempo and metre together
 LEFT_OUT = "pieces left out: "  # how the reasons for whole pieces begin

@@ -19,13 +19,13 @@ import os
 import re
 import warnings
 from collections import Counter
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from note_seq.protobuf import music_pb2
 
 from music_vae_tf.data import midi_daw, midi_events, midi_lenient, midi_notes
 from music_vae_tf.data.folder import kind_of
+from music_vae_tf.data.limits import MAX_HOURS
 from music_vae_tf.errors import UserFacingError
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ MAX_QUARTERS = 250_000
 MAX_TICKS = 10**8
 # pretty_midi keeps the time of every tick, and needs up to 32 bytes for each.
 MAX_TICKS_OF_LIBRARIES = 10**7
-MAX_HOURS = 24  # some models have a row for each moment of a piece, silent or not
+MAX_BYTES = 2**28  # of a file; the largest of collections have some 10 MB
 MAGENTA, DAW = MIDI_READERS = "magenta", "daw"
 ENDLESS_NUMBER = re.compile(rb"[\x80-\xff]{4096}")  # which mido takes minutes to read
 REFUSED = "files that Magenta's reader refuses"
@@ -134,13 +134,34 @@ def convert(
         reading = _read(os.path.join(root, name), kind_of(name), reader, scores)
         for tune, sequence in reading.sequences.items():
             _identify(sequence, root, name, tune)
-        return _serialized(reading)
+        with _failing_in_words():
+            return _serialized(reading)
     except UnreadableMusic as error:
         return Conversion([], [str(error)])
     except OSError as error:
         return Conversion([], [f"cannot be opened: {error.strerror}"])
     except UnicodeEncodeError:
         return Conversion([], ["its name is not valid Unicode: rename it"])
+
+
+@contextlib.contextmanager
+def _failing_in_words():
+    """Whatever reading a piece raises says that it cannot be read."""
+    try:
+        yield
+    except (UnreadableMusic, OSError, ImportError):
+        raise
+    except UserFacingError as error:
+        raise UnreadableMusic(str(error)) from error
+    except MemoryError as error:
+        raise UnreadableMusic(
+            "beyond a limit: more memory than is free, or than a file may take "
+            "(--max_mb_per_file allows more)"
+        ) from error
+    except Exception as error:
+        raise UnreadableMusic(
+            f"cannot be read: {type(error).__name__}: {error}"
+        ) from error
 
 
 def _serialized(reading):
@@ -162,7 +183,7 @@ def _no_notes(lost):
 def _read(path, kind, reader, scores=None):
     if os.path.exists(path) and not os.path.isfile(path):  # a pipe would block
         raise UnreadableMusic("no ordinary file")
-    data = Path(path).read_bytes()
+    data = _bytes_of(path)
     if not data:
         raise UnreadableMusic("empty file")
     if kind == "midi":
@@ -170,16 +191,21 @@ def _read(path, kind, reader, scores=None):
     return _parse_score(data, kind, scores)
 
 
+def _bytes_of(path):
+    with open(path, "rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > MAX_BYTES:
+            raise UnreadableMusic(
+                f"absurd size: {size:,} bytes, where {MAX_BYTES:,} are the limit"
+            )
+        return file.read(MAX_BYTES)
+
+
 def _parse_score(data, kind, options):
     from music_vae_tf.data.scores import files
 
-    try:
-        with _silent_libraries():
-            return Reading(
-                *files.read_score(data, kind, options or files.ScoreOptions())
-            )
-    except files.UnreadableScore as error:
-        raise UnreadableMusic(str(error)) from error
+    with _failing_in_words(), _silent_libraries():
+        return Reading(*files.read_score(data, kind, options or files.ScoreOptions()))
 
 
 @contextlib.contextmanager
@@ -205,12 +231,10 @@ def _identify(sequence, root, name, tune):
     sequence.id = f"/id/{kind_of(name)}/{sequence.collection_name}/{digest}"
 
 
+@_failing_in_words()
 def _parse_midi(data, reader):
     data = midi_lenient.unwrapped(data)
-    try:
-        reading = _as_a_daw(data) if reader == DAW else _as_magenta(data)
-    except midi_notes.TooManyEvents as error:
-        raise UnreadableMusic(str(error)) from error
+    reading = _as_a_daw(data) if reader == DAW else _as_magenta(data)
     hours = reading.sequences[""].total_time / 3600
     if hours > MAX_HOURS:
         raise UnreadableMusic(f"absurd length: {hours:,.0f} hours, {MAX_HOURS} at most")

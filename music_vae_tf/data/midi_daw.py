@@ -98,20 +98,26 @@ def lost_by_magenta(ticks_per_quarter: int, tracks: list[Track]) -> Counter[str]
 
 def misplaced_signatures(tracks: list[Track]) -> Counter[str]:
     """Signatures outside the first track that say something else than is read there."""
-    lost = Counter()
+    lost, first = Counter(), _by_kind(tracks[0])
     for track in tracks[1:]:
         for tick, kind, data in track.signatures:
-            known = _in_force(tracks[0], kind, tick)
+            known = _in_force(first.get(kind, []), tick, DEFAULTS.get(kind))
             lost[MISPLACED[kind]] += not _is_same(kind, known, data)
     return +lost
 
 
-def _in_force(track, kind, tick):
-    """The tempo, metre or key of a track at a tick; None if there is none."""
-    past = track.signatures[: bisect.bisect(track.signatures, tick, key=itemgetter(0))]
-    return next(
-        (data for _, k, data in reversed(past) if k == kind), DEFAULTS.get(kind)
-    )
+def _by_kind(track):
+    """`{kind: (tick, data) of its signatures}`"""
+    found = {}
+    for tick, kind, data in track.signatures:
+        found.setdefault(kind, []).append((tick, data))
+    return found
+
+
+def _in_force(signatures, tick, default):
+    """The last tempo, metre or key up to a tick."""
+    past = bisect.bisect(signatures, tick, key=itemgetter(0))
+    return signatures[past - 1][1] if past else default
 
 
 class _FrameClock:
@@ -151,7 +157,7 @@ def _signatures(tracks, end):
         for tick, kind, data in track.signatures
         if tick < end or not tick
     ]
-    kept, in_force = [], {}
+    kept, in_force, places = [], {}, {}
     for tick, number, kind, data in sorted(entries, key=lambda entry: entry[0]):
         before = in_force.get(kind)
         if before is not None:
@@ -159,10 +165,11 @@ def _signatures(tracks, end):
             if is_copy and (number or kind == TEMPO):
                 continue
             if before[0] == tick and number:  # of two at once the later one holds
-                kept.remove(before)
+                kept[places[kind]] = None
+        places[kind] = len(kept)
         in_force[kind] = (tick, kind, data)
         kept.append(in_force[kind])
-    return kept
+    return [entry for entry in kept if entry is not None]
 
 
 def _is_same(kind, known, data):
@@ -225,7 +232,8 @@ class _Pairing:
                 open_strokes.append(stroke)
             elif open_strokes:
                 pairs.append((open_strokes.popleft(), stroke))
-                overlapping += any(s.tick < stroke.tick for s in open_strokes)
+                # They are in order: if any began earlier, the first did.
+                overlapping += bool(open_strokes) and open_strokes[0].tick < stroke.tick
         if open_strokes:  # a release is missing in the last group of overlapping notes
             number, regular, overlapping = first_of_group
             pairs[regular:] = _struck_anew(strokes[number:])

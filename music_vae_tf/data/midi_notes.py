@@ -20,6 +20,7 @@ from note_seq.protobuf.music_pb2 import NoteSequence
 
 from music_vae_tf.data import midi_events
 from music_vae_tf.data.midi_events import Track
+from music_vae_tf.errors import UserFacingError
 
 DRUM_CHANNEL = 9
 DEFAULT_QPM = 120.0
@@ -28,7 +29,7 @@ DEFAULT_QPM = 120.0
 MAX_EVENTS = 2_000_000
 
 
-class TooManyEvents(ValueError):
+class TooManyEvents(UserFacingError, ValueError):
     """A file whose NoteSequence would be too large."""
 
 

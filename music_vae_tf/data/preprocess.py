@@ -9,12 +9,10 @@ the order of records is not.
 from __future__ import annotations
 
 import contextlib
-import glob
 import io
 import logging
 import os
 import re
-import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
@@ -26,6 +24,7 @@ from note_seq.protobuf.music_pb2 import NoteSequence
 
 from music_vae_tf.data import pieces, records
 from music_vae_tf.data.converters.base import Converter, grouped
+from music_vae_tf.data.shards import whole_shards
 from music_vae_tf.data.single_examples import Filters, single_examples
 from music_vae_tf.errors import UserFacingError
 
@@ -65,6 +64,20 @@ def run(
             no NoteSequences, or one of the output cannot be written.
     """
     pipeline = _pipeline(pipeline_options)
+    with _readable_errors(), _written_to(output_prefix, files) as prefix:
+        result = _run(pipeline, files, prefix, output_shards, converter, filters)
+    counters = result.metrics().query()["counters"]
+    counts, left_out = _totals(counters, COUNTS), _totals(counters, LEFT_OUT)
+    if set(left_out) == {NO_NOTE_SEQUENCE} and not counts:
+        raise PipelineFailed(
+            f"{files[0]}: none of {left_out[NO_NOTE_SEQUENCE]:,} records is a "
+            f"NoteSequence; {records.MAKE_ANEW}"
+        )
+    return counts, left_out
+
+
+def _run(pipeline, files, prefix, num_shards, converter, filters):
+    """The result of the pipeline, which has come to its end."""
     _ = (
         pipeline
         | "files" >> beam.Create(files)
@@ -76,19 +89,11 @@ def run(
         | "group" >> beam.GroupByKey()
         | "unite" >> beam.MapTuple(_unite)
         | "shuffle" >> beam.Reshuffle()
-        | "write" >> beam.io.WriteToTFRecord(output_prefix, num_shards=output_shards)
+        | "write" >> beam.io.WriteToTFRecord(prefix, num_shards=num_shards)
     )
-    with _no_leftovers(output_prefix), _readable_errors():
-        result = pipeline.run()
-        result.wait_until_finish()
-    counters = result.metrics().query()["counters"]
-    counts, left_out = _totals(counters, COUNTS), _totals(counters, LEFT_OUT)
-    if set(left_out) == {NO_NOTE_SEQUENCE} and not counts:
-        raise PipelineFailed(
-            f"{files[0]}: none of {left_out[NO_NOTE_SEQUENCE]:,} records is a "
-            f"NoteSequence; {records.MAKE_ANEW}"
-        )
-    return counts, left_out
+    result = pipeline.run()
+    result.wait_until_finish()
+    return result
 
 
 def matching_files(pattern: str) -> list[str]:
@@ -138,21 +143,11 @@ def _pipeline(pipeline_options):
         raise PipelineFailed(str(error)) from error
 
 
-@contextlib.contextmanager
-def _no_leftovers(output_prefix: str):
-    """Removes Beam's folders of unfinished shards, also those of a killed process."""
-    folder, name = os.path.split(output_prefix)
-    pattern = os.path.join(glob.escape(folder), f"beam-temp-{glob.escape(name)}-*")
-
-    def remove():
-        for path in glob.glob(pattern) if "://" not in output_prefix else ():
-            shutil.rmtree(path, ignore_errors=True)
-
-    remove()
-    try:
-        yield
-    finally:
-        remove()
+def _written_to(output_prefix, files):
+    """Yields the prefix that Beam is given; on this machine another one at first."""
+    if "://" in output_prefix:
+        return contextlib.nullcontext(output_prefix)
+    return whole_shards(output_prefix, keep=files)
 
 
 @contextlib.contextmanager
@@ -161,7 +156,7 @@ def _readable_errors():
         yield
     except Exception as error:  # Beam's own, around the text of that of a worker
         kind, message = REPORT.fullmatch(str(error).strip().splitlines()[-1]).groups()
-        if kind or isinstance(error, records.BadRecords):
+        if kind or isinstance(error, (records.BadRecords, OSError)):
             raise PipelineFailed(message) from error
         raise
 

@@ -10,9 +10,9 @@ A file is NumPy's .npz with
 
 from __future__ import annotations
 
+import math
 import re
 import zipfile
-import zlib
 from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
@@ -26,13 +26,12 @@ from music_vae_tf.data.example_store import ExampleStore
 from music_vae_tf.data.holdout import held_out, rank
 from music_vae_tf.data.whole_file import whole_file
 from music_vae_tf.errors import UserFacingError
+from music_vae_tf.memory import memory_bytes
 
 LAYOUT = TwoBit(PITCHES)
-# What NumPy and zipfile raise for files that are damaged, or something else.
-DAMAGE = (
-    *(ValueError, KeyError, EOFError, TypeError, AttributeError, OverflowError),
-    *(zipfile.BadZipFile, zlib.error, RuntimeError, MemoryError),
-)
+# A file is refused that takes a larger share of the memory, or many more bytes than it
+# has. Those of music have some 40 for each.
+MEMORY_SHARE, MOST_RATIO, FREE_BYTES = 1 / 4, 500, 50_000_000
 MAKE_ONE = "piano_roll_vae_prepare makes one of a folder of MIDI"
 
 
@@ -141,22 +140,72 @@ def read(path, num_steps: int) -> Rolls:
     path = Path(path).expanduser()
     with open(path, "rb") as file:
         try:
-            with np.load(file, allow_pickle=False) as arrays:
-                rolls = Rolls(*(arrays[name] for name in Rolls._fields))
-        except DAMAGE as error:
+            with zipfile.ZipFile(file) as archive:
+                _check_before(archive, path, num_steps)
+                rolls = Rolls(*(_array(archive, name) for name in Rolls._fields))
+        except (OSError, BadRolls):
+            raise
+        except Exception as error:  # NumPy and zipfile raise nearly anything
             raise BadRolls(f"{path} is no file of class rolls; {MAKE_ONE}") from error
     _check(rolls, path, num_steps)
     return rolls
 
 
-def _check(rolls: Rolls, path, num_steps: int):
-    expected = (rolls.names.size, num_steps, LAYOUT.width)
-    if rolls.cells.shape != expected or rolls.cells.dtype != LAYOUT.dtype:
+class _Header(NamedTuple):
+    """What a file of an array says before the array."""
+
+    shape: tuple[int, ...]
+    is_in_columns: bool
+    dtype: np.dtype
+
+
+def _header(archive, name) -> _Header:
+    with archive.open(f"{name}.npy") as file:
+        if np.lib.format.read_magic(file) == (1, 0):
+            return _Header(*np.lib.format.read_array_header_1_0(file))
+        return _Header(*np.lib.format.read_array_header_2_0(file))
+
+
+def _array(archive, name) -> np.ndarray:
+    with archive.open(f"{name}.npy") as file:
+        return np.lib.format.read_array(file, allow_pickle=False)
+
+
+def _check_before(archive, path, num_steps):
+    """Checks sizes and shapes while nothing of their length is allocated."""
+    headers = Rolls(*(_header(archive, name) for name in Rolls._fields))
+    members = [archive.getinfo(f"{name}.npy") for name in Rolls._fields]
+    size = sum(member.file_size for member in members)
+    for header, member in zip(headers, members):
+        if math.prod(header.shape) * header.dtype.itemsize > member.file_size:
+            raise ValueError("cut off")
+    if any(header.dtype.hasobject for header in headers):
+        raise ValueError("pickles")
+    ratio = size / max(sum(member.compress_size for member in members), 1)
+    share = MEMORY_SHARE * memory_bytes()
+    if size > share or (size > FREE_BYTES and ratio > MOST_RATIO):
         raise BadRolls(
-            f"{path} holds {rolls.cells.dtype} rolls of shape "
-            f"{list(rolls.cells.shape)}; uint8 of {list(expected)} are expected, which "
-            "is [rolls, steps, 128 pitches by four]"
+            f"{path} would take {size / 1e6:,.0f} MB of memory, {ratio:,.0f} times its "
+            f"size; {share / 1e6:,.0f} MB and {MOST_RATIO} times are the limits"
         )
+    if headers.names.dtype.kind != "U" or len(headers.names.shape) != 1:
+        raise ValueError("names")
+    _check_cells(headers.cells, headers.names.shape[0], path, num_steps)
+
+
+def _check_cells(cells, number, path, num_steps):
+    """cells: an array, or its header."""
+    expected = (number, num_steps, LAYOUT.width)
+    if cells.shape != expected or cells.dtype != LAYOUT.dtype:
+        raise BadRolls(
+            f"{path} holds {cells.dtype} rolls of shape {list(cells.shape)}; uint8 of "
+            f"{list(expected)} are expected, which is [rolls, steps, 128 pitches by "
+            "four]"
+        )
+
+
+def _check(rolls: Rolls, path, num_steps: int):
+    _check_cells(rolls.cells, rolls.names.size, path, num_steps)
     if not len(rolls.names):
         raise BadRolls(f"{path} holds no rolls; {MAKE_ONE}")
     steps = rolls.steps

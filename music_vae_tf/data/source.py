@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import logging
 import os
@@ -10,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 
 from music_vae_tf.data.holdout import NothingHeldOut, held_out, rank
+from music_vae_tf.data.workers import Died, Limits, map_in_processes, usable_cores
 from music_vae_tf.errors import UserFacingError
 from music_vae_tf.wording import amount
 
@@ -20,6 +22,9 @@ EXPECTED = (
     "expected the path of a TFRecord file, of a folder or of a music file, or several "
     "NoteSequences"
 )
+FILES_A_WORKER = 50  # a process more takes as long as so many small files
+LIMITS = Limits(command="convert_dir_to_note_sequences ")
+READING = ["music_vae_tf.data.midi", "music_vae_tf.data.scores.files"]
 
 
 class NoMusic(UserFacingError, ValueError):
@@ -197,14 +202,29 @@ def _rank(sequence, seed: int) -> bytes:
     return rank(file, seed)
 
 
+def _conversions(root, names) -> Iterator:
+    """`midi.Conversion`s of files, or what ended their reading.
+
+    Several files are read in processes of their own, which limits cost alone.
+    """
+    from music_vae_tf.data import midi
+
+    convert = functools.partial(midi.convert, root, reader=midi.DAW)
+    if len(names) == 1:
+        yield convert(names[0])
+        return
+    num_workers = min(usable_cores(), 1 + len(names) // FILES_A_WORKER)
+    yield from map_in_processes(convert, names, num_workers, READING, LIMITS)
+
+
 def _read_files(root, names) -> Iterator:
     from note_seq.protobuf.music_pb2 import NoteSequence
 
-    from music_vae_tf.data import midi
-
     mended = Counter()
-    for name in names:
-        conversion = midi.convert(root, name, midi.DAW)
+    for name, conversion in zip(names, _conversions(root, names)):
+        if isinstance(conversion, Died):
+            log.warning("left out %s: %s", name, conversion.problem)
+            continue
         for problem in conversion.problems:
             log.warning("%s: %s", name, problem)
         mended.update(conversion.mended)

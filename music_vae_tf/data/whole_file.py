@@ -1,4 +1,4 @@
-"""A file that appears under its name only when it is whole."""
+"""Files that appear under their names only when they are whole."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ import contextlib
 import errno
 import os
 import re
+import shutil
 import socket
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
@@ -50,6 +53,32 @@ def whole_file(path, durable: bool = False):
 
 
 @contextlib.contextmanager
+def unfinished_folder(parent, prefix: str) -> Iterator[str]:
+    """Yields the path of a new folder in `parent`, which is removed in the end.
+
+    What killed processes left in the parent is removed too.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    _remove_leftovers(Path(parent))
+    folder = tempfile.mkdtemp(_own_suffix(), prefix, parent)
+    try:
+        yield folder
+    finally:
+        remove(Path(folder))
+
+
+def remove(path: Path) -> None:
+    """Removes a file, a link, or a folder with all in it, as far as possible."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+        return
+    with contextlib.suppress(OSError):
+        path.unlink()
+
+
+@contextlib.contextmanager
 def _naming(path):
     """Errors of writing, as of a full disk, name no file by themselves."""
     try:
@@ -79,7 +108,7 @@ def _host() -> str:
 
 
 def _remove_leftovers(folder: Path) -> None:
-    """Removes unfinished files whose processes of this machine have ended.
+    """Removes unfinished files and folders whose processes of this machine have ended.
 
     Of all files: names with a time in them do not come again.
     """
@@ -88,7 +117,7 @@ def _remove_leftovers(folder: Path) -> None:
         for name in os.listdir(folder):
             match = re.fullmatch(pattern, name)
             if match and not _lives(int(match[1])):
-                (folder / name).unlink(missing_ok=True)
+                remove(folder / name)
 
 
 def _lives(process: int) -> bool:

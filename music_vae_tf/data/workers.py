@@ -10,10 +10,14 @@ import contextlib
 import importlib
 import math
 import multiprocessing
+import os
+import pickle
 import signal
+import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from multiprocessing import connection
+from multiprocessing import connection, spawn
 from typing import NamedTuple
 
 from music_vae_tf.errors import UserFacingError
@@ -61,18 +65,21 @@ class Limits(NamedTuple):
 
     seconds: float = 10
     megabytes: float = 1000  # on top of what the process has before its first item
+    command: str = ""  # whose flags allow more, with a space; "" is the one that runs
 
     @property
     def too_slow(self) -> Died:
         return Died(
-            f"more than {self.seconds:g} s (--max_seconds_per_file allows more)", True
+            f"more than {self.seconds:g} s ({self.command}"
+            "--max_seconds_per_file allows more)",
+            True,
         )
 
     @property
     def too_large(self) -> Died:
         return Died(
-            f"more than {self.megabytes:g} MB of memory (--max_mb_per_file allows "
-            "more)",
+            f"more than {self.megabytes:g} MB of memory ({self.command}"
+            "--max_mb_per_file allows more)",
             True,
         )
 
@@ -86,13 +93,23 @@ class _MissingImport(NamedTuple):
     reason: str
 
 
+LONGEST_WAIT_S = 3600
+_ONE_AT_A_TIME = threading.Lock()
 READY = "ready"  # what a process sends once it has imported all that it needs
+
+
+def usable_cores() -> int:
+    """How many cores this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on macOS or Windows
+        return os.cpu_count() or 1
 
 
 def map_in_processes(
     function: Callable,
     items: Iterable,
-    num_workers: int,
+    num_workers: int | None,
     preload: list[str],
     limits: Limits = UNLIMITED,
 ) -> Iterator:
@@ -102,10 +119,14 @@ def map_in_processes(
     The modules in `preload` are imported once, not once per process. The limit of
     memory holds on Linux.
 
+    Args:
+        num_workers: how many processes; one for each core if None.
+
     Raises:
         CannotWork: a process does not start, or an import fails in it.
     """
     waiting = collections.deque(enumerate(items))
+    num_workers = num_workers or usable_cores()
     start = _starter(function, preload, limits)
     busy, results = [], {}
     try:
@@ -140,7 +161,36 @@ def _starter(function, preload, limits):
     context = multiprocessing.get_context(method)
     if method == "forkserver":
         context.set_forkserver_preload(preload)
-    return lambda: _Worker(context, function, preload, limits)
+    # What runs a script anew in each process needs a guard in it.
+    needs_main = b"__main__" in pickle.dumps(function)
+    around = contextlib.nullcontext if needs_main else _without_main
+
+    def start():
+        with around():
+            return _Worker(context, function, preload, limits)
+
+    return start
+
+
+@contextlib.contextmanager
+def _without_main():
+    """While it lasts, processes start without the script that runs here.
+
+    Otherwise each would run the script from its beginning, where that has no
+    `if __name__ == "__main__"`.
+    """
+    with _ONE_AT_A_TIME:
+        whole = spawn.get_preparation_data
+
+        def without_main(name):
+            facts = whole(name)
+            return {k: v for k, v in facts.items() if not k.startswith("init_main")}
+
+        spawn.get_preparation_data = without_main
+        try:
+            yield
+        finally:
+            spawn.get_preparation_data = whole
 
 
 class _Worker:
@@ -192,7 +242,8 @@ def _ready(workers):
     """Those with a result, and those whose time is over."""
     left = min(worker.seconds_left for worker in workers)
     ready = connection.wait(
-        [worker.pipe for worker in workers], None if left == math.inf else left
+        [worker.pipe for worker in workers],
+        None if left == math.inf else min(left, LONGEST_WAIT_S),
     )
     return [w for w in workers if w.pipe in ready or not w.seconds_left]
 
@@ -206,9 +257,18 @@ def _serve(pipe, function, modules, limits):
             pipe.send(READY)
             _limit_memory(limits.megabytes)
             while True:
-                pipe.send(_result(function, pipe.recv(), limits))
+                _send(pipe, _result(function, pipe.recv(), limits), limits)
         except ImportError as error:
             pipe.send(_MissingImport(str(error)))
+
+
+def _send(pipe, result, limits):
+    """Sends a result; what does not fit into the memory a second time is too large."""
+    try:
+        pipe.send(result)
+    except MemoryError:
+        del result
+        pipe.send(limits.too_large)
 
 
 def _result(function, item, limits):
@@ -234,7 +294,7 @@ def _limit_memory(megabytes):
     if megabytes:
         limit = pages * resource.getpagesize() + int(megabytes * 1e6)
         _, hard = resource.getrlimit(resource.RLIMIT_AS)
-        if hard == resource.RLIM_INFINITY or limit < hard:
+        if limit < (sys.maxsize if hard == resource.RLIM_INFINITY else hard):
             resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
 
 

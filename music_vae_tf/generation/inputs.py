@@ -131,7 +131,7 @@ def _starts(converter, music, bars, name, options) -> list[int]:
         raise NoExtractedExamplesError(
             f"No examples extracted from {name}: time signature {', '.join(metres)}"
         )
-    if options.bar.isdigit():
+    if options.bar.isdecimal():  # an option is checked when it is made
         number = int(options.bar) - 1
         if number >= len(bars):
             raise BadInputOptions(

@@ -14,10 +14,9 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from types import SimpleNamespace
 from typing import Any
 
 import mido
@@ -25,13 +24,11 @@ import numpy as np
 
 from music_vae_tf.analysis.attributes import ATTRIBUTES, parse_amounts
 from music_vae_tf.data import midi_song
-from music_vae_tf.data.converters import drum_parts
-from music_vae_tf.data.converters.base import NotConvertible
-from music_vae_tf.data.converters.score import NOTE
 from music_vae_tf.data.drum_maps import GENERAL_MIDI, DrumMap
 from music_vae_tf.data.midi_editing import HI_HATS, Edits
-from music_vae_tf.data.midi_song import DRUM_CHANNEL, MidiSong
+from music_vae_tf.data.midi_song import MidiSong
 from music_vae_tf.data.midi_sounding import Part, drum_parts_of, on_drum_channel
+from music_vae_tf.data.song_drums import NothingToTransform, chosen_drums
 from music_vae_tf.data.song_grid import SongGrid, grid
 from music_vae_tf.errors import UserFacingError
 from music_vae_tf.generation.attributes import along, attributes_of, check_names
@@ -49,26 +46,6 @@ from music_vae_tf.wording import amount as amount_of
 
 VELOCITY, TIMING = APPLICABLE = "velocity", "timing"
 LARGEST_AMOUNT = 10.0
-
-
-class NothingToTransform(UserFacingError, ValueError):
-    """A song without drums that the model can read; says why."""
-
-
-class NoDrums(NothingToTransform):
-    """A song none of whose notes are drums, as far as the choice of drums says.
-
-    Attributes:
-        reason: why, without the flags of the command that would help.
-    """
-
-    def __init__(self, reason: str, names: Iterable[str]):
-        self.reason = reason
-        listed = ", ".join(sorted({name for name in names if name})) or "none"
-        super().__init__(
-            f"{reason}. Tracks are named: {listed}. --drums=all takes every note, "
-            "--drums=track:NAME those of a track"
-        )
 
 
 class BadTransform(UserFacingError, ValueError):
@@ -245,42 +222,6 @@ def _shift(trained, task, attributes, path):
         )
     check_names(trained, amounts, vectors)
     return along(vectors, amounts)
-
-
-def chosen_drums(
-    song: MidiSong,
-    choice: str,
-    pitch_classes: str | Sequence[Sequence[int]],
-    drum_map: DrumMap = GENERAL_MIDI,
-) -> tuple[np.ndarray, list[str]]:
-    """Numbers of the notes of a song that are drums, and what to say of the choice.
-
-    Raises:
-        NoDrums: there are none.
-        NothingToTransform: there are no notes.
-        drum_parts.BadDrums: there is no such choice.
-    """
-    drum_parts.check(choice)
-    parts = sorted({(n.track, n.channel, n.program) for n in song.notes})
-    instrument = {part: number for number, part in enumerate(parts)}
-    notes = np.zeros(len(song.notes), NOTE)
-    for row, note in zip(notes, song.notes):
-        row["pitch"], row["program"] = drum_map.read[note.pitch], note.program
-        row["instrument"] = instrument[note.track, note.channel, note.program]
-        row["is_drum"] = note.channel == DRUM_CHANNEL
-    infos = [
-        SimpleNamespace(instrument=number, name=song.names[track])
-        for (track, _, _), number in instrument.items()
-    ]
-    try:
-        mask, remarks = drum_parts.choose(
-            SimpleNamespace(instrument_infos=infos), notes, choice, pitch_classes
-        )
-    except NotConvertible as refusal:
-        if not song.notes:
-            raise NothingToTransform("the file has no notes") from refusal
-        raise NoDrums(str(refusal), song.names) from refusal
-    return np.flatnonzero(mask), list(remarks)
 
 
 def _window_model(trained, task: Task) -> WindowModel:

@@ -32,6 +32,8 @@ class ModelKind:
             `TrainingResult.load`, as module:function.
         command: the console command that trains it; None if only `train` does.
         free_keys: of the section `model`, that a resumed training may change.
+        example_size: (config, converter) -> how many numbers the longest example is, as
+            the model reads it; 0 where the data alone say it.
     """
 
     model: type
@@ -41,6 +43,7 @@ class ModelKind:
     load: str
     command: str | None = None
     free_keys: tuple[str, ...] = ()
+    example_size: Callable[[Any, Any], int] = lambda config, converter: 0
 
 
 class BetaSchedule:

@@ -59,4 +59,7 @@ KIND = ModelKind(
     data="music_vae_tf.training.class_rolls:ClassRollData",
     load="music_vae_tf.training.class_rolls:load_clstm_decoder",
     command="piano_roll_vae_train",
+    example_size=lambda config, converter: (
+        converter.roll_steps * converter.targets.depth
+    ),
 )

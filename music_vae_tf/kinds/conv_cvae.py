@@ -48,4 +48,7 @@ KIND = ModelKind(
     data="music_vae_tf.training.class_rolls:ClassRollData",
     load="music_vae_tf.training.class_rolls:load_conv_cvae",
     command="piano_roll_vae_train",
+    example_size=lambda config, converter: (
+        converter.roll_steps * converter.targets.depth
+    ),
 )

@@ -277,7 +277,7 @@ class _Query(bodies.Fields):
     def pitches(self) -> tuple[int, ...]:
         """Whole numbers from 0 to 127 with commas between, each once, in order."""
         texts = self.text("pitches").split(",")
-        if not all(text.isascii() and text.isdigit() for text in texts):
+        if not all(text.isascii() and text.isdecimal() for text in texts):
             raise Refused("pitches: numbers with commas between are expected")
         pitches = sorted({int(text[:4]) for text in texts})
         if pitches[-1] > 127 or len(pitches) > sounds.MOST_PITCHES:

@@ -27,7 +27,8 @@ async def read(request: Any, limit: int) -> bytes:
         TooSlow: it does not arrive in time.
     """
     announced = request.headers.get("content-length", "0")
-    if announced.isdigit() and int(announced) > limit:
+    is_number = announced.isascii() and announced.isdecimal()
+    if is_number and (len(announced) > 18 or int(announced) > limit):
         raise _too_large(limit)
     try:
         return await asyncio.wait_for(_received(request, limit), BODY_SECONDS)

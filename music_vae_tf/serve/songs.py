@@ -75,7 +75,7 @@ def transformed(model: Any, data: bytes, check, **options: Any) -> dict:
         Unplayable: as in `read`, or the model finds nothing to transform.
         DrumsUnknown: there are notes, and none of them is a drum.
     """
-    from music_vae_tf.generation.transform import NoDrums
+    from music_vae_tf.data.song_drums import NoDrums
 
     read(data)
     with refused():

@@ -183,3 +183,31 @@ def test_files_that_are_all_unreadable_are_a_failure(inspect, tmp_path):
     (tmp_path / "broken.mid").write_bytes(b"GIF89a")
     status, printed, _ = inspect(config="groovae_4bar")
     assert status == 1 and "cannot be read: no MIDI file" in printed
+
+
+def test_a_file_beyond_a_limit_costs_itself_alone(inspect, tmp_path):
+    band(bars=2).save(tmp_path / "a.mid")
+    bars = "CDEF GABc|" * 20_000
+    (tmp_path / "b.abc").write_text(f"X:1\nT:long\nM:4/4\nL:1/8\nK:C\n{bars}\n")
+    status, printed, _ = inspect(config="groovae_2bar_humanize", max_seconds_per_file=1)
+    assert status == 0
+    assert "b.abc: cannot be read: beyond a limit: more than 1 s" in printed
+    assert "2 pieces, 1 unreadable" in printed
+
+
+@pytest.mark.parametrize("others", [0, 1])
+def test_an_error_while_inspecting_costs_the_file_alone(
+    inspect, tmp_path, monkeypatch, others
+):
+    monkeypatch.setattr(
+        "music_vae_tf.data.inspection.inspect", lambda *_: 1 // 0, raising=True
+    )
+    monkeypatch.setattr(
+        "music_vae_tf.data.workers.map_in_processes",
+        lambda function, items, *_: (function(item) for item in items),
+    )
+    for number in range(1 + others):
+        band(bars=2).save(tmp_path / f"{number}.mid")
+    status, printed, _ = inspect(config="groovae_2bar_humanize")
+    assert status == 1
+    assert printed.count("cannot be read: ZeroDivisionError") == 1 + others

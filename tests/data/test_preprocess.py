@@ -251,3 +251,21 @@ def test_an_unknown_runner_is_refused(preprocess, run, tmp_path):
 def test_converters_can_travel_to_workers(name):
     converter = build.converter(config.load(name))
     assert pickle.loads(pickle.dumps(converter)) == converter
+
+
+@pytest.mark.parametrize("folder", ["p[1]", "p*", "what?", "a{b,c}"])
+def test_wildcards_in_the_path_are_letters_and_other_files_stay(
+    preprocess, tmp_path, folder
+):
+    path = write(tmp_path / "in.tfrecord", beats("one", 36))
+    strangers = [tmp_path / "p1" / "x[a]-00000-of-00001", tmp_path / folder / "xa"]
+    for stranger in strangers:
+        stranger.parent.mkdir()
+        stranger.write_text("precious")
+    prefix = str(tmp_path / folder / "x[a]")
+    for _ in range(2):
+        preprocess.run([], [str(path)], prefix, 1, ONE_BAR, Filters())
+        assert len(list(read_records(f"{prefix}-00000-of-00001"))) == 1
+    assert [stranger.read_text() for stranger in strangers] == ["precious"] * 2
+    written = sorted(file.name for file in (tmp_path / folder).iterdir())
+    assert written == ["x[a]-00000-of-00001", "xa"]

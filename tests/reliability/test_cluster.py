@@ -37,6 +37,19 @@ def told(monkeypatch):
         ({"cluster": {"worker": ["a:99999"]}}, "is not an address"),
         ({"cluster": {"worker": ["a:1", "a:1"]}}, "comes twice"),
         ({"cluster": {"chief": ["a:1", "b:1"]}}, "more than one chief"),
+        ({"cluster": {**TWO, "ps": 5}}, "cluster > ps should be a list"),
+        ({"cluster": {**TWO, "ps": "xy"}}, "cluster > ps should be a list"),
+        ({"cluster": {**TWO, "ps": [["q"]]}}, "is not an address"),
+        ({"cluster": {**TWO, "ps": ["a:1"]}}, "comes twice"),
+        ({"cluster": {**TWO, "boss": ["c:1"]}}, "'boss' is no kind of task; known are"),
+        (
+            {"cluster": {**TWO, "ps": ["c:1"]}, "task": {"type": "ps", "index": 0}},
+            "task > type should",
+        ),
+        ({"cluster": TWO, "task": {"type": ["worker"], "index": 0}}, "type should be"),
+        ({"cluster": TWO, "task": {"type": {}, "index": 0}}, "task > type should be"),
+        ({"cluster": TWO, "task": {"type": "worker", "index": [0]}}, "index is"),
+        ({"cluster": TWO, "task": {"type": "worker", "index": True}}, "index is True"),
         ({"cluster": TWO}, "task > type should be worker"),
         ({"cluster": TWO, "task": {"type": "boss"}}, "task > type should be worker"),
         ({"cluster": TWO, "task": {"type": "worker"}}, "index is None"),
@@ -51,6 +64,20 @@ def test_what_makes_no_sense_is_an_error_in_words(told, config, fault):
         cluster.workers()
         cluster.peers()
     assert "TF_CONFIG cannot be understood" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("cluster_of", "fault"),
+    [
+        ({"ps": 5}, "ps should be a list"),
+        ({}, "task > type should be"),
+        (5, "lists of"),
+    ],
+)
+def test_the_cluster_is_checked_before_the_task(told, cluster_of, fault):
+    told({"cluster": cluster_of, "task": {"type": "ps", "index": 0}})
+    with pytest.raises(StrategyError, match=fault):
+        cluster.peers()
 
 
 def test_the_others_are_all_but_this_one(told):

@@ -2,6 +2,7 @@
 
 import io
 import struct
+import tracemalloc
 import zipfile
 
 import numpy as np
@@ -154,5 +155,66 @@ def test_rolls_that_claim_more_than_they_have_are_refused(tmp_path):
 
 def test_a_single_array_is_no_file_of_rolls(tmp_path):
     (tmp_path / "r.npz").write_bytes(saved([1, 2]))
+    with pytest.raises(rolls.BadRolls, match=r"r\.npz"):
+        rolls.read(tmp_path / "r.npz", 5)
+
+
+def bomb(path, member, shape, dtype, number):
+    """A file of rolls whose member has so many zeros, in 1,000 times fewer bytes."""
+    rolls_file(path)
+    with (
+        zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive,
+        archive.open(member, "w", force_zip64=True) as file,
+    ):
+        file.write(header_only(shape, dtype))
+        for _ in range(number):
+            file.write(bytes(10**6))
+
+
+@pytest.mark.parametrize(
+    ("member", "shape", "dtype"),
+    [
+        ("cells.npy", (10**8,), "|u1"),
+        ("cells.npy", (10**8 // 160, 5, 32), "|u1"),
+        ("steps.npy", (25 * 10**6,), "<i4"),
+        ("names.npy", (1,), "<U25000000"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_rolls_that_unpack_to_a_thousand_times_their_size_are_refused(
+    tmp_path, member, shape, dtype
+):
+    bomb(tmp_path / "r.npz", member, shape, dtype, 100)
+    tracemalloc.start()
+    try:
+        with pytest.raises(rolls.BadRolls, match="would take 100 MB of memory, "):
+            rolls.read(tmp_path / "r.npz", 5)
+        assert tracemalloc.get_traced_memory()[1] < 10**7
+    finally:
+        tracemalloc.stop()
+
+
+def test_rolls_beyond_a_share_of_the_memory_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(rolls, "memory_bytes", lambda: 2000)
+    rolls_file(tmp_path / "r.npz")
+    with pytest.raises(rolls.BadRolls, match="are the limits"):
+        rolls.read(tmp_path / "r.npz", 5)
+
+
+def test_an_array_of_another_member_is_not_read(tmp_path):
+    rolls_file(tmp_path / "r.npz")
+    with zipfile.ZipFile(tmp_path / "r.npz", "a") as archive:
+        archive.writestr("cells", saved(np.ones([2, 5, 32], np.uint8)))
+    assert not rolls.read(tmp_path / "r.npz", 5).cells.any()
+
+
+@pytest.mark.parametrize("depth", [60, 3000])
+def test_rolls_of_nested_types_are_refused(tmp_path, depth):
+    descr = f"[('a','<f4',({'1,' * depth}))]"
+    header = f"{{'descr': {descr}, 'fortran_order': False, 'shape': (1,), }}".encode()
+    data = b"\x93NUMPY\2\0" + len(header).to_bytes(4, "little") + header
+    with zipfile.ZipFile(tmp_path / "r.npz", "w") as archive:
+        for name in rolls.Rolls._fields:
+            archive.writestr(f"{name}.npy", data)
     with pytest.raises(rolls.BadRolls, match=r"r\.npz"):
         rolls.read(tmp_path / "r.npz", 5)

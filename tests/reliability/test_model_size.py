@@ -41,6 +41,47 @@ def test_sizes_beyond_memory_are_refused_with_the_number_of_weights(name, hparam
     assert extra < MAX_EXTRA_KILOBYTES
 
 
+@pytest.mark.parametrize(
+    ("name", "hparams"),
+    [
+        ("groovae_2bar_humanize", f"max_seq_len={10**12}"),
+        ("groovae_2bar_humanize", f"batch_size={10**12}"),
+        ("groovae_2bar_humanize", f"max_seq_len={10**6},batch_size={10**6}"),
+        ("conv_cvae", f"batch_size={10**12}"),
+        ("clstm_decoder", f"batch_size={2**60}"),
+    ],
+)
+def test_a_batch_beyond_memory_is_refused_before_anything_is_built(name, hparams):
+    changed = config.override(config.load(name), hparams)
+    converter = build.converter(changed)
+    started = time.process_time()
+    with pytest.raises(
+        size.TooLargeModel, match=r"examples in a batch, of up to [\d,]+"
+    ):
+        build.model(changed, converter, size.TRAINING_COPIES)
+    assert time.process_time() - started < 1
+
+
+@pytest.mark.parametrize("name", ["groovae_2bar_humanize", "cat-mel_2bar_small"])
+@pytest.mark.parametrize("hparam", ["z_size", "enc_rnn_size[0]", "dec_rnn_size[0]"])
+def test_the_largest_sizes_of_a_config_are_refused_in_words(name, hparam):
+    changed = config.override(config.load(name), f"{hparam}={2**60}")
+    with pytest.raises(size.TooLargeModel):
+        build.model(changed, build.converter(changed))
+
+
+@pytest.mark.parametrize("name", config.names())
+def test_every_config_has_batches_that_fit(name, monkeypatch):
+    loaded = config.load(name)
+    kind = kinds.find(loaded.kind)
+    if kind.data.endswith(":ClefPieceData"):  # the data say how long examples are
+        return
+    monkeypatch.setattr(size, "memory_bytes", lambda: 4e9)
+    example_size = kind.example_size(loaded, build.converter(loaded))
+    assert example_size > 100
+    size.check_batch_fits(loaded.training.batch_size, example_size, name)
+
+
 @pytest.mark.parametrize("name", ["groovae_2bar_humanize", "conv_cvae"])
 def test_the_weights_are_counted_as_they_are_built(name):
     loaded = config.load(name)

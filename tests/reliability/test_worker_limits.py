@@ -73,6 +73,34 @@ def test_a_file_beyond_its_limits_is_skipped_by_name(tmp_path, capsys):
     assert "Skipped 1: 1 beyond a limit" in printed.out
 
 
+class Unsendable:
+    """A result that does not fit into the memory a second time."""
+
+    def __reduce__(self):
+        raise MemoryError
+
+
+def unsendable(item):
+    return Unsendable() if item == "large" else item
+
+
+def test_a_result_too_large_to_send_is_beyond_a_limit():
+    results = list(map_in_processes(unsendable, ["large", "a"], 1, [], LIMITS))
+    assert results == [LIMITS.too_large, "a"]
+
+
+@pytest.mark.parametrize("limits", [Limits(1e300, 1e15), Limits(1e9, 1e300)])
+def test_limits_beyond_what_there_is_are_none(limits):
+    assert list(map_in_processes(hostile, ["a", "b"], 1, [], limits)) == ["a", "b"]
+
+
+@pytest.mark.parametrize("flag", ["max_seconds_per_file=1e300", "max_mb_per_file=1e15"])
+def test_absurd_limits_are_refused(tmp_path, capsys, flag):
+    arguments = [f"--input_dir={tmp_path}", f"--output_file={tmp_path / 'o'}"]
+    assert convert([*arguments, f"--{flag}"]) in (1, 2)
+    assert flag.split("=")[0] in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("value", ["nan", "inf", "-1"])
 def test_a_limit_that_is_no_number_is_refused(tmp_path, capsys, value):
     (tmp_path / "a.mid").write_bytes(DRUMS_MIDI)

@@ -15,6 +15,7 @@ import numpy as np
 import yaml
 from note_seq.protobuf.music_pb2 import NoteSequence
 
+from music_vae_tf import safe_yaml
 from music_vae_tf.errors import UserFacingError
 
 MIDI_PITCHES = 128
@@ -64,7 +65,11 @@ def load(name_or_path: str) -> DrumMap:
             f"drum_map={name_or_path}: expected one of {', '.join(names())}, or a "
             "YAML file"
         )
-    return _parsed(path.read_text(encoding="utf-8"), str(path))
+    try:
+        text = safe_yaml.read_text(path)
+    except yaml.YAMLError as error:
+        raise BadDrumMap(f"{path}: not YAML: {error}") from error
+    return _parsed(text, str(path))
 
 
 @functools.cache
@@ -75,7 +80,7 @@ def _packaged(name) -> DrumMap:
 
 def _parsed(text, where) -> DrumMap:
     try:
-        tables = yaml.safe_load(text)
+        tables = safe_yaml.load(text)
     except yaml.YAMLError as error:
         raise BadDrumMap(f"{where}: not YAML: {error}") from error
     if not isinstance(tables, dict) or not set(tables) <= set(KEYS):

@@ -56,4 +56,9 @@ def _read(tune: RawTune, repeats) -> Tune:
         sequence = to_note_sequence(score, "ABC", repeats)
     except UnreadableScore as error:
         return Tune(tune.number, tune.title, None, str(error))
+    except (ImportError, MemoryError):
+        raise  # of the installation, or of a limit for the whole file
+    except Exception as error:
+        why = f"{type(error).__name__}: {error}"
+        return Tune(tune.number, tune.title, None, why)
     return Tune(tune.number, tune.title, sequence, None, tuple(remarks))

@@ -212,7 +212,7 @@ def part_order(text: str) -> list[str]:
             stack.append([])
         elif token == ")" and len(stack) > 1:
             stack[-2].append(stack.pop())
-        elif token.isdigit() and stack[-1]:
+        elif token.isdecimal() and stack[-1]:
             stack[-1].append(_times(stack[-1].pop(), int(token[:5])))
         elif token.isalpha():
             stack[-1].append([token])

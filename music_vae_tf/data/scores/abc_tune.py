@@ -168,11 +168,22 @@ class _TuneReader:
 
 
 def _set_midi(properties, what, words):
-    if what == "program" and words[-1].isdigit() and int(words[-1][:6]) < 128:
-        properties.program = int(words[-1])
+    if what == "program" and _midi_number(words[-1]) is not None:
+        properties.program = _midi_number(words[-1])
     elif what == "channel":
         properties.is_drum = words[0] == _DRUM_CHANNEL
     elif what == "transpose" and re.fullmatch(r"[+-]?\d{1,2}", words[0]):
         properties.transpose = int(words[0])
-    elif what == "drummap" and len(words) > 1 and words[1].isdigit():
+    elif what == "drummap" and len(words) > 1 and _is_number(words[1]):
         properties.drums[words[0]] = int(words[1][:6])
+
+
+def _is_number(text):
+    return text.isascii() and text.isdecimal()
+
+
+def _midi_number(text):
+    """A number from 0 to 127; None if it is another text."""
+    digits = text.lstrip("0") or "0"
+    is_one = _is_number(text) and len(digits) < 4 and int(digits) < 128
+    return int(digits) if is_one else None

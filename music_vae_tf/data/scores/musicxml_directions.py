@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from fractions import Fraction
 from typing import NamedTuple
@@ -66,7 +67,7 @@ def _corrected(marks, direction):
 
 def of_sound(element) -> Said:
     """What a `sound` says."""
-    qpm = _float(element.get("tempo"))
+    qpm = finite(element.get("tempo"))
     marks = Marks(
         segno=element.get("segno"),
         coda=element.get("coda"),
@@ -84,7 +85,7 @@ def of_sound(element) -> Said:
 
 def percent(text: str | None) -> int | None:
     """The MIDI velocity of a MusicXML `dynamics` attribute; None if it is no number."""
-    number = _float(text)
+    number = finite(text)
     if number is None or not 0 <= number < 1e6:
         return None
     return min(max(round(number * _FORTE / 100), 1), 127)
@@ -111,7 +112,7 @@ def of_barline(element, ending):
 
 
 def _is_count(text):
-    return text.isdigit() and len(text) < 6
+    return text.isascii() and text.isdecimal() and len(text) < 6
 
 
 def _passes(text):
@@ -157,13 +158,13 @@ def _step(element, name):
     step = "" if element is None else (element.findtext(f"{name}-step") or "").strip()
     if step not in tuple("ABCDEFG"):
         return None
-    alter = _float(element.findtext(f"{name}-alter")) or 0
+    alter = finite(element.findtext(f"{name}-alter")) or 0
     return step + _ALTERATIONS.get(int(alter), "")
 
 
 def _degree(element):
     value = (element.findtext("degree-value") or "").strip()
-    alter = _ALTERATIONS.get(int(_float(element.findtext("degree-alter")) or 0), "")
+    alter = _ALTERATIONS.get(int(finite(element.findtext("degree-alter")) or 0), "")
     kind = (element.findtext("degree-type") or "").strip()
     words = {"add": "add", "subtract": "no"}.get(kind, "")
     return f"({words}{alter}{value})" if value else ""
@@ -181,8 +182,10 @@ def _metronome(element):
     return qpm if is_tempo(qpm) else None
 
 
-def _float(text):
+def finite(text: str | None, otherwise: float | None = None) -> float | None:
+    """A finite number, or `otherwise` for any other text."""
     try:
-        return float(text)
+        number = float(text)
     except (TypeError, ValueError):
-        return None
+        return otherwise
+    return number if math.isfinite(number) else otherwise

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import math
+import re
 from bisect import bisect_right
 from collections import defaultdict
 from fractions import Fraction
 
 from music_vae_tf.data.scores import musicxml_directions as directions
+from music_vae_tf.data.scores.musicxml_directions import finite
 from music_vae_tf.data.scores.musicxml_instruments import Player
 from music_vae_tf.data.scores.score import (
     DEFAULT_VELOCITY,
@@ -41,6 +42,7 @@ _TYPES = {  # of notes, in quarters
     "1024th": Fraction(1, 256),
 }
 SMALLEST = 1e-3  # divisions of a quarter; what is smaller is no number of them
+_VOICE = re.compile(r"[0-9]{1,8}")
 _MODES = ("major", "minor", "mixolydian", "dorian", "phrygian", "lydian", "locrian")
 # Degrees of the tonic above that of the major key with the same signature, in fifths.
 _FIFTHS_OF_MODE = dict(zip(_MODES, (0, 3, 1, 2, 4, -1, 5)))
@@ -126,7 +128,7 @@ class PartReader:
             duration,
             pitch,
             velocity or 0,  # until `finish`
-            int(voice) if voice.isdigit() and len(voice) < 9 else 1,
+            int(voice) if _VOICE.fullmatch(voice) else 1,
             tie,
             Tied.BY_SIGN if continues else Tied.NOT,
             grace,
@@ -155,8 +157,8 @@ class PartReader:
         if pitch is None:
             return self.player.drum_pitch(element)
         step = (pitch.findtext("step") or "").strip()
-        octave = _number(pitch.findtext("octave"))
-        alter = _number(pitch.findtext("alter"), 0.0)
+        octave = finite(pitch.findtext("octave"))
+        alter = finite(pitch.findtext("alter"), 0.0)
         if step not in _SEMITONES or octave is None or abs(octave) > 1000:
             raise UnreadableScore(f"a note whose pitch is {step!r} of octave {octave}")
         staff = (element.findtext("staff") or "1").strip()
@@ -176,20 +178,20 @@ class PartReader:
         change = element.find("time-modification")
         if change is None:
             return quarters
-        actual = _number(change.findtext("actual-notes"), 1.0)
-        normal = _number(change.findtext("normal-notes"), 1.0)
+        actual = finite(change.findtext("actual-notes"), 1.0)
+        normal = finite(change.findtext("normal-notes"), 1.0)
         if actual < 1 or not 0 <= normal < MAX_BAR_QUARTERS:
             return quarters
         return quarters * _fraction(normal) / _fraction(actual)
 
     def _quarters(self, text):
-        divisions = _number(text)
+        divisions = finite(text)
         if divisions is None:
             raise UnreadableScore(f"a duration of {text.strip()[:20]!r}")
         quarters = _fraction(divisions) / self._divisions
         if abs(quarters) > MAX_BAR_QUARTERS:
             raise UnreadableScore(
-                f"absurd length: {float(quarters):g} quarter notes in measure "
+                f"absurd length: {_shown(quarters)} quarter notes in measure "
                 f"{len(self.bars)}; {MAX_BAR_QUARTERS} are the limit"
             )
         return max(quarters, Fraction(0))
@@ -207,7 +209,7 @@ class PartReader:
     # What holds for later notes.
 
     def _read_attributes(self, element):
-        divisions = _number(element.findtext("divisions"))
+        divisions = finite(element.findtext("divisions"))
         if divisions is not None and SMALLEST <= divisions < 1e9:
             self._divisions = _fraction(divisions)
         for transpose in element.findall("transpose"):
@@ -237,7 +239,6 @@ class PartReader:
     def _take(self, found, at, staff):
         at = max(at, Fraction(0))
         if found.qpm:
-            self._bar.tempos = [t for t in self._bar.tempos if t[0] != at]
             self._bar.tempos.append((at, found.qpm))
         if found.velocity:
             self._dynamics.append((len(self.bars) - 1, at, staff, found.velocity))
@@ -245,9 +246,13 @@ class PartReader:
 
     def _sounding_offset(self, element):
         offset = element.find("offset")
-        if offset is None or offset.get("sound") != "yes":
-            return Fraction(0)
-        return _fraction(_number(offset.text, 0.0)) / self._divisions
+        is_heard = offset is not None and offset.get("sound") == "yes"
+        return self._offset(offset.text) if is_heard else Fraction(0)
+
+    def _offset(self, text):
+        """Quarters; 0 for an offset that leaves every bar."""
+        quarters = _fraction(finite(text, 0.0)) / self._divisions
+        return quarters if abs(quarters) <= MAX_BAR_QUARTERS else Fraction(0)
 
     def _read_barline(self, element):
         marks, self._ending, ends = directions.of_barline(element, self._ending)
@@ -260,10 +265,7 @@ class PartReader:
     def _read_harmony(self, element):
         symbol = directions.chord_symbol(element)
         if symbol:
-            at = (
-                self._cursor
-                + _fraction(_number(element.findtext("offset"), 0.0)) / self._divisions
-            )
+            at = self._cursor + self._offset(element.findtext("offset"))
             self._bar.chords.append((max(at, Fraction(0)), symbol))
 
     def finish(self):
@@ -274,7 +276,7 @@ class PartReader:
                 by_staff[one].append(((bar, at), velocity))
         times = {staff: [at for at, _ in found] for staff, found in by_staff.items()}
         for number, bar in enumerate(self.bars):
-            bar.tempos.sort()
+            bar.tempos = sorted(dict(bar.tempos).items())  # of two at once the later
             for index, note in enumerate(bar.notes):
                 if note.velocity:
                     continue
@@ -300,17 +302,15 @@ def _has(element, tag):
     return element.find(tag) is not None
 
 
-def _number(text, otherwise=None):
-    """A finite number, or `otherwise` for any other text."""
-    try:
-        number = float(text)
-    except (TypeError, ValueError):
-        return otherwise
-    return number if math.isfinite(number) else otherwise
-
-
 def _fraction(number):
     return Fraction(number).limit_denominator(1_000_000)
+
+
+def _shown(quarters):
+    try:
+        return f"{float(quarters):g}"
+    except OverflowError:
+        return "more than 1e308"
 
 
 def _ties(element):
@@ -324,8 +324,8 @@ def _ties(element):
 
 def _transposition(element):
     """Semitones from what is written to what sounds."""
-    chromatic = _number(element.findtext("chromatic"), 0.0)
-    octaves = _number(element.findtext("octave-change"), 0.0)
+    chromatic = finite(element.findtext("chromatic"), 0.0)
+    octaves = finite(element.findtext("octave-change"), 0.0)
     return int(chromatic + 12 * octaves) if abs(chromatic) + abs(octaves) < 128 else 0
 
 
@@ -334,9 +334,11 @@ def _metre(time):
     total = Fraction(0)
     denominators = [4]
     for beats, beat_type in zip(time.findall("beats"), time.findall("beat-type")):
-        numbers = [_number(beat) for beat in (beats.text or "").split("+")]
-        denominator = _number(beat_type.text)
+        numbers = [finite(beat) for beat in (beats.text or "").split("+")]
+        denominator = finite(beat_type.text)
         if None in numbers or denominator not in (1, 2, 4, 8, 16, 32, 64, 128):
+            return None
+        if not all(abs(number) < 1e6 for number in numbers):
             return None
         total += Fraction(int(2 * sum(numbers)), 2 * int(denominator))
         denominators.append(int(denominator))
@@ -349,7 +351,7 @@ def _metre(time):
 
 def _key(element, transposition):
     """A key signature as it sounds; None for one that is no usual one."""
-    fifths = _number(element.findtext("fifths"))
+    fifths = finite(element.findtext("fifths"))
     if fifths is None or not -14 < fifths < 14:
         return None
     mode = (element.findtext("mode") or "major").strip().lower()

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import bisect
 import re
 from collections.abc import Sequence
 
 from music_vae_tf.data.scores.score import MAX_BARS, Jump, Marks, UnreadableScore
+
+STEPS_A_BAR = 20  # bars gone through for each that is played: others are skipped
 
 
 def marks_of_words(words: str) -> dict[str, object]:
@@ -72,7 +75,8 @@ class _Player:
     def __init__(self, marks):
         self._marks = marks
         self._groups = _ending_groups(marks)
-        self._order = []
+        self._signs = _signs(marks)
+        self._order, self._steps = [], 0
         self._start, self._pass = 0, 1  # of the repeat in work
         self._has_jumped, self._takes_repeats = False, True
 
@@ -85,6 +89,8 @@ class _Player:
     def _step(self, bar):
         """Plays a bar, or skips it; the next one, or None at the end."""
         mark = self._marks[bar]
+        self._steps += 1
+        _check(self._steps // STEPS_A_BAR)
         if mark.repeat_start and bar != self._start:
             self._begin(bar)
         if mark.ending and not self._is_now(bar):
@@ -153,27 +159,37 @@ class _Player:
 
     def _find(self, what, label, beyond=-1):
         """The bar with a segno or coda, by its label if there are several."""
-        found = [
-            bar
-            for bar, mark in enumerate(self._marks)
-            if getattr(mark, what) is not None and bar > beyond
-        ]
-        same = [bar for bar in found if getattr(self._marks[bar], what) == label]
-        return next(iter(same or found), None)
+        for one in (label, None):
+            bars = self._signs.get((what, one), [])
+            following = bisect.bisect_right(bars, beyond)
+            if following < len(bars):
+                return bars[following]
+        return None
+
+
+def _signs(marks):
+    """`{(segno or coda, label): bars}`, and of any label under None."""
+    found = {}
+    for bar, mark in enumerate(marks):
+        for what in ("segno", "coda"):
+            label = getattr(mark, what)
+            for key in (label, None) if label is not None else ():
+                found.setdefault((what, key), []).append(bar)
+    return found
 
 
 def _ending_groups(marks):
     """For bars of endings: the highest number among those that belong together."""
-    groups, members, last = {}, [], 0
+    groups, last = [[]], 0
     for bar, mark in enumerate(marks):
         new = mark.ending_starts and mark.ending and min(mark.ending) <= last
-        if not mark.ending or (new and members and marks[members[-1]].ending):
-            members = []
+        if not mark.ending or new:
+            groups.append([])
         if mark.ending:
-            members.append(bar)
-            last = min(mark.ending)
-            highest = max(max(marks[member].ending) for member in members)
-            groups.update(dict.fromkeys(members, highest))
-        else:
-            last = 0
-    return groups
+            groups[-1].append(bar)
+        last = min(mark.ending, default=0)
+    found = {}
+    for bars in groups:
+        highest = max((max(marks[bar].ending) for bar in bars), default=0)
+        found |= dict.fromkeys(bars, highest)
+    return found

@@ -11,7 +11,7 @@ from music_vae_tf.errors import UserFacingError
 
 # What is beyond these is refused before anything is allocated for it.
 MAX_NOTES = 200_000  # as played; Mahler's longest movements have some 60,000
-MAX_BARS = 100_000  # as played
+MAX_BARS = 25_000  # as played; `limits.MAX_QUARTERS` in 4/4
 MAX_SECONDS = 6 * 3600
 MAX_BAR_QUARTERS = 10_000
 PITCHES = range(128)

@@ -147,6 +147,11 @@ def _build(config: Config, converter: Converter, cell_dtype: str) -> MusicVAE:
     )
 
 
+def _example_size(config: Config, converter: Converter) -> int:
+    layouts = (converter.inputs, converter.targets, converter.controls)
+    return config.model.max_seq_len * sum(one.depth for one in layouts if one)
+
+
 def music_vae(
     section: MusicVAEConfig,
     input_depth: int,
@@ -179,4 +184,5 @@ KIND = ModelKind(
     load="music_vae_tf.training.note_sequences:load_trained",
     command="music_vae_train",
     free_keys=("dropout_keep_prob", "conditional", "use_cudnn"),
+    example_size=_example_size,
 )

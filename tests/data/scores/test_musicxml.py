@@ -477,6 +477,7 @@ LONG = FOUR + note("C4", 8).replace(">8<", ">1e9<")
 HIGH = FOUR + note("C4", 8).replace("<octave>4", "<octave>99")
 DEEP = b"<score-partwise>" + b"<a>" * 500 + b"</a>" * 500 + b"</score-partwise>"
 EXPLODING = FOUR + note("C4", 8) + repeat("backward", 'times="99999"')
+SLOW = EXPLODING.replace("99999", "20000")
 
 
 @pytest.mark.parametrize(
@@ -490,7 +491,8 @@ EXPLODING = FOUR + note("C4", 8) + repeat("backward", 'times="99999"')
         (score([LONG.replace("1e9", "1e300")]), "absurd length: 5e\\+299"),
         (score([LONG.replace("1e9", "nan")]), "a duration of 'nan'"),
         (score([HIGH]), "outside MIDI's range: C99 in measure 1 is number 1200"),
-        (score([EXPLODING]), "lasts longer than 6 hours"),
+        (score([EXPLODING]), "its repeats give more than 25000 bars"),
+        (score([SLOW]), "lasts longer than 6 hours"),
         (ENTITIES, "refused: it declares the entity 'a'"),
         (DEEP, "refused: more than"),
         (bomb(), "refused: score.xml would unpack to"),

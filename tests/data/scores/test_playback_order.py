@@ -1,5 +1,7 @@
 """Repeats, endings and jumps are played as musicians play them."""
 
+import time
+
 import pytest
 
 from music_vae_tf.data.scores.playback_order import marks_of_words, playback_order
@@ -90,7 +92,7 @@ def test_parts_are_played_in_their_order_each_with_its_repeats():
 
 def test_repeats_without_an_end_are_refused_before_they_fill_the_memory():
     bars = [{**START, "repeat_plays": 99_999_999}]
-    with pytest.raises(UnreadableScore, match="more than 100000 bars"):
+    with pytest.raises(UnreadableScore, match="more than 25000 bars"):
         order(*bars)
 
 
@@ -113,3 +115,34 @@ def test_repeats_without_an_end_are_refused_before_they_fill_the_memory():
 )
 def test_words_say_where_to_go_on(words, marks):
     assert marks_of_words(words) == marks
+
+
+ONE, OUTER = frozenset({1}), frozenset({1, 999})
+INNER = frozenset(range(2, 999))
+TO_START = Marks(jump=Jump(False))
+
+
+@pytest.mark.parametrize(
+    "marks",
+    [
+        [Marks(ending=ONE, ending_starts=i == 0) for i in range(20_000)],
+        [Marks(to_coda="") for _ in range(12_000)] + [TO_START],
+        [Marks(to_coda="", coda="a") for _ in range(12_000)] + [TO_START],
+    ],
+    ids=["one ending", "no coda", "codas"],
+)
+def test_many_bars_are_ordered_in_time_that_grows_with_their_number(marks):
+    started = time.process_time()
+    assert playback_order(marks)
+    assert time.process_time() - started < 2
+
+
+def test_bars_that_are_skipped_again_and_again_are_refused():
+    marks = [Marks(repeat_start=True)]
+    marks += [Marks(ending=OUTER, ending_starts=i == 0) for i in range(12_000)]
+    marks[-1].repeat_plays = 2
+    marks += [Marks(ending=INNER, ending_starts=True, repeat_plays=2)]
+    started = time.process_time()
+    with pytest.raises(UnreadableScore, match="more than 25000 bars"):
+        playback_order(marks)
+    assert time.process_time() - started < 2
