@@ -38,6 +38,7 @@ class _Lock(NamedTuple):
 
 
 _HELD: dict[Path, _Lock] = {}
+_TAKING = threading.Lock()  # of several threads, one takes or gives back at a time
 
 
 class RunInUse(UserFacingError, RuntimeError):
@@ -52,7 +53,8 @@ def held(directory: Path) -> Iterator[None]:
         RunInUse: another one is in it; names its process, machine and start.
     """
     path = directory / NAME
-    lock = _take(path)
+    with _TAKING:
+        lock = _take(path)
     ended = threading.Event()
     heartbeat = threading.Thread(target=_beat, args=(lock, ended), daemon=True)
     heartbeat.start()
@@ -61,11 +63,12 @@ def held(directory: Path) -> Iterator[None]:
     finally:
         ended.set()
         heartbeat.join()
-        _HELD.pop(path.resolve(), None)
-        # One that cannot be removed holds no longer, as it is not among those held.
-        with contextlib.suppress(OSError):
-            if _read(path) == lock.own:
-                path.unlink()
+        with _TAKING:
+            _HELD.pop(path.resolve(), None)
+            # One that cannot be removed holds no longer: it is not among those held.
+            with contextlib.suppress(OSError):
+                if _read(path) == lock.own:
+                    path.unlink()
 
 
 def check_held(directory: Path, now: bool = False) -> None:
@@ -159,8 +162,9 @@ def _read(path: Path) -> dict[str, Any] | None:
 def _is_alive(owner: dict[str, Any], path: Path) -> bool:
     if owner.get("machine") == _machine():
         number = owner.get("process")
-        is_number = type(number) is int and 0 < number < LARGEST_PROCESS
-        started = _start_of(number) if is_number else None
+        if type(number) is not int or not 0 < number < LARGEST_PROCESS:
+            return False
+        started = _start_of(number)
         if started is None or started != owner.get("started"):
             return False
         return number != os.getpid() or path.resolve() in _HELD

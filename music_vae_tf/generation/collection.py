@@ -20,7 +20,8 @@ from music_vae_tf.data.pipeline import Report
 from music_vae_tf.data.whole_file import whole_file
 from music_vae_tf.errors import UserFacingError
 from music_vae_tf.generation import examples
-from music_vae_tf.generation.music_vae import LARGEST_LATENT, TrainedModel
+from music_vae_tf.generation.decodable import LARGEST_LATENT
+from music_vae_tf.generation.music_vae import TrainedModel
 from music_vae_tf.generation.transform_tasks import is_fit
 from music_vae_tf.json_files import read_json
 

@@ -15,6 +15,11 @@ from music_vae_tf import config as configs
 from music_vae_tf.batch import Batch
 from music_vae_tf.errors import UserFacingError
 from music_vae_tf.generation.compiling import compiled
+from music_vae_tf.generation.decodable import (
+    check_states,
+    check_temperature,
+    rows_of,
+)
 from music_vae_tf.generation.examples import only_example
 from music_vae_tf.generation.interpolation import slerp
 from music_vae_tf.models.decoder import Samples
@@ -29,17 +34,10 @@ if TYPE_CHECKING:
 log = logging.getLogger("music_vae_tf")
 
 DEFAULT_BATCH_SIZE = 8
-# A latent vector is a draw from a normal distribution, or near one.
-LARGEST_LATENT = 1e6
-COLDEST, HOTTEST = 1e-12, 1e12  # temperatures between which logits stay numbers
 
 
 class EagerExecutionIsOff(UserFacingError, RuntimeError):
     """TensorFlow was set to build graphs, as notebooks for TensorFlow 1 do."""
-
-
-class NotDecodable(UserFacingError, ValueError):
-    """Numbers that a decoder makes nothing of."""
 
 
 class TrainedModel:
@@ -305,13 +303,9 @@ class TrainedModel:
 
     def _decode(self, z, length, temperature, c_input) -> list[Samples]:
         """Samples of arrays for each of the latent vectors."""
-        z = _rows("z", z, self.z_size)
+        z = rows_of("z", z, self.z_size)
         controls = self._controls(c_input)
-        if not COLDEST <= temperature <= HOTTEST:
-            raise NotDecodable(
-                f"temperature is {temperature}; expected one above 0, from {COLDEST:g} "
-                f"to {HOTTEST:g}"
-            )
+        check_temperature(temperature)
         length, end_token = self._end(length)
         padded = np.pad(z, [(0, -len(z) % self.batch_size), (0, 0)])
         samples = []
@@ -325,7 +319,7 @@ class TrainedModel:
                 end_token,
             )
             samples += _one_by_one(batch)
-        _check_states(samples)
+        check_states([one.states for one in samples])
         return samples[: len(z)]
 
     def _controls(self, c_input):
@@ -339,7 +333,7 @@ class TrainedModel:
             raise ValueError(
                 f"config {self.config.name} is not conditioned: leave out c_input"
             )
-        return _rows("c_input", c_input, depth) if depth else None
+        return rows_of("c_input", c_input, depth) if depth else None
 
     def _end(self, length):
         """How long at most, and the end token to heed."""
@@ -381,33 +375,6 @@ def _as_trained(config, path):
     """The config with the hyperparameters that a run directory keeps."""
     directory = RunDirectory.at(os.fspath(path))
     return directory.as_trained(config) if directory.path.is_dir() else config
-
-
-def _rows(name, rows, depth):
-    """The argument of this name as float32 [N, depth]."""
-    array = np.asarray(rows, np.float32)
-    if array.ndim != 2 or array.shape[1] != depth:
-        raise ValueError(
-            f"{name} should be of shape [N, {depth}]; got {list(array.shape)}"
-        )
-    is_number = np.abs(array) <= LARGEST_LATENT  # False for NaN
-    if not is_number.all():
-        raise NotDecodable(
-            f"{name} has the value {array[~is_number][0]:g}; expected numbers from "
-            f"{-LARGEST_LATENT:,.0f} to {LARGEST_LATENT:,.0f}"
-        )
-    return array
-
-
-def _check_states(samples: list[Samples]) -> None:
-    """What is no number any more gives sequences without notes, and no error."""
-    states = tf.nest.flatten([one.states for one in samples])
-    if not all(np.isfinite(state).all() for state in states):
-        raise NotDecodable(
-            "the decoder's states are not finite numbers: the weights of this model "
-            "are damaged, or were trained until they diverged. Take an earlier "
-            "checkpoint"
-        )
 
 
 def _one_by_one(batch: Samples) -> list[Samples]:

@@ -32,7 +32,7 @@ from music_vae_tf.data.song_drums import NothingToTransform, chosen_drums
 from music_vae_tf.data.song_grid import SongGrid, grid
 from music_vae_tf.errors import UserFacingError
 from music_vae_tf.generation.attributes import along, attributes_of, check_names
-from music_vae_tf.generation.music_vae import COLDEST, HOTTEST
+from music_vae_tf.generation.decodable import COLDEST, HOTTEST
 from music_vae_tf.generation.transform_edits import Blend, add_edits, new_notes
 from music_vae_tf.generation.transform_tasks import (
     Freedom,

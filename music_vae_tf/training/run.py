@@ -368,7 +368,6 @@ def _state_kept(training: _Training, validation):
         yield
     except BaseException as error:
         interrupted = isinstance(error, KeyboardInterrupt)
-        # Where the disk is full, or the directory another's, say so and leave it.
         with contextlib.suppress(OSError, RunInUse):
             check_held(directory.train_dir, now=True)
             write(INTERRUPTED if interrupted else FAILED)

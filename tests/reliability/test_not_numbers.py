@@ -12,7 +12,7 @@ from music_vae_tf import checkpoint, pretrained
 from music_vae_tf.checkpoint import CheckpointError, compact, finite
 from music_vae_tf.commands import music_vae_generate
 from music_vae_tf.generation import TrainedModel
-from music_vae_tf.generation.music_vae import NotDecodable
+from music_vae_tf.generation.decodable import NotDecodable
 
 NAME = "groovae_4bar"
 
