@@ -83,7 +83,7 @@ def _addresses(cluster: Any) -> list[str]:
         if match is None or not 0 < int(match[1]) < 65536:
             raise _misfit(f"{address!r} is not an address, such as host1:2222")
     if len(set(addresses)) < len(addresses):
-        raise _misfit("an address comes twice")
+        raise _misfit("duplicate address")
     if len(cluster.get("chief", [])) > 1:
         raise _misfit("there is more than one chief")
     return addresses

@@ -238,13 +238,13 @@ def parse_amounts(amounts: str | Mapping[str, float]) -> dict[str, float]:
     """`density=+1,swing=-0.5`, or a mapping -> `{'density': 1.0, 'swing': -0.5}`.
 
     Raises:
-        BadAmounts: an amount is not a number from -5 to 5, or a name comes twice.
+        BadAmounts: an amount is not a number from -5 to 5, or a name is a duplicate.
     """
     pairs = _pairs(amounts) if isinstance(amounts, str) else amounts.items()
     parsed: dict[str, float] = {}
     for name, amount in pairs:
         if name in parsed:
-            raise BadAmounts(f"attribute {name} comes twice")
+            raise BadAmounts(f"duplicate attribute {name}")
         parsed[name] = _amount(name, amount)
     if not parsed:
         raise BadAmounts("no attribute is named; expected NAME=AMOUNT, as density=+1")

@@ -44,7 +44,7 @@ def read(data: bytes) -> dict[bytes, bytes]:
         size, _ = number(handle, place)
         for key, value in _entries(_block(data, offset, size)):
             if key in values:
-                raise BadTable(f"{_shown(key)} comes twice")
+                raise BadTable(f"duplicate key {_shown(key)}")
             values[key] = value
             if sum(map(len, (key, value))) > len(data):
                 raise BadTable("an entry is longer than the file")

@@ -14,10 +14,9 @@ def add_drums(command: Command) -> None:
     command.string(
         "drums",
         None,
-        "Which notes are drums, in configs whose music is drums: auto, those on "
-        "channel 10, and without any the one instrument that is in the file alone, if "
-        "it plays what a drum kit plays; channel10; all; or track:NAME. By default as "
-        "the config says, which is auto.",
+        "Which notes are drums. auto: channel 10; without one, the only instrument, if "
+        "it plays like a drum kit. channel10; all; track:NAME. Default: as the config "
+        "says.",
     )
 
 

@@ -42,7 +42,7 @@ class Feel:
     """How a style sits on the grid.
 
     `swing` is where the middle one of three neighbouring notes falls, `swung_steps`
-    sixteenths apart: 0.5 half way, 2/3 as in triplets. `late_ms` says by drum how far
+    sixteenths apart: 0.5 half way, 2/3 as in triplets. `late_ms` is by drum how far
     it lies behind the beat, `loose` scales all human scatter of time.
     """
 
@@ -59,7 +59,7 @@ def play(
 
     Args:
         strokes: Decided ones only (no `?`, `,` or `*`), in order of time.
-        qpm: Quarter notes a minute.
+        qpm: Tempo in BPM.
         feel: Where the notes lie.
         rng: numpy.random.Generator; decides who the drummer is today.
         fill_from: The step from which on the strokes are a fill, played as a crescendo.

@@ -128,7 +128,7 @@ def _crash_on_one(strokes: list[Stroke]) -> list[Stroke]:
 
 
 def _end_in(fill: Tab, strokes: list[Stroke], rng) -> tuple[list[Stroke], float]:
-    """Let the fill take over in the last bar, from its first column that speaks."""
+    """Let the fill take over in the last bar, from its first column with a stroke."""
     last_bar = (BARS - 1) * STEPS_PER_BAR
     fill_from = last_bar + fill.first_step
     before = [stroke for stroke in strokes if stroke.step < fill_from]

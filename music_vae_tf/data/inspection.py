@@ -56,7 +56,7 @@ class Music:
 
     Attributes:
         tempos: BPM of the first, the slowest and the fastest; `tempo_changes` more.
-        metres: `{'4/4': bars}`.
+        time_signatures: `{'4/4': bars}`.
         mended: what is broken in the file, and is left out or guessed.
     """
 
@@ -65,7 +65,7 @@ class Music:
     notes: int
     tempos: tuple[float, float, float]
     tempo_changes: int
-    metres: dict[str, int]
+    time_signatures: dict[str, int]
     instruments: list[Instrument]
     drums: Drums
     mended: dict[str, int]
@@ -142,7 +142,7 @@ def _music(sequence, mended) -> Music:
         notes=len(sequence.notes),
         tempos=(round(qpm[0], 2), round(min(qpm), 2), round(max(qpm), 2)),
         tempo_changes=len(qpm) - 1,
-        metres=dict(Counter("{}/{}".format(*bar.metre) for bar in bars)),
+        time_signatures=dict(Counter("{}/{}".format(*bar.metre) for bar in bars)),
         instruments=_instruments(sequence),
         drums=_drums(sequence),
         mended=mended,

@@ -42,7 +42,7 @@ REFUSED = "files that Magenta's reader refuses"
 
 
 class UnreadableMusic(UserFacingError, ValueError):
-    """A file that gives no NoteSequence; says why in few words, then in detail."""
+    """A file that gives no NoteSequence; has a short reason, and the details."""
 
 
 class Reading(NamedTuple):

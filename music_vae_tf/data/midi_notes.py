@@ -158,7 +158,7 @@ class Stage:
         return self.instruments[program, channel]
 
     def change(self, time, status, first, second):
-        """What an event that is no note's does: a control, a program, a name ..."""
+        """The effect of an event other than a note: a control, a program, a name ..."""
         kind, channel = status & 0xF0, status & 0x0F
         if kind == midi_events.CONTROL:
             self._changes(channel).controls.append((time, first, second))

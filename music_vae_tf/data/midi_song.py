@@ -63,7 +63,8 @@ class MidiSong:
     def __init__(self, midi: mido.MidiFile):
         """
         Raises:
-            UnreadableMusic: its time is no beats, or its tracks are not simultaneous.
+            UnreadableMusic: its time is not in beats, or its tracks are not
+                simultaneous.
         """
         _check(midi)
         finer = -(-COARSEST_TICKS_PER_QUARTER // midi.ticks_per_beat)

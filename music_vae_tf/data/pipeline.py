@@ -256,7 +256,8 @@ def _shuffled(places, num_examples, seed):
 
 
 def _batches(store, steps: tf.data.Dataset, examples_of: Callable) -> tf.data.Dataset:
-    # No function that the data set keeps may know the store: TensorFlow has its arrays.
+    # Do not capture `store` in a dataset function: its arrays are already held as
+    # tensors, and a reference would keep them in memory a second time.
     gather, layouts = store.gatherer(), store.layouts
     options = tf.data.Options()
     # To rewrite a data set of two stages, tf.data would copy all examples once more.

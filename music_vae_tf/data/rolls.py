@@ -135,7 +135,7 @@ def read(path, num_steps: int) -> Rolls:
     """The rolls of a file, each of so many steps.
 
     Raises:
-        BadRolls: it is no file of rolls, has none, or rolls of another length.
+        BadRolls: it is not a file of rolls, has none, or rolls of another length.
         OSError: it cannot be read.
     """
     path = Path(path).expanduser()
@@ -144,7 +144,9 @@ def read(path, num_steps: int) -> Rolls:
             with np.load(file, allow_pickle=False) as arrays:
                 rolls = Rolls(*(arrays[name] for name in Rolls._fields))
         except DAMAGE as error:
-            raise BadRolls(f"{path} is no file of class rolls; {MAKE_ONE}") from error
+            raise BadRolls(
+                f"{path} is not a file of class rolls; {MAKE_ONE}"
+            ) from error
     _check(rolls, path, num_steps)
     return rolls
 

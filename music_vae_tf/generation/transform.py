@@ -48,7 +48,7 @@ LARGEST_AMOUNT = 10.0
 
 
 class NothingToTransform(UserFacingError, ValueError):
-    """A song without drums that the model can read; says why."""
+    """A song without drums that the model can read; the message has the reason."""
 
 
 class NoDrums(NothingToTransform):

@@ -85,7 +85,7 @@ def task_of(config, converter, preserve_onsets: bool | None = None) -> Task:
 def check_config(config) -> None:
     """
     Raises:
-        UnfitConfig: the config transforms no songs; says why.
+        UnfitConfig: the config transforms no songs; the message has the reason.
     """
     if is_fit(config):
         return

@@ -90,7 +90,7 @@ def decode(recipe: Recipe, playable: Any) -> Any:
 
 
 def _whole_quarters(sequence):
-    """As many as its notes last, where steps are no part of a bar."""
+    """As many as its notes last, where steps are not part of a bar."""
     end_s = max((note.end_time for note in sequence.notes), default=0.0)
     return max(math.ceil(end_s * qpm_of(sequence) / 60 - 1e-6), 4)
 

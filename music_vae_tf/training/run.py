@@ -338,8 +338,7 @@ def _on_step(options, bar, validation, done: int):
 
 @contextlib.contextmanager
 def _state_kept(training: _Training, validation):
-    """Lets an evaluation know, through the run directory, that the training goes on,
-    and how it ended."""
+    """Records the training's state for evaluations: running, and then how it ended."""
     directory, model = training.request.directory, training.model
 
     def write(state):

@@ -107,13 +107,13 @@ class Converter(abc.ABC):
     length_shape: tuple[int, ...]  # () or (S,)
     max_tensors_per_notesequence: int | None
     token_vocabulary: TokenVocabulary | None = None
-    grammar: Grammar | None = None  # of what a decoder says
+    grammar: Grammar | None = None  # of a decoder's outputs
     steps_per_bar: int | None = None  # where a row is a step of a bar
     steps_per_quarter: int  # of those whose rows are steps of a bar
     control_kind: str | None = None  # "chords" or "hits", where it conditions on them
 
     def quarters(self, num_steps: int) -> float:
-        """How long so many rows last, in quarter notes; 0 where they are no steps."""
+        """How long so many rows last, in quarter notes; 0 where they are not steps."""
         return num_steps / self.steps_per_quarter if self.steps_per_bar else 0.0
 
     @property
@@ -161,7 +161,7 @@ class Converter(abc.ABC):
         """The examples of a NoteSequence.
 
         Raises:
-            NotConvertible: there is none; says why.
+            NotConvertible: there is none; the message has the reason.
         """
         examples, left_out = self.extract(sequence, rng)
         if not examples:

@@ -47,7 +47,7 @@ class Drums(NamedTuple):
 
 
 class Marked(NamedTuple):
-    """A score whose notes say of themselves if they are drums."""
+    """A score whose notes have the field `is_drum`."""
 
     score: Score
     remarks: Counter[str]

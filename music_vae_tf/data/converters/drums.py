@@ -238,7 +238,7 @@ class DrumsConverter(Converter):
     # Samples -> NoteSequence
 
     def to_sequence(self, sample, controls=None):
-        """Decoder output `[T, D_out]` -> NoteSequence at 120 quarters a minute."""
+        """Decoder output `[T, D_out]` -> NoteSequence at 120 BPM."""
         pattern = self._pattern(np.asarray(sample))
         written_as = tuple(pitches[0] for pitches in self.pitch_classes)
         steps, pitches = [], []

@@ -45,7 +45,7 @@ for _class, _programs in PROGRAMS.items():
 
 
 class NotARoll(UserFacingError, ValueError):
-    """An array that is no class roll; says what came and what is expected."""
+    """An array that is not a class roll; the message has what is expected."""
 
 
 class ClassRoll(NamedTuple):
@@ -56,7 +56,7 @@ class ClassRoll(NamedTuple):
 
     @classmethod
     def of_cells(cls, cells) -> ClassRoll:
-        """The roll of what a model says, whole numbers [T, 128]: each run of cells of
+        """The roll of a model's output, whole numbers [T, 128]: each run of cells of
         one class is a note.
 
         Raises:
@@ -153,7 +153,7 @@ class PianoRollConverter(Converter):
 
     step_seconds: float
     roll_steps: int  # what the CVAE reads and writes
-    continuation_steps: int  # what the CLSTM says after it
+    continuation_steps: int  # what the CLSTM emits after it
     hop_steps: int  # from one window of a piece to the next
     shortest_steps: int  # of music; a window with less of it is left out
     max_tensors_per_notesequence: int | None = None

@@ -281,7 +281,7 @@ class TrioConverter(Converter):
 
     def to_sequence(self, sample, controls=None):
         """Decoder output `[T, D_out]` and the controls it was given `[T, D_c]` ->
-        NoteSequence at 120 quarters a minute."""
+        NoteSequence at 120 BPM."""
         sample = np.asarray(sample)
         melody, bass, drums = np.split(
             sample, np.cumsum(self.targets.depths)[:2], axis=1

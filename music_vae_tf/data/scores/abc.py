@@ -34,7 +34,7 @@ class Tune(NamedTuple):
 def read_abc(source: bytes | str, repeats: bool = True) -> list[Tune]:
     """The tunes of an ABC book in their order.
 
-    A tune that cannot be read costs itself alone.
+    Only a tune that cannot be read is skipped.
 
     Args:
         source: the text of a book, or its bytes: UTF-8, else Latin-1.

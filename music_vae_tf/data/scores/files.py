@@ -17,7 +17,7 @@ class ScoreOptions(NamedTuple):
     """How score files are read."""
 
     reader: str = SOUNDING
-    repeats: bool = True  # whether they are played; Magenta's reader does as it likes
+    repeats: bool = True  # whether they are played; Magenta's reader ignores this
 
 
 def read_score(data: bytes, kind: str, options: ScoreOptions):
@@ -86,7 +86,7 @@ def _abc_by_note_seq(data, _):
         tunes, errors = abc_parser.parse_abc_tunebook(text)
     except Exception as error:  # malformed tunes raise nearly anything
         raise UnreadableScore(f"no valid ABC: {_in_words(error)}") from error
-    problems = [f"tune that is no valid ABC: {_in_words(error)}" for error in errors]
+    problems = [f"tune that is not valid ABC: {_in_words(error)}" for error in errors]
     if not tunes:
         raise UnreadableScore(problems[0] if problems else "no tune in it")
     return {str(number): tune for number, tune in tunes.items()}, problems

@@ -9,7 +9,7 @@ from music_vae_tf.data.scores.score import MAX_BARS, Jump, Marks, UnreadableScor
 
 
 def marks_of_words(words: str) -> dict[str, object]:
-    """What a text says about the order, as fields of Marks: of "D.C. al Fine", a jump.
+    """What a text means for the order, as fields of Marks: of "D.C. al Fine", a jump.
 
     Words that merely begin like that ("D. Scarlatti") say nothing.
     """
