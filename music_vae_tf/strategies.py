@@ -1,9 +1,9 @@
 """One training on many devices: its tf.distribute strategy, and each worker's share.
 
-A batch of the config is the whole batch of a step, however many devices take part: it
-is divided evenly among the replicas, one for each device, in the order of workers and
-of devices on a worker, and each worker makes its own rows alone. Gradients are averaged
-over all of them before they are clipped: a step is that of one device on the whole.
+The config's batch is the global batch of a step. It is divided evenly among the
+replicas, one for each device, in the order of workers and of devices on a worker. Each
+worker makes its own rows only. Gradients are averaged over all replicas before they are
+clipped, so a step equals that of one device on the global batch.
 """
 
 from __future__ import annotations

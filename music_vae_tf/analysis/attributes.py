@@ -139,8 +139,10 @@ def _syncopation(rhythm: np.ndarray) -> int:
 
 def swing(onsets: Onsets) -> float:
     """Swing ratio of eighths: the time before an off-beat eighth over the time after
-    it. 1 is straight, 2 a triplet (Friberg and Sundström, "Swing ratios and ensemble
-    timing in jazz performance", 2002).
+    it. 1 is straight, 2 a triplet.
+
+    Source: Friberg and Sundström, "Swing ratios and ensemble timing in jazz
+    performance", 2002.
 
     Of the mean phase of all onsets between 3/8 and 17/24 of a beat; NaN without one.
     """

@@ -103,8 +103,8 @@ def onset_seconds(strokes, qpm: float, feel: Feel, rng) -> np.ndarray:
 def _stray_seconds(strokes, feel: Feel, rng) -> np.ndarray:
     """How far each stroke is from where it was meant to be, `[N]`; late is positive.
 
-    Four sums: what the style asks for, how this drummer places each drum, a pull of the
-    whole body that comes and goes over a few beats, and every stroke for itself.
+    The sum of four terms: of the style, of this drummer's habit for each drum, of a
+    drift over a few beats, and of each stroke.
     """
     drums = sorted({stroke.drum for stroke in strokes})
     which = np.array([drums.index(stroke.drum) for stroke in strokes])

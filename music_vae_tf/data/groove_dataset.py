@@ -37,8 +37,8 @@ def read_info(path, columns: Iterable[str] = (FILE,)) -> list[dict[str, str]]:
         columns: those that must be there.
 
     Raises:
-        BadGrooveDataset: there is no such file; a column, a cell of one, or all rows
-            are missing; a row is longer than the others; or a name leads out of the
+        BadGrooveDataset: there is no such file. Or a column, a cell of one, or all rows
+            are missing. Or a row is longer than the others. Or a name leads out of the
             folder, or is not that of a music file.
     """
     try:

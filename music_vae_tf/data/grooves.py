@@ -1,8 +1,8 @@
 """The project's own drum grooves, as any number of four-bar performances.
 
-`grooves.yaml` holds the styles. A performance takes a style, a tempo and one of its
-grooves; decides what the tab leaves open; ends in a fill, or does not; and is played by
-a drummer of its own. The same seed gives the same performances.
+`grooves.yaml` holds the styles. A performance has a style, a tempo and one of the
+style's grooves. Optional strokes of the tab, a fill at the end and the drummer's habits
+are drawn for each one. The same seed gives the same performances.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The events of any MIDI file, as a DAW reads it: only the broken parts are skipped.
 
-`midi_events` refuses whatever breaks the standard. This reads on: it passes over chunks
-that are no tracks, finds the end of a track whose length is wrong, leaves out messages
-that make no sense, and counts all of it.
+`midi_events` refuses whatever breaks the standard. This skips chunks that are not
+tracks, finds the end of a track whose length is wrong, and leaves out messages that
+make no sense. It counts all of these.
 """
 
 from __future__ import annotations

@@ -118,7 +118,7 @@ class Report:
 
 
 def _main_reason(left_out: Counter[str]) -> str:
-    """Why a sequence gave no example: what refuses parts of it before what is said of
+    """Why a sequence gave no example: reasons of parts of it come before those of
     single notes."""
     return min(
         left_out, key=lambda reason: "notes of " in reason, default=NOTHING_SUITABLE
@@ -192,8 +192,8 @@ def training_batches(
 ) -> tf.data.Dataset:
     """Batches without end; batch number `step` is a function of seed and step alone.
 
-    So a run that goes on at step N begins with batch N at once. Every epoch is a fresh
-    permutation of all examples; a batch may hold the end of one and the start of the
+    So a run that resumes at step N begins with batch N at once. Every epoch is a fresh
+    permutation of all examples. A batch may hold the end of one and the start of the
     next, as in Magenta, which repeats before it makes batches.
 
     Args:

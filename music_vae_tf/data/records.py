@@ -151,8 +151,8 @@ def parse_note_sequence(serialized: bytes, what: str):
         sequence = None
     if sequence is None or (serialized and not _has_music(sequence)):
         raise BadRecords(
-            f"{what} is not a NoteSequence; {MAKE_ANEW}. (Examples of tf.train.Example, as "
-            "other models read, are something else.)"
+            f"{what} is not a NoteSequence; {MAKE_ANEW}. (Examples of "
+            "tf.train.Example, as other models read, are something else.)"
         )
     return sequence
 

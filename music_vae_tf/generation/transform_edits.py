@@ -1,7 +1,7 @@
 """What a model played, as changes to the notes of a song.
 
-All notes of a cell (one drum at one step: a flam, two snares at once) move together, by
-as much as the loudest of them, and keep their ratio of velocities.
+A cell is one drum at one step. All its notes (a flam, two snares at once) move
+together, by as much as the loudest of them, and keep their ratio of velocities.
 """
 
 from __future__ import annotations

@@ -35,9 +35,13 @@ PLACES = ("draw", "point", "xy", "z", "between")
 def read_recipe(fields: Fields, playable: Any) -> Recipe:
     """The recipe in a request.
 
-    `where` is one of: `{"draw": seed}`; `{"point": n}`, an example of the map;
-    `{"xy": [x, y]}`, a place of the map; `{"z": base64}`; or
-    `{"between": {"a": base64, "b": base64, "t": 0 to 1}}`.
+    `where` is one of:
+
+    - `{"draw": seed}`
+    - `{"point": n}`, an example of the map
+    - `{"xy": [x, y]}`, a place of the map
+    - `{"z": base64}`
+    - `{"between": {"a": base64, "b": base64, "t": 0 to 1}}`
 
     Raises:
         Refused: a field is missing, unknown or beyond its limits.

@@ -124,9 +124,8 @@ class Windows:
 
     @property
     def staff_sizes(self) -> list[tuple]:
-        """For each staff the counts of its note and duration classes, the pitches of
-        its note classes, the sizes of its columns of controls, and whether it reads the
-        other staff."""
+        """Of each staff: the counts of its note and duration classes, the pitches of
+        its note classes, the sizes of its controls, whether it reads the other one."""
         clocks = tuple(CLOCK.values()), (*CLOCK.values(), *CONTEXT.values())
         return [
             (

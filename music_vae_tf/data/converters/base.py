@@ -28,10 +28,10 @@ class NotConvertible(Exception):
 class Extraction(NamedTuple):
     """What came out of a NoteSequence, and what did not.
 
-    `left_out` counts reasons in the words a user understands: parts that gave no
-    example (`'time signature 3/4': 1`) and notes that were dropped from examples
-    (`'notes of unmapped drum pitch 23': 14`),
-    and `drum_parts.TAKEN_AS_DRUMS`, which is a remark on the examples.
+    `left_out` counts reasons in a user's words. They are of parts that gave no example
+    (`'time signature 3/4': 1`), and of notes that were dropped from examples (`'notes
+    of unmapped drum pitch 23': 14`). It holds `drum_parts.TAKEN_AS_DRUMS`, too, which
+    is a remark on the examples.
     """
 
     examples: list[Example]

@@ -127,13 +127,13 @@ class Tokens(NamedTuple):
 def cut_into_chunks(
     tracks: Notes, chunks: int, chunk_steps: int, default_velocity_bin: int
 ) -> Notes:
-    """Tracks -> `chunks` rows each, sorted to be spoken.
+    """Tracks -> `chunks` rows each, sorted for `encode_rows`.
 
-    A note ends with its chunk. As in Magenta, where chunks are cut out of one stream of
-    tokens, a "note off" ends the note of its pitch that sounds longest in its chunk,
-    whichever it was meant for; and a velocity is lost on the way into the next chunk,
-    until it changes. Unlike there, where three chunks or more are shorter than a time
-    shift can be, a note after a rest that begins with a chunk is not lost.
+    A note ends with its chunk. As in Magenta, which cuts chunks out of one stream of
+    tokens, a "note off" ends the note of its pitch that sounds longest in its chunk. A
+    velocity is lost in the next chunk, until it changes. Unlike in Magenta, a note
+    after a rest that begins with a chunk is not lost where the longest time shift is
+    three chunks or more.
 
     Args:
         tracks: sorted by track, start and pitch.

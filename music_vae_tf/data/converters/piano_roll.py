@@ -5,11 +5,11 @@ pitch, which holds the class that sounds there: 0 none, 1 piano, 2 guitar, 3 bas
 rules:
 
 - A note fills the cells from the step nearest to its start up to the one nearest to its
-  end; if that is the same, the cell that its middle lies in.
-- A pitch sounds once at a time: a note ends where the next of its pitch begins,
-  whoever plays that. Of notes that begin in one cell the bass's is kept before the
-  guitar's, and that before the piano's, which has others to be heard by; of one
-  family's the longest.
+  end. If both are the same, it fills the cell that its middle lies in.
+- A pitch sounds once at a time: a note ends where the next of its pitch begins, also
+  of another family. Of notes that begin in one cell, the bass's is kept, then the
+  guitar's, then the piano's, which has more notes to lose. Of one family's, the
+  longest is kept.
 - Drums are left out, and so are programs of other families.
 - Where a note follows one of its own pitch and class without a gap, its onset is kept
   beside the cells. Models read and write cells alone: for them, the last cell of the

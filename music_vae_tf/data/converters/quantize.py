@@ -1,7 +1,7 @@
 """Times in seconds -> steps of a grid, equal to note_seq's to the last bit.
 
-note_seq's quantize_note_sequence writes into a copy of the protocol buffer; this works
-on the arrays of a `Score`, and says in a user's words why a score does not fit a grid.
+note_seq's quantize_note_sequence writes into a copy of the protocol buffer. This works
+on the arrays of a `Score`, and its errors are in a user's words.
 """
 
 from __future__ import annotations
@@ -79,10 +79,10 @@ def _on_grid(score: Score, qpm: float, steps_per_second: float) -> Quantized:
 def _constant(what, score, changes: list[Change], default, end: float):
     """The one value that holds throughout.
 
-    As in note_seq, the first change of the *list* is what the others are compared with,
-    and the earliest in *time* is compared with nothing if it is at 0 seconds. Unlike
-    there, changes at the end of the score or behind it are none, and tempos that differ
-    by less than a hundredth of a BPM are one.
+    As in note_seq, the others are compared with the first change of the *list*. The
+    earliest in *time* is compared with nothing if it is at 0 seconds. Unlike in
+    note_seq, changes at the end of the score or behind it do not count, and tempos that
+    differ by less than a hundredth of a BPM are equal.
 
     Raises:
         NotConvertible: it changes; the message has the bar and both values.

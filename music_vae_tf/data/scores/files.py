@@ -21,8 +21,10 @@ class ScoreOptions(NamedTuple):
 
 
 def read_score(data: bytes, kind: str, options: ScoreOptions):
-    """The NoteSequences of a file's bytes by the numbers of its tunes ('' if it is no
-    book), and problems with parts of it, a reason each with the details after a colon.
+    """The NoteSequences of a file's bytes by the numbers of its tunes, and problems.
+
+    The number is '' where a file is not a book. A problem is a reason, with details
+    after a colon.
 
     Args:
         kind: 'musicxml' or 'abc'.
