@@ -263,9 +263,9 @@ def _head(flags, config, examples):
     windows = examples.windows
     yield f"{flags.task}: {TASKS[flags.task].description}."
     yield (
-        f"{len(windows.qpm):,} windows of two bars, {windows.num_performances:,} "
-        f"performances, as {config.name} reads them; in brackets {LEVEL:.0%} intervals "
-        f"of {RESAMPLES:,} bootstrap resamples of performances."
+        f"{len(windows.qpm):,} windows of two bars from {windows.num_performances:,} "
+        f"performances, as {config.name} reads them. Brackets hold {LEVEL:.0%} "
+        f"intervals of {RESAMPLES:,} bootstrap resamples of performances."
     )
     yield ""
 
