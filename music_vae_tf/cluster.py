@@ -78,7 +78,7 @@ def _addresses(cluster: Any) -> list[str]:
         _check_kind(kind, listed)
     every = [address for listed in cluster.values() for address in listed]
     if len(set(every)) < len(every):
-        raise _misfit("an address comes twice")
+        raise _misfit("duplicate address")
     if len(cluster.get("chief", [])) > 1:
         raise _misfit("there is more than one chief")
     return [address for kind in TRAINS for address in cluster.get(kind, [])]

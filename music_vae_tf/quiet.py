@@ -26,8 +26,8 @@ def import_tensorflow():
     during the import; other modules can import them afterwards. If the import fails in
     this way, TensorFlow is imported plainly.
 
-    The log lines of the start are shown if the import fails, or if the machine has an
-    NVIDIA driver and TensorFlow finds no GPU: they name the library that is missing.
+    The log lines of the start name a missing library. They are shown if the import
+    fails, or if the machine has an NVIDIA driver and TensorFlow finds no GPU.
     """
     with _quiet_start() as log_lines:
         if "tensorflow" not in sys.modules:

@@ -1,8 +1,8 @@
 """One training at a time in a run directory: a lock that a crash does not leave behind.
 
-`run_dir/train/lock.json` says who trains there. On the same machine it holds while that
-process lives; on another one, which may share the directory over a network, while its
-time of change is renewed every few seconds.
+`run_dir/train/lock.json` names the process that trains. On the same machine it holds
+while that process lives. On another one, which may share the directory over a network,
+it holds while its time of change is renewed every few seconds.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """One training on many devices: its tf.distribute strategy, and each worker's share.
 
-A batch of the config is the whole batch of a step, however many devices take part: it
-is divided evenly among the replicas, one for each device, in the order of workers and
-of devices on a worker, and each worker makes its own rows alone. Gradients are averaged
-over all of them before they are clipped: a step is that of one device on the whole.
+The config's batch is the global batch of a step. It is divided evenly among the
+replicas, one for each device, in the order of workers and of devices on a worker. Each
+worker makes its own rows only. Gradients are averaged over all replicas before they are
+clipped, so a step equals that of one device on the global batch.
 """
 
 from __future__ import annotations
@@ -54,8 +54,8 @@ def _of_workers(peers: list[str]) -> tf.distribute.Strategy:
     except tf.errors.OpError as error:
         raise StrategyError(
             f"the workers cannot meet; the others are {', '.join(peers) or 'none'}. Is "
-            "each of them started, and is the port of this one free? TensorFlow says: "
-            f"{str(error).strip().splitlines()[0]}"
+            "each of them started, and is the port of this one free? "
+            f"TensorFlow's message: {str(error).strip().splitlines()[0]}"
         ) from error
 
 
@@ -188,8 +188,8 @@ def part_of_replica(batch):
 
 
 @contextlib.contextmanager
-def losing_no_worker_silently(strategy):
-    """Context in which the failure of another worker is said as what it is.
+def translate_worker_errors(strategy):
+    """Context that reports the failure of another worker as a WorkerLost.
 
     Raises:
         WorkerLost: another worker is gone, or cannot be reached.
@@ -203,5 +203,5 @@ def losing_no_worker_silently(strategy):
             "another worker of TF_CONFIG is gone, or cannot be reached, and training "
             "cannot go on without it. Start all workers again with the same commands: "
             "they go on from the last checkpoint. "
-            f"TensorFlow says: {str(error).strip().splitlines()[0]}"
+            f"TensorFlow's message: {str(error).strip().splitlines()[0]}"
         ) from error

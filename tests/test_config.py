@@ -386,7 +386,7 @@ def test_override_understands_magentas_grammar(assignments, expected):
         ("batch_size=", "> batch_size: expected a whole number; got null"),
         ("batch_size=0", "> batch_size: .*at least 1; got 0"),
         ("batch_size=[64]", "> batch_size: .*whole number; got .64."),
-        ("batch_size[0]=64", "512 is no list"),
+        ("batch_size[0]=64", "512 is not a list"),
         ("dec_rnn_size=5", r"> dec_rnn_size: expected a list.*written \[5\]"),
         ("dec_rnn_size[2]=5", r"> dec_rnn_size\[2\].*\[256, 256\].*0 to 1"),
         ("z_size=1,z_size=2", "> z_size: given more than once"),

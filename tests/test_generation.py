@@ -173,7 +173,7 @@ def test_samples_are_as_many_and_as_long_as_asked(model):
     sequences = model.sample(n=4, length=32)
     assert len(sequences) == 4
     last = max(note.start_time for one in sequences for note in one.notes)
-    assert 3 < last < 4.1  # 32 sixteenths at 120 quarters a minute are 4 seconds
+    assert 3 < last < 4.1  # 32 sixteenths at 120 BPM are 4 seconds
     assert len(model.sample(length=32)) == model.batch_size
 
 

@@ -1,4 +1,4 @@
-"""Magenta's Python names over the house, as notebooks use them."""
+"""Magenta's Python names over the package, as notebooks use them."""
 
 import ast
 import copy
@@ -12,7 +12,7 @@ import tensorflow as tf
 from magenta_configs import MAGENTA
 
 from music_vae_tf import build
-from music_vae_tf import config as house
+from music_vae_tf import config as own_config
 from music_vae_tf.data.records import records_writer
 from music_vae_tf.kinds.music_vae import music_vae
 from music_vae_tf.magenta_api import (
@@ -38,7 +38,7 @@ TINY = "batch_size=4,z_size=3,enc_rnn_size=[2],dec_rnn_size=[2,2],max_seq_len=8"
 
 
 def melody(*pitches):
-    """A quarter each, at 120 quarters a minute."""
+    """A quarter each, at 120 BPM."""
     sequence = note_seq.NoteSequence(total_time=0.5 * len(pitches))
     for i, pitch in enumerate(pitches):
         sequence.notes.add(
@@ -396,7 +396,7 @@ def test_the_config_map_has_all_configs_with_magentas_hparams(golden):
 
 @pytest.mark.parametrize("name", MAGENTA)
 def test_a_config_there_and_back_is_the_same(name):
-    loaded, back = house.load(name), configs.to_ours(configs.CONFIG_MAP[name])
+    loaded, back = own_config.load(name), configs.to_ours(configs.CONFIG_MAP[name])
     converter = build.converter(back)
     if hasattr(converter, "double_precision"):
         assert converter.double_precision

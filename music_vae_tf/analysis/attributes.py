@@ -139,8 +139,10 @@ def _syncopation(rhythm: np.ndarray) -> int:
 
 def swing(onsets: Onsets) -> float:
     """Swing ratio of eighths: the time before an off-beat eighth over the time after
-    it. 1 is straight, 2 a triplet (Friberg and Sundström, "Swing ratios and ensemble
-    timing in jazz performance", 2002).
+    it. 1 is straight, 2 a triplet.
+
+    Source: Friberg and Sundström, "Swing ratios and ensemble timing in jazz
+    performance", 2002.
 
     Of the mean phase of all onsets between 3/8 and 17/24 of a beat; NaN without one.
     """
@@ -238,13 +240,13 @@ def parse_amounts(amounts: str | Mapping[str, float]) -> dict[str, float]:
     """`density=+1,swing=-0.5`, or a mapping -> `{'density': 1.0, 'swing': -0.5}`.
 
     Raises:
-        BadAmounts: an amount is not a number from -5 to 5, or a name comes twice.
+        BadAmounts: an amount is not a number from -5 to 5, or a name is a duplicate.
     """
     pairs = _pairs(amounts) if isinstance(amounts, str) else amounts.items()
     parsed: dict[str, float] = {}
     for name, amount in pairs:
         if name in parsed:
-            raise BadAmounts(f"attribute {name} comes twice")
+            raise BadAmounts(f"duplicate attribute {name}")
         parsed[name] = _amount(name, amount)
     if not parsed:
         raise BadAmounts("no attribute is named; expected NAME=AMOUNT, as density=+1")

@@ -56,10 +56,9 @@ def estimates(
 def with_interval(value: float, of_resamples: np.ndarray, bounds) -> Estimate:
     """A figure between the 2.5th and 97.5th percentile of those of its resamples.
 
-    These are moved by as much as the median of the resamples is off the figure, because
-    divergences of resamples, in which performances come twice, are larger throughout;
-    and they are kept within what the figure can be. Resamples that give NaN are left
-    out.
+    Both are moved by the difference of the figure and the median of the resamples:
+    resamples hold duplicates, which makes divergences larger throughout. They are
+    clipped to the bounds. Resamples that give NaN are left out.
     """
     of_resamples = of_resamples[~np.isnan(of_resamples)]
     if not of_resamples.size or np.isnan(value):

@@ -1,8 +1,8 @@
 """Players without a network, fitted on the windows of a training split.
 
-Where the task holds the hits, they play these. Otherwise each drum that is asked for is
-hit as often as training drummers hit it on that sixteenth of the bar, given whether
-anything was given there; the nearest neighbours vote.
+Where the task holds the hits, they play these. Otherwise each requested drum is hit as
+often as training drummers hit it on that sixteenth of the bar, given whether the input
+has a hit there. The nearest neighbours vote.
 """
 
 from __future__ import annotations

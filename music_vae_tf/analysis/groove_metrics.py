@@ -181,9 +181,10 @@ class _Wasserstein(_Distribution):
 
 
 class _Divergence(_Distribution):
-    """Kullback-Leibler divergence of the player's distribution from the drummers',
-    sum over bins of p ln(p / q), p the drummers' and q the player's: large where
-    drummers play what the player does not.
+    """Kullback-Leibler divergence of the player's distribution from the drummers'.
+
+    It is the sum over bins of p ln(p / q), p the drummers' and q the player's. It is
+    large where drummers play what the player does not.
 
     Each bin of both histograms has one hit added before they are normalised. NaN where
     the drummers have no hits. Unit: nats. Lower is better.
@@ -275,7 +276,7 @@ class OffsetAutocorrelation(Metric):
     """Lag-one autocorrelation of the kit's mean offset: does it breathe as one player?
 
     The series of a window is the mean offset of all drums of a step, for the steps that
-    sound, less the series' mean; pairs are neighbours in it, and the figure is their
+    sound, less the series' mean. Pairs (x, y) are neighbours in it. The figure is their
     correlation over all windows: sum xy / sqrt(sum xx * sum yy).
 
     Unit: none, -1 to 1. Neither high nor low is better: near the drummers' own is. NaN

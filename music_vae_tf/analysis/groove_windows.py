@@ -30,7 +30,7 @@ class Windows(NamedTuple):
     drummers: Playing
     given: np.ndarray  # bool [N, T, K], the hits that the task gives to the player
     performances: np.ndarray  # int [N], from 0: which performance a window is of
-    qpm: np.ndarray  # [N], quarters a minute
+    qpm: np.ndarray  # [N]
     asked: np.ndarray  # bool [K], the drums that the player is asked for
 
     @property

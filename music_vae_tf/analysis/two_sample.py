@@ -1,14 +1,15 @@
 """The classifier two-sample test: a model beside the drummers it learned from.
 
-A classifier learns to, from the windows of one half of the performances, and is tried
-on those of the other half (Lopez-Paz and Oquab 2017, "Revisiting Classifier Two-Sample
-Tests"). The figure is the area under its ROC curve there: how probable it is that of a
-window of a drummer and one of the player, it takes the right one for the player's.
+A classifier is trained on the windows of one half of the performances, and tested on
+those of the other half. The figure is the area under its ROC curve. It is the
+probability that a window of the player scores higher than one of a drummer.
 
-Unit: none, 0 to 1. Near 0.5 is best: nobody can tell. The area is small, too, where the
-classifier is weak, so there are two of them: gradient-boosted trees on hand-made
-features of a window, and a small network that reads the matrix of hits, velocities and
-offsets half a bar at a time, whose log odds are averaged over the window.
+Unit: none, 0 to 1. Near 0.5 is best: both are alike. The area is small, too, where the
+classifier is weak, so there are two of them. One is gradient-boosted trees on hand-made
+features of a window. The other is a small network that reads hits, velocities and
+offsets of half a bar; its log odds are averaged over the window.
+
+Source: Lopez-Paz and Oquab, "Revisiting Classifier Two-Sample Tests", 2017.
 """
 
 from __future__ import annotations
@@ -110,8 +111,11 @@ def areas(
 
 
 def _scores(classifier, learned_from, others):
-    """Learns from the one half; how probable it is that each window of the other half
-    is the player's (mean log odds over its parts), and whether it is: `[N]` each."""
+    """Trains on the one half, and scores the windows of the other half.
+
+    Returns the probability that a window is the player's, as mean log odds over its
+    parts, and whether it is: `[N]` each.
+    """
     from threadpoolctl import threadpool_limits
 
     # There is too little to do for more than one thread.

@@ -39,7 +39,7 @@ DAMAGE = (KeyError, ValueError, TypeError, OverflowError, RecursionError)
 
 @dataclasses.dataclass(frozen=True)
 class Metadata:
-    """What a file of compact weights says about itself.
+    """The metadata of a file of compact weights.
 
     Attributes:
         config: the config that was trained, as YAML.
@@ -111,7 +111,7 @@ class CompactTensors:
 
     Attributes:
         shapes: {Magenta's name: shape}.
-        metadata: what the file says about itself.
+        metadata: of the file, such as its config.
 
     Raises:
         CheckpointError: the file is not compact weights of this project, or larger
@@ -154,7 +154,7 @@ class CompactTensors:
 
 
 def metadata(path: str | os.PathLike) -> Metadata:
-    """What a compact file says about itself, without its weights.
+    """The metadata of a compact file, without its weights.
 
     Raises:
         CheckpointError: the file is not compact weights of this project.

@@ -31,9 +31,9 @@ def restore(
         variables: Keras or TensorFlow variables, also those of a tf.distribute
             strategy.
         path: in any form that `find` understands.
-        var_name_substitutions: as in Magenta's TrainedModel, pairs of a regular
-            expression and its replacement that turn Magenta's names of the variables
-            into those of an older checkpoint, each pair applied to all names.
+        var_name_substitutions: pairs of a regular expression and its replacement, as in
+            Magenta's TrainedModel. They turn Magenta's names of the variables into
+            those of an older checkpoint. Each pair is applied to all names.
 
     Raises:
         CheckpointError: there is no checkpoint, it is damaged, or it does not fit;

@@ -1,7 +1,7 @@
 """The file format of a checkpoint's index, read with all its lengths checked.
 
-It is LevelDB's table: blocks of keys in their order, each key given by what it shares
-with the one before, and a footer that says where the block of blocks lies. A block is
+It is LevelDB's table: blocks of sorted keys, each without the prefix that it shares
+with the one before. A footer holds the offset of the block of blocks. A block is
 followed by one byte (whether it is compressed) and by a checksum. TensorFlow's own
 reader ends the process for some damaged files, so it is not used for files of others.
 
@@ -46,7 +46,7 @@ def read(data: bytes) -> dict[bytes, bytes]:
     for block in _blocks(data):
         for key, value in _entries(block):
             if key in values:
-                raise BadTable(f"{_shown(key)} comes twice")
+                raise BadTable(f"duplicate key {_shown(key)}")
             values[key] = value
             keys_bytes += len(key)
             if len(values) > MAX_ENTRIES:

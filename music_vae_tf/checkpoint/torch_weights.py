@@ -60,8 +60,8 @@ def read(path: str | os.PathLike) -> dict:
     with open(path, "rb") as file:
         if not zipfile.is_zipfile(file):
             raise CheckpointError(
-                f"{path} is no PyTorch checkpoint of version 1.6 or later, which is a "
-                "zip file with a data.pkl in it"
+                f"{path} is not a PyTorch checkpoint of version 1.6 or later, which is "
+                "a zip file with a data.pkl in it"
             )
         try:
             with zipfile.ZipFile(file) as archive:
@@ -283,7 +283,8 @@ def restore(variables: Mapping[str, Any], path: Any, kind: str) -> None:
         kind: of the model, one of MODELS.
 
     Raises:
-        CheckpointError: it cannot be read, or is of another model; says what differs.
+        CheckpointError: it cannot be read, or is of another model; the message has the
+            differences.
     """
     weights = _weights(path)
     pairs = MODELS[kind]

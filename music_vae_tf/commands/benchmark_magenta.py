@@ -1,9 +1,9 @@
 """Magenta's half of the benchmark, run by the Python of Magenta's own environment.
 
-It imports nothing of this project, and is written for Python 3.7. Like its opposite,
-`benchmark_ours`, it is a worker: it says "ready", then for each number that it reads
-from its standard input does that many units of its work, and says how many seconds they
-took; it ends with its input.
+It imports nothing of this project, and is written for Python 3.7. Like its counterpart,
+`benchmark_ours`, it is a worker. It prints "ready". For each number on its standard
+input it does that many units of its work, and prints how many seconds they took. It
+ends with its input.
 
     python benchmark_magenta.py train '{"config": "groovae_4bar", ...}'
 """

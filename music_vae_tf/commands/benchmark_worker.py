@@ -38,7 +38,7 @@ class Worker:
         self._errors.close()
 
     def answer(self):
-        """What it says next."""
+        """Its next line."""
         for line in self._process.stdout:
             with contextlib.suppress(ValueError):  # libraries, too, print
                 return json.loads(line)

@@ -28,8 +28,8 @@ command.string("data_dir", None, "Folder that clef_lstm_prepare has made.")
 command.boolean(
     "independent",
     False,
-    "The original's two models that know nothing of each other, and no bars: the same "
-    "as --hparams=shared_clock=False.",
+    "The original's two independent models, without bars: the same as "
+    "--hparams=shared_clock=False.",
 )
 
 

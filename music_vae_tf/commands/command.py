@@ -66,7 +66,7 @@ def writable_directory(flag: str, directory) -> Path:
     """Makes a directory that a flag names, and sees at once if files can be written.
 
     Raises:
-        UserError: they cannot; says why.
+        UserError: they cannot; the message has the reason.
     """
     directory = Path(os.path.expanduser(directory))
     try:
@@ -285,7 +285,7 @@ def _check_value(flag):
 
 
 def _show(text: str) -> int:
-    """Prints it; a reader that has read enough, as `| head` does, is no failure."""
+    """Prints it; a reader that has read enough, as `| head` does, is not a failure."""
     try:
         print(text, flush=True)
     except BrokenPipeError:

@@ -48,7 +48,7 @@ def table(wanted: str) -> str:
         wanted: the text; `true`, as a switch gives it, for all of them.
 
     Raises:
-        UserError: there is none; says which are near.
+        UserError: there is none; the message has similar names.
     """
     from music_vae_tf import config as configs
 

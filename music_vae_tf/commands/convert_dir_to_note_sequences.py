@@ -82,7 +82,7 @@ def add_limits(command: Command) -> None:
 
 
 def worker_limits(flags):
-    """What these flags say, as `data.workers.map_in_processes` takes it."""
+    """The values of these flags, as `data.workers.map_in_processes` takes it."""
     from music_vae_tf.data.workers import Limits
 
     return Limits(flags.max_seconds_per_file, flags.max_mb_per_file)
@@ -97,8 +97,8 @@ def add_midi_reader(command: Command) -> None:
         "midi_reader",
         "magenta",
         ["magenta", "daw"],
-        "How MIDI is read: as Magenta does, or as a DAW plays it, with notes of no "
-        "length or without an end, and with tempo, metre and key from every track.",
+        "How MIDI is read. magenta: as Magenta does. daw: as a DAW plays it, "
+        "including tempo and time signatures of every track.",
     )
 
 
@@ -120,7 +120,7 @@ def add_score_reader(command: Command) -> None:
 
 
 def score_options(flags):
-    """What these flags say, as `data.midi.convert` takes it."""
+    """The values of these flags, as `data.midi.convert` takes it."""
     from music_vae_tf.data.scores.files import ScoreOptions
 
     return ScoreOptions(flags.score_reader, flags.repeats)
@@ -151,7 +151,7 @@ def main(flags):
 
 
 def list_music(root, recursive):
-    """The files of --input_dir, which holds some; says what cannot be looked into."""
+    """The files of --input_dir, at least one; logs folders that cannot be read."""
     from music_vae_tf.data.folder import KINDS, list_folder
 
     try:

@@ -51,7 +51,7 @@ command.boolean("train", True, "Train a model after the loops of the pretrained 
 
 
 class Stopped(Exception):
-    """A command of the three has failed, and has said why."""
+    """A command of the three has failed, and has printed the reason."""
 
 
 def main(flags):

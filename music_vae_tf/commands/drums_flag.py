@@ -14,12 +14,10 @@ def add_drums(command: Command) -> None:
     command.string(
         "drums",
         None,
-        "Which notes are drums, in configs whose music is drums: auto, those on "
-        "channel 10 and, where a trained model reads a file, on tracks that are named "
-        "as drums; without any the one instrument that is in the file alone, if it "
-        "plays what a drum kit plays; channel10; all; or track:NAME, also several, or "
-        "by their numbers among tracks with notes: track:Kick,Snare or track:3. By "
-        "default as the config says, which is auto.",
+        "Which notes are drums. auto: channel 10, and for a trained model tracks named "
+        "as drums; without any, the only instrument, if it plays like a drum kit. "
+        "channel10; all; track:Kick,Snare by names; track:3 by the number among tracks "
+        "with notes. Default: as the config says.",
     )
 
 

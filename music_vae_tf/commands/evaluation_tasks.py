@@ -28,7 +28,8 @@ def add_task_flags(command: Command) -> None:
         "task",
         None,
         TASK_NAMES,
-        "Measure a task on two-bar windows, the drummers' own playing as the truth: "
+        "Measure a task on two-bar windows, with the drummers' own playing as "
+        "reference: "
         "humanize (velocities and timing for given hits), tap2drum, infill, or "
         "reconstruct.",
     )
@@ -78,7 +79,7 @@ def evaluate(flags, models) -> None:
     """Prints the table of a task, and writes its rows as JSON.
 
     models: `{head of a column: (config, checkpoint)}`; a checkpoint of None is no
-    model, and its config says how the windows are read.
+    model, and its config sets how the windows are read.
     """
     from music_vae_tf.analysis import groove_report
 
@@ -262,9 +263,9 @@ def _head(flags, config, examples):
     windows = examples.windows
     yield f"{flags.task}: {TASKS[flags.task].description}."
     yield (
-        f"{len(windows.qpm):,} windows of two bars, {windows.num_performances:,} "
-        f"performances, as {config.name} reads them; in brackets {LEVEL:.0%} intervals "
-        f"of {RESAMPLES:,} bootstrap resamples of performances."
+        f"{len(windows.qpm):,} windows of two bars from {windows.num_performances:,} "
+        f"performances, as {config.name} reads them. Brackets hold {LEVEL:.0%} "
+        f"intervals of {RESAMPLES:,} bootstrap resamples of performances."
     )
     yield ""
 

@@ -361,8 +361,10 @@ class _Bench:
 
 
 def _beside_peak(ours, magenta, at_peak, unit):
-    """The limit of the ratio, and what else the row says; at_peak: the pace that ours
-    would have if all time went into matrix products at the machine's pace in them."""
+    """The limit of the ratio, and the row's other columns.
+
+    at_peak: our pace if all time went into matrix products at the machine's peak.
+    """
     more = {"unit": unit, "share_of_peak": ours / at_peak}
     return (at_peak / magenta if magenta else None), more
 

@@ -2,11 +2,11 @@
 
     music_vae_explore --run_dir=run --input=groove/ --output_dir=explored
 
-Writes where each example of the collection lies (latent.csv, and the files that
-TensorBoard's projector shows: tensorboard --logdir=explored/projector), a picture of it
-by its principal components and one by UMAP, and what the most active dimensions do, as
-MIDI. A folder's info.csv, as the Groove MIDI Dataset has one, says what is known of
-each file: its columns colour the pictures, and make attributes:
+Writes where each example of the collection lies: latent.csv, and the files that
+TensorBoard's projector shows (tensorboard --logdir=explored/projector). It draws
+pictures by principal components and by UMAP. It writes what the most active dimensions
+do as MIDI. A folder's info.csv, as the Groove MIDI Dataset has one, describes each
+file. Its columns colour the pictures, and make attributes:
 
     music_vae_explore --run_dir=run --input=groove/ --output_dir=explored \\
         --attributes="style=funk minus style=rock"

@@ -182,7 +182,7 @@ def _described(report) -> list[str]:
         f"{report.path}{tune}: {counted(music.notes, 'note')}, "
         f"{counted(music.bars, 'bar')}, {music.seconds:.1f} s",
         f"  tempo    {_tempo(music)}",
-        f"  metre    {_list(music.metres, 'bar') or 'no bars'}",
+        f"  time     {_list(music.time_signatures, 'bar') or 'no bars'}",
         *_instruments(music),
         f"  drums    {_drums(music.drums)}",
     ]
@@ -288,10 +288,11 @@ def _totals(reports) -> list[str]:
     problems = Counter(report.problem.split(":")[0] for report in reports)
     problems.pop("", None)
     lines += [f"  unreadable: {why} ({n})" for why, n in problems.most_common(5)]
-    metres = Counter()
+    signatures = Counter()
     for report in readable:
-        metres.update(report.music.metres)
-    lines.append(f"  metre: {_list(dict(metres.most_common(6)), 'bar')}")
+        signatures.update(report.music.time_signatures)
+    listed = _list(dict(signatures.most_common(6)), "bar")
+    lines.append(f"  time signatures: {listed}")
     with_drums = sum(bool(report.music.drums.found_by) for report in readable)
     lines.append(f"  drums: in {with_drums} of {counted(len(readable), 'piece')}")
     return [*lines, *_config_totals(readable), *_hints(readable)]

@@ -44,7 +44,7 @@ command.string(
 command.integer(
     "output_shards",
     32,
-    "Number of output files; 0: as the runner likes.",
+    "Number of output files; 0: chosen by the runner.",
     at_least=0,
     at_most=100_000,
 )
@@ -61,7 +61,7 @@ command.integer(
 command.boolean(
     "is_drum",
     None,
-    "Of which notes the two flags above speak: drums, or others; all if not given.",
+    "Which notes the two flags above count: drums, or others; all if not given.",
 )
 command.boolean("drums_only", False, "Skip pieces with other notes than drums.")
 add_drums(command)

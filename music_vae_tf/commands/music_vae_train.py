@@ -67,8 +67,8 @@ def _refuse_parameter_servers(flags):
         if flags[name].value not in (None, "", "0"):
             raise UserError(
                 f"--{name} belonged to the parameter servers of TensorFlow 1, which "
-                "are no more: leave it out. One process trains on the machine's own "
-                "devices, and hparams.batch_size is its whole batch"
+                "do not exist any more: leave it out. One process trains on the "
+                "machine's own devices, and hparams.batch_size is its whole batch"
             )
 
 

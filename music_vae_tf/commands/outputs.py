@@ -28,7 +28,7 @@ class Piece(NamedTuple):
         sequence: a NoteSequence; None where `midi` is read for it.
         midi: a `mido.MidiFile` to write as it is; None where `sequence` is written.
         heard: a `mido.MidiFile` for sound and pictures; None where `midi` is for all.
-        loop_seconds: how long it is as a loop; 0 for music that is no loop.
+        loop_seconds: how long it is as a loop; 0 for music that is not a loop.
     """
 
     sequence: object = None

@@ -162,7 +162,7 @@ def _item(text: str, current: object):
 def _with_item(name: str, items: object, index: int, value: object) -> list:
     if not isinstance(items, list):
         raise ConfigError(
-            f"hparams > {name}: {items!r} is no list; leave out [{index}]"
+            f"hparams > {name}: {items!r} is not a list; leave out [{index}]"
         )
     if index >= len(items):
         raise ConfigError(

@@ -48,7 +48,7 @@ def _arguments(cls: type) -> list[dataclasses.Field]:
 
 
 def check_keys(mapping: Any, fields: Iterable[dataclasses.Field], where: str) -> None:
-    """Refuses keys that are no fields, and fields without a default and a key."""
+    """Refuses keys that are not fields, and fields without a default and a key."""
     known = {field.name: field for field in fields}
     if not isinstance(mapping, Mapping):
         raise ConfigError(

@@ -10,7 +10,10 @@ from music_vae_tf.errors import UserFacingError
 
 
 class ConfigError(UserFacingError, ValueError):
-    """A config, or a change to one, that cannot be read; says what would be right."""
+    """A config, or a change to one, that cannot be read.
+
+    The message has what is expected.
+    """
 
 
 @dataclasses.dataclass(frozen=True)

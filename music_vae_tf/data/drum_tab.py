@@ -57,7 +57,7 @@ class Stroke(NamedTuple):
 
 
 class Tab(NamedTuple):
-    """What a tab says: its strokes, its length, and where it begins to speak."""
+    """A tab: its strokes, its length, and its first column with a stroke."""
 
     strokes: list[Stroke]
     bars: int

@@ -42,7 +42,7 @@ class Feel:
     """How a style sits on the grid.
 
     `swing` is where the middle one of three neighbouring notes falls, `swung_steps`
-    sixteenths apart: 0.5 half way, 2/3 as in triplets. `late_ms` says by drum how far
+    sixteenths apart: 0.5 half way, 2/3 as in triplets. `late_ms` is by drum how far
     it lies behind the beat, `loose` scales all human scatter of time.
     """
 
@@ -59,7 +59,7 @@ def play(
 
     Args:
         strokes: Decided ones only (no `?`, `,` or `*`), in order of time.
-        qpm: Quarter notes a minute.
+        qpm: Tempo in BPM.
         feel: Where the notes lie.
         rng: numpy.random.Generator; decides who the drummer is today.
         fill_from: The step from which on the strokes are a fill, played as a crescendo.
@@ -103,8 +103,8 @@ def onset_seconds(strokes, qpm: float, feel: Feel, rng) -> np.ndarray:
 def _stray_seconds(strokes, feel: Feel, rng) -> np.ndarray:
     """How far each stroke is from where it was meant to be, `[N]`; late is positive.
 
-    Four sums: what the style asks for, how this drummer places each drum, a pull of the
-    whole body that comes and goes over a few beats, and every stroke for itself.
+    The sum of four terms: of the style, of this drummer's habit for each drum, of a
+    drift over a few beats, and of each stroke.
     """
     drums = sorted({stroke.drum for stroke in strokes})
     which = np.array([drums.index(stroke.drum) for stroke in strokes])

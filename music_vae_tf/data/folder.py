@@ -42,7 +42,7 @@ def list_folder(root: str, recursive: bool) -> Listing:
     The order is that of the names; Magenta's is that of the file system.
 
     Raises:
-        OSError: `root` is missing, is no folder, or cannot be read.
+        OSError: `root` is missing, is not a folder, or cannot be read.
     """
     listing = Listing([], Counter(), [])
     _look_into(root, "", recursive, (os.path.realpath(root),), listing)
@@ -65,7 +65,7 @@ def _look_into(root, below, recursive, ancestors, listing):
 def _is_dir(entry):
     try:
         return entry.is_dir()
-    except OSError:  # a link to itself, which costs itself alone
+    except OSError:  # a link to itself; only that file is skipped
         return False
 
 

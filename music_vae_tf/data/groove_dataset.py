@@ -37,8 +37,8 @@ def read_info(path, columns: Iterable[str] = (FILE,)) -> list[dict[str, str]]:
         columns: those that must be there.
 
     Raises:
-        BadGrooveDataset: there is no such file; a column, a cell of one, or all rows
-            are missing; a row is longer than the others; or a name leads out of the
+        BadGrooveDataset: there is no such file. Or a column, a cell of one, or all rows
+            are missing. Or a row is longer than the others. Or a name leads out of the
             folder, or is not that of a music file.
     """
     try:
@@ -51,7 +51,7 @@ def read_info(path, columns: Iterable[str] = (FILE,)) -> list[dict[str, str]]:
             "info.csv, which says of each performance what it is"
         ) from error
     except (UnicodeDecodeError, csv.Error) as error:
-        raise BadGrooveDataset(f"{path} is no CSV file in UTF-8: {error}") from error
+        raise BadGrooveDataset(f"{path} is not a CSV file in UTF-8: {error}") from error
     for line, row in enumerate(rows, 2):
         if TOO_MANY in row:
             raise BadGrooveDataset(
@@ -100,7 +100,7 @@ def files_of_splits(rows: Iterable[Mapping[str, str]]) -> dict[str, list[str]]:
 
     Raises:
         BadGrooveDataset: a row is of another split than train, validation and test, or
-            a file comes twice.
+            a file is a duplicate.
     """
     files = {}
     for row in rows:

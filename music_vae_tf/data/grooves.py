@@ -1,8 +1,8 @@
 """The project's own drum grooves, as any number of four-bar performances.
 
-`grooves.yaml` holds the styles. A performance takes a style, a tempo and one of its
-grooves; decides what the tab leaves open; ends in a fill, or does not; and is played by
-a drummer of its own. The same seed gives the same performances.
+`grooves.yaml` holds the styles. A performance has a style, a tempo and one of the
+style's grooves. Optional strokes of the tab, a fill at the end and the drummer's habits
+are drawn for each one. The same seed gives the same performances.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ def _crash_on_one(strokes: list[Stroke]) -> list[Stroke]:
 
 
 def _end_in(fill: Tab, strokes: list[Stroke], rng) -> tuple[list[Stroke], float]:
-    """Let the fill take over in the last bar, from its first column that speaks."""
+    """Let the fill take over in the last bar, from its first column with a stroke."""
     last_bar = (BARS - 1) * STEPS_PER_BAR
     fill_from = last_bar + fill.first_step
     before = [stroke for stroke in strokes if stroke.step < fill_from]

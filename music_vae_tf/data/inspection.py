@@ -66,7 +66,7 @@ class Music:
 
     Attributes:
         tempos: BPM of the first, the slowest and the fastest; `tempo_changes` more.
-        metres: `{'4/4': bars}`.
+        time_signatures: `{'4/4': bars}`.
         mended: what is broken in the file, and is left out or guessed.
     """
 
@@ -75,7 +75,7 @@ class Music:
     notes: int
     tempos: tuple[float, float, float]
     tempo_changes: int
-    metres: dict[str, int]
+    time_signatures: dict[str, int]
     instruments: list[Instrument]
     empty_tracks: dict[int, str]  # number in the file: name
     drums: Drums
@@ -181,7 +181,7 @@ def _music(sequence, contents, drums, mended) -> Music:
         notes=len(sequence.notes),
         tempos=(round(qpm[0], 2), round(min(qpm), 2), round(max(qpm), 2)),
         tempo_changes=len(qpm) - 1,
-        metres=dict(Counter("{}/{}".format(*bar.metre) for bar in bars)),
+        time_signatures=dict(Counter("{}/{}".format(*bar.metre) for bar in bars)),
         instruments=_instruments(sequence, contents.places),
         empty_tracks=contents.empty,
         drums=_drums(sequence, drums),

@@ -2,8 +2,8 @@
 
 The package's own `__init__` brings bokeh, IPython, librosa, pandas and SciPy, which
 takes seconds, and nothing here needs any of them. Where this is imported before
-`note_seq`, its modules can be imported as ever, and alone; the `__init__` runs when
-something is asked for that is in none of them by name, like `note_seq.plot_sequence`.
+`note_seq`, its modules can be imported one by one. The `__init__` runs at the first
+access to a name that none of them has, like `note_seq.plot_sequence`.
 """
 
 import importlib

@@ -15,15 +15,15 @@ from music_vae_tf.errors import UserFacingError
 
 MAX_HOURS = 6
 MAX_SECONDS = 3600 * MAX_HOURS
-MAX_QUARTERS = 100_000  # 25,000 bars of 4/4; 6 hours at 277 quarters a minute
-MAX_BARS = 100_000  # some metres have bars of a 32,768th
+MAX_QUARTERS = 100_000  # 25,000 bars of 4/4; 6 hours at 277 BPM
+MAX_BARS = 100_000  # some time signatures have bars of a 32,768th
 MAX_NOTES = 200_000  # a symphony has some 50,000
 MAX_CHANGES = 50_000  # of tempo and metre together
 LEFT_OUT = "pieces left out: "  # how the reasons for whole pieces begin
 
 
 class BeyondLimits(UserFacingError, ValueError):
-    """A piece that is too long, too large, or impossible; says in what."""
+    """A piece that is too long, too large, or impossible; the message has the limit."""
 
 
 def check_count(number: int, limit: int, what: str) -> None:
@@ -58,7 +58,7 @@ def check_range(values: np.ndarray, low: int, high: int, what: str) -> None:
 
 
 def check_tempos(tempos: list[tuple[float, float]], end_seconds: float) -> None:
-    """Tempos as pairs (seconds, quarters a minute), in any order.
+    """Tempos as pairs (seconds, BPM), in any order.
 
     Raises:
         BeyondLimits: one is impossible, or there are more than MAX_QUARTERS.
@@ -70,7 +70,7 @@ def check_tempos(tempos: list[tuple[float, float]], end_seconds: float) -> None:
 
 
 def num_quarters(tempos: list[tuple[float, float]], end_seconds: float) -> float:
-    """How many quarter notes pass until the end; the first tempo is 120 a minute."""
+    """How many quarter notes pass until the end; the first tempo is 120 BPM."""
     quarters, last, now = 0.0, 0.0, 120.0
     for seconds, qpm in [*sorted(tempos, key=lambda t: t[0]), (end_seconds, 0.0)]:
         start = min(max(seconds, 0.0), end_seconds)

@@ -1,8 +1,8 @@
 """Music files -> NoteSequences: MIDI, MusicXML and ABC.
 
-MIDI has two readers. `magenta` gives the NoteSequences of Magenta: what is written as
-the standard says is read by `midi_events` and `midi_notes`, all other by the libraries
-that Magenta uses, and what they refuse as `daw` does. `daw` reads as `midi_daw` tells.
+MIDI has two readers. `magenta` gives the NoteSequences of Magenta. It reads files that
+follow the standard by `midi_events` and `midi_notes`, and others by the libraries that
+Magenta uses. What these refuse is read as by `daw`, which `midi_daw` describes.
 MusicXML and ABC are read by `scores`.
 
 These libraries, and `scores`, are imported where a file asks for them: they take longer
@@ -44,7 +44,7 @@ REFUSED = "files that Magenta's reader refuses"
 
 
 class UnreadableMusic(UserFacingError, ValueError):
-    """A file that gives no NoteSequence; says why in few words, then in detail."""
+    """A file that gives no NoteSequence; has a short reason, and the details."""
 
 
 class Reading(NamedTuple):

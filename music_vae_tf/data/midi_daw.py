@@ -3,7 +3,7 @@
 Where it differs from `midi_notes`, which reads as pretty_midi does:
 
 * Tempo, metre and key count in whichever track they stand. Tempos that differ by less
-  than a hundredth of a quarter a minute are one, and changes behind the last note none.
+  than a hundredth of a BPM are one, and changes behind the last note none.
 * A release ends the oldest note of its channel and pitch. Where releases are missing, a
   note ends as the next of its pitch begins, or with its track.
 * A note of no length lasts a sixteenth, and a drum that is never released, too; at most
@@ -27,7 +27,7 @@ from music_vae_tf.data import midi_events, midi_lenient, midi_notes
 from music_vae_tf.data.midi_events import METRE, TEMPO, Track
 from music_vae_tf.data.midi_lenient import MidiFile
 
-SAME_TEMPO = 0.01  # quarters a minute
+SAME_TEMPO = 0.01  # BPM
 PATTERNS = 2  # a type of MIDI file
 DEFAULTS = {TEMPO: (500_000).to_bytes(3, "big"), METRE: bytes([4, 2])}
 # What Magenta loses, in a user's words.

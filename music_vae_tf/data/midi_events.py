@@ -1,10 +1,9 @@
 """The events of a MIDI file that is written as the standard says; others are refused.
 
-A plain loop over bytes, without an object for each message, and with nothing that could
-be read in two ways. symusic, a parser in C++, cannot take its place: it pairs
-overlapping notes otherwise, and keeps neither the order in which notes are released nor
-the track of a tempo; for four in ten files of the Groove MIDI Dataset that makes other
-notes, or puts them in another order.
+This is a loop over bytes, without an object for each message. It accepts only what has
+one reading. symusic, a parser in C++, cannot take its place. It pairs overlapping notes
+otherwise, and keeps neither the order of note releases nor the track of a tempo. For
+four in ten files of the Groove MIDI Dataset this changes notes or their order.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""The events of any MIDI file, as a DAW reads it: what is broken costs itself alone.
+"""The events of any MIDI file, as a DAW reads it: only the broken parts are skipped.
 
-`midi_events` refuses whatever breaks the standard. This reads on: it passes over chunks
-that are no tracks, finds the end of a track whose length is wrong, leaves out messages
-that make no sense, and counts all of it.
+`midi_events` refuses whatever breaks the standard. This skips chunks that are not
+tracks, finds the end of a track whose length is wrong, and leaves out messages that
+make no sense. It counts all of these.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ NTSC = 30000 / 1001  # frames a second, which the header calls 29
 # What is left out, in a user's words.
 BIG_BYTES = "data bytes above 127"
 CUT_OFF = "tracks that are cut off"
-FOREIGN = "bytes or chunks that are no track"
+FOREIGN = "bytes or chunks outside of tracks"
 LENGTHS = "tracks whose length is wrong"
 EMPTY = "empty tracks"
-STRAY = "bytes that are no message"
+STRAY = "bytes outside of messages"
 BROKEN_META = {
     midi_events.TEMPO: "impossible tempos",
     midi_events.METRE: "impossible time signatures",
@@ -36,7 +36,7 @@ BROKEN_META = {
 
 
 class NotMidi(ValueError):
-    """Bytes that hold no MIDI tracks; says in words why."""
+    """Bytes that hold no MIDI tracks; the message has the reason."""
 
 
 class MidiFile(NamedTuple):
@@ -50,7 +50,7 @@ class MidiFile(NamedTuple):
 
     @property
     def quarter(self) -> int:
-        """In ticks; where these are fractions of a second, at 120 quarters a minute."""
+        """In ticks; where these are fractions of a second, at 120 BPM."""
         return self.ticks_per_quarter or max(round(self.ticks_per_second / 2), 1)
 
     @property

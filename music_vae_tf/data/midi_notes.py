@@ -2,13 +2,14 @@
 
 What is particular about it:
 
-* Tempo, metre and key are read from the first track only, in files of every type.
+* Tempo, time signature and key are read from the first track only, in files of every
+  type.
 * A release ends all notes of its channel and pitch. Those that begin on the same tick
   go on where others end, and where none does are dropped, as are notes never released.
 * An instrument is a program on a channel of a track, and appears with the first note
-  that ends. Bends and controls of a channel that came before its first instrument are
-  one list with those of programs that have none yet, and belong to all instruments
-  that appear on the channel.
+  that ends. Bends and controls of a channel before its first instrument are one list
+  with those of programs that have none yet. They belong to all instruments that appear
+  on the channel.
 """
 
 from __future__ import annotations
@@ -159,7 +160,7 @@ class Stage:
         return self.instruments[program, channel]
 
     def change(self, time, status, first, second):
-        """What an event that is no note's does: a control, a program, a name ..."""
+        """The effect of an event other than a note: a control, a program, a name ..."""
         kind, channel = status & 0xF0, status & 0x0F
         if kind == midi_events.CONTROL:
             self._changes(channel).controls.append((time, first, second))

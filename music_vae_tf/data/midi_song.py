@@ -62,8 +62,8 @@ class MidiSong:
     def __init__(self, midi: mido.MidiFile, mended: Counter[str] | None = None):
         """
         Raises:
-            UnreadableMusic: its time is no beats, its tracks are not simultaneous, or
-                its last note is absurdly late.
+            UnreadableMusic: its time is not in beats, its tracks are not simultaneous,
+                or its last note is absurdly late.
         """
         _check(midi)
         self.mended = mended or Counter()

@@ -29,7 +29,7 @@ def write_midi(sequence: music_pb2.NoteSequence, path) -> None:
     """Writes a MIDI file of a NoteSequence; `path` takes it when it is whole.
 
     Tempo and metre stand at tick 0, also where the sequence has none there (120
-    quarters a minute, 4/4); each part is a named track, drums on channel 10. All tracks
+    BPM, 4/4); each part is a named track, drums on channel 10. All tracks
     last at least as long as the sequence's `total_time`, so that a loop of four bars
     has four bars in a DAW. No note
     begins before 0, is shorter than a tick, or lasts into the next of its pitch and

@@ -121,7 +121,7 @@ class Report:
 
 
 def _main_reason(left_out: Counter[str]) -> str:
-    """Why a sequence gave no example: what refuses parts of it before what is said of
+    """Why a sequence gave no example: reasons of parts of it come before those of
     single notes."""
     return min(
         left_out, key=lambda reason: "notes of " in reason, default=NOTHING_SUITABLE
@@ -195,8 +195,8 @@ def training_batches(
 ) -> tf.data.Dataset:
     """Batches without end; batch number `step` is a function of seed and step alone.
 
-    So a run that goes on at step N begins with batch N at once. Every epoch is a fresh
-    permutation of all examples; a batch may hold the end of one and the start of the
+    So a run that resumes at step N begins with batch N at once. Every epoch is a fresh
+    permutation of all examples. A batch may hold the end of one and the start of the
     next, as in Magenta, which repeats before it makes batches.
 
     Args:
@@ -259,7 +259,8 @@ def _shuffled(places, num_examples, seed):
 
 
 def _batches(store, steps: tf.data.Dataset, examples_of: Callable) -> tf.data.Dataset:
-    # No function that the data set keeps may know the store: TensorFlow has its arrays.
+    # Do not capture `store` in a dataset function: its arrays are already held as
+    # tensors, and a reference would keep them in memory a second time.
     gather, layouts = store.gatherer(), store.layouts
     options = tf.data.Options()
     # To rewrite a data set of two stages, tf.data would copy all examples once more.

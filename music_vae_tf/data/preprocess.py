@@ -31,7 +31,7 @@ from music_vae_tf.errors import UserFacingError
 log = logging.getLogger("music_vae_tf")
 COUNTS = "ExtractExamplesDoFn"  # Magenta's namespace, as dashboards show it
 LEFT_OUT = "left-out"
-NO_NOTE_SEQUENCE = "records that are no NoteSequence"
+NO_NOTE_SEQUENCE = "records that are not a NoteSequence"
 # How Beam tells of an error of a worker, in the last line of its own error's text.
 REPORT = re.compile(r"(?:.*\b(BadRecords|OSError): )?(.*?)(?: \[while running .*)?")
 
@@ -101,7 +101,7 @@ def matching_files(pattern: str) -> list[str]:
 
     Raises:
         BadRecords: there is none.
-        PipelineFailed: it is no file system that Beam knows.
+        PipelineFailed: Beam does not know the file system.
     """
     if "://" not in pattern:
         return [os.path.abspath(path) for path in records.matching_files(pattern)]

@@ -67,7 +67,7 @@ def matching_files(pattern: str) -> list[str]:
 
 
 def _matches(pattern: str) -> list[str]:
-    """Names that fit a pattern; a folder that is there is no pattern itself."""
+    """Names that fit a pattern; an existing folder is not a pattern."""
     folder, name = os.path.split(pattern)
     if os.path.isdir(folder):
         folder = glob.escape(folder)
@@ -140,7 +140,7 @@ def parse_note_sequence(serialized: bytes, what: str):
     """The NoteSequence that a record holds.
 
     Raises:
-        BadRecords: `what`, as the message calls it, is no NoteSequence.
+        BadRecords: `what`, as the message calls it, is not a NoteSequence.
     """
     from google.protobuf.message import DecodeError
     from note_seq.protobuf import music_pb2
@@ -151,8 +151,8 @@ def parse_note_sequence(serialized: bytes, what: str):
         sequence = None
     if sequence is None or (serialized and not _has_music(sequence)):
         raise BadRecords(
-            f"{what} is no NoteSequence; {MAKE_ANEW}. (Examples of tf.train.Example, "
-            "as other models read, are something else.)"
+            f"{what} is not a NoteSequence; {MAKE_ANEW}. (Examples of "
+            "tf.train.Example, as other models read, are something else.)"
         )
     return sequence
 

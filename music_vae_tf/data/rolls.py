@@ -134,7 +134,7 @@ def read(path, num_steps: int) -> Rolls:
     """The rolls of a file, each of so many steps.
 
     Raises:
-        BadRolls: it is no file of rolls, has none, or rolls of another length.
+        BadRolls: it is not a file of rolls, has none, or rolls of another length.
         OSError: it cannot be read.
     """
     path = Path(path).expanduser()
@@ -146,7 +146,9 @@ def read(path, num_steps: int) -> Rolls:
         except (OSError, BadRolls):
             raise
         except Exception as error:  # NumPy and zipfile raise nearly anything
-            raise BadRolls(f"{path} is no file of class rolls; {MAKE_ONE}") from error
+            raise BadRolls(
+                f"{path} is not a file of class rolls; {MAKE_ONE}"
+            ) from error
     _check(rolls, path, num_steps)
     return rolls
 

@@ -33,7 +33,7 @@ ARRANGEMENTS = {
 }
 QUARTETS = ("haydn", "mozart", "beethoven", "schumann_robert")  # folders of the corpus
 FEWEST_PARTS = 3
-# Chorales name no tempo, for which readers put 120 quarters a minute.
+# Chorales name no tempo, for which readers put 120 BPM.
 CHORALE_QPM, UNNAMED_QPM = 80.0, 120.0
 
 

@@ -21,7 +21,7 @@ MAX_SPLITS = 100  # a sequence with more is an expressive performance, not a sco
 # Magenta's counters, in the order in which a sequence may meet them.
 COUNTERS = {
     "filtered-too-many-sequence-time-splits": f"sequences of over {MAX_SPLITS} pieces",
-    "sequence-time-splits": "pieces of one tempo and metre",
+    "sequence-time-splits": "pieces of one tempo and time signature",
     "filtered-too-long": "pieces longer than max_total_time",
     "filtered-too-many-notes": "pieces of more than max_num_notes",
     "quantize-failed": "pieces that fit no grid",

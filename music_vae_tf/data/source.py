@@ -167,7 +167,7 @@ class Source:
             raise
 
     @contextlib.contextmanager
-    def failing_in_its_own_words(self):
+    def reraise_source_error(self):
         """An error of `read` leaves as it was raised, not as tf.data wraps it."""
         try:
             yield

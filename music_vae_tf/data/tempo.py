@@ -11,7 +11,7 @@ DEFAULT_QPM = constants.DEFAULT_QUARTERS_PER_MINUTE
 
 
 def qpm_of(sequence: NoteSequence) -> float:
-    """Quarters a minute in which a sequence begins; 120 if it has no tempo."""
+    """Tempo in BPM in which a sequence begins; 120 if it has no tempo."""
     tempos = sorted(sequence.tempos, key=lambda tempo: tempo.time)
     return tempos[0].qpm if tempos else DEFAULT_QPM
 

@@ -283,7 +283,7 @@ def _result(function, item, limits):
 
 
 def _limit_memory(megabytes):
-    """Lets this process take so much more address space than it has; only on Linux."""
+    """Limits the address space that this process may add; only on Linux."""
     try:
         import resource
 

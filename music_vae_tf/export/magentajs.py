@@ -77,7 +77,8 @@ def read(folder: Path, asked: Config | None = None) -> Any:
     of the posterior is its mean.
 
     Raises:
-        ExportError: the folder is damaged, or fits no config; says why.
+        ExportError: the folder is damaged, or fits no config; the message has the
+            reason.
     """
     spec = _spec_of(folder)
     arrays = weights_manifest.read(folder)

@@ -31,7 +31,7 @@ def spec(config: Config) -> dict:
     """The content of `config.json` for a config.
 
     Raises:
-        ExportError: Magenta.js cannot run the model; says why.
+        ExportError: Magenta.js cannot run the model; the message has the reason.
     """
     reasons = obstacles(config)
     if reasons:

@@ -71,7 +71,8 @@ class Fitted(NamedTuple):
 def check_model(model: Any) -> None:
     """
     Raises:
-        NoAttributes: attributes of a model's music cannot be measured; says why.
+        NoAttributes: attributes of a model's music cannot be measured; the message
+            has the reason.
     """
     if model.model.control_depth:
         raise NoAttributes(
@@ -80,7 +81,7 @@ def check_model(model: Any) -> None:
         )
     if not _quarters(model):
         raise NoAttributes(
-            f"config {model.config.name}: its steps are no fractions of a bar, and "
+            f"config {model.config.name}: its steps are not fractions of a bar, and "
             "attributes of its music are not measured"
         )
 

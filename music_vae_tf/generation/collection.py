@@ -133,7 +133,7 @@ def encode(
 
 
 def _attributes(converter, example) -> dict[str, float]:
-    """Those of a dense example; NaN where its steps are no fractions of a bar."""
+    """Those of a dense example; NaN where its steps are not fractions of a bar."""
     quarters = converter.quarters(len(example.targets))
     if not quarters:
         return dict.fromkeys(NAMES, np.nan)

@@ -16,7 +16,7 @@ log = logging.getLogger("music_vae_tf")
 
 
 class NoExtractedExamplesError(UserFacingError, ValueError):
-    """A NoteSequence from which the converter extracts no example; says why."""
+    """A NoteSequence that gives no example; the message has the reason."""
 
 
 class MultipleExtractedExamplesError(UserFacingError, ValueError):

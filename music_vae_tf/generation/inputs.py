@@ -73,7 +73,8 @@ def inputs_of(
     """The parts of a NoteSequence that are asked for, one at least.
 
     Raises:
-        NoExtractedExamplesError: nothing of it is an example; says why.
+        NoExtractedExamplesError: nothing of it is an example; the message has the
+            reason.
         BadInputOptions: there is no such bar.
     """
     converter = drum_parts.decided(converter, sequence)

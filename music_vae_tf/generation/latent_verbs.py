@@ -206,7 +206,7 @@ def decode(
 
 
 def length_quarters(model: Any) -> float:
-    """How long an example is; 0 where a model's steps are no fractions of a bar."""
+    """How long an example is; 0 where a model's steps are not fractions of a bar."""
     return model.converter.quarters(model.config.model.max_seq_len)
 
 
@@ -251,7 +251,7 @@ def continue_inputs(
 def check_continues(model: Any) -> None:
     """
     Raises:
-        BadVerb: the model continues nothing; says why.
+        BadVerb: the model continues nothing; the message has the reason.
     """
     name, converter = model.config.name, model.converter
     if not model.model.decoder.takes_forced_rows:
@@ -261,7 +261,7 @@ def check_continues(model: Any) -> None:
         )
     if not converter.steps_per_bar:
         raise BadVerb(
-            f"config {name} continues nothing: its steps are no part of a bar"
+            f"config {name} continues nothing: its steps are not part of a bar"
         )
     if model.model.control_depth:
         raise BadVerb(

@@ -248,9 +248,9 @@ class TrainedModel:
         """Latent vectors [N, Z] -> N arrays [T, D_out]; arguments as in `sample`.
 
         Args:
-            return_full_results: gives N `Samples` of arrays instead: the rows, how many
-                of them are before an end token, and the decoder's final states. (In
-                Magenta these are of whole batches, cut off after N fields.)
+            return_full_results: gives N `Samples` of arrays instead. These are the
+                rows, how many of them are before an end token, and the decoder's final
+                states. (In Magenta these are of whole batches, cut off after N fields.)
 
         Raises:
             RuntimeError: the model has no latent vector.

@@ -1,9 +1,9 @@
 """What a model played, as changes to the notes of a song.
 
-All notes of a cell (one drum at one step: a flam, two snares at once) move together, by
-as much as the loudest of them, and keep their ratio of velocities. Notes between two
-steps (triplets, a shuffle, 32nds) move as the notes around them do: a model that reads
-the step alone may well guess a part of their distance from it, and would double it.
+A cell is one drum at one step. All its notes (a flam, two snares at once) move
+together, by as much as the loudest of them, and keep their ratio of velocities. Notes
+between two steps (triplets, a shuffle, 32nds) move as the notes around them do. A model
+reads the step alone; it may guess a part of their distance from it, and would double it.
 """
 
 from __future__ import annotations

@@ -88,7 +88,7 @@ def task_of(
 def check_config(config: Config) -> None:
     """
     Raises:
-        UnfitConfig: the config transforms no songs; says why.
+        UnfitConfig: the config transforms no songs; the message has the reason.
     """
     if is_fit(config):
         return

@@ -1,4 +1,4 @@
-"""Magenta's own Python names over this house, for notebooks written for Magenta.
+"""Magenta's own Python names over this package, for notebooks written for Magenta.
 
 What Magenta has in `magenta.models.music_vae`, `magenta.contrib` and `magenta.common`
 is here, so that only import lines change:

@@ -1,4 +1,4 @@
-"""What a config says of its model: the name of an encoder and of a decoder."""
+"""A config's description of its model: the name of an encoder and of a decoder."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ def _from_ours(config: ours.Config) -> Config:
 
 
 def to_ours(config: Config) -> ours.Config:
-    """The config of this house that says the same.
+    """The config of this package with the same content.
 
     Hparams that none of its sections has are left out, as Magenta reads them nowhere.
 

@@ -1,4 +1,4 @@
-"""The house's converters with Magenta's names, options, modes and tensors."""
+"""The package's converters with Magenta's names, options, modes and tensors."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ CHORD_ENCODINGS = {
 
 
 class BaseNoteSequenceConverter:
-    """A converter of this house, in a mode, with a maximum that may change.
+    """A converter of this package, in a mode, with a maximum that may change.
 
-    Options are those of the house's class; chord encodings may be note_seq's.
+    Options are those of the package's class; chord encodings may be note_seq's.
     """
 
     kind: str  # in configs
@@ -53,7 +53,7 @@ class BaseNoteSequenceConverter:
 
     @property
     def converter(self) -> base.Converter:
-        """The house's converter as it is now."""
+        """The package's converter as it is now."""
         changes = {"max_tensors_per_notesequence": self._max_tensors_per_input}
         if self.magentas_drums and self._converter.drums == drum_parts.AUTO:
             changes["drums"] = self.magentas_drums
@@ -141,7 +141,7 @@ class BaseNoteSequenceConverter:
 
 
 def _our_options(options: dict) -> dict:
-    """Options as the house's converters take them."""
+    """Options as the package's converters take them."""
     encoding = options.get("chord_encoding")
     if type(encoding) in CHORD_ENCODINGS:
         options["chord_encoding"] = CHORD_ENCODINGS[type(encoding)]

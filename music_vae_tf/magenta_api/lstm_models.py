@@ -1,4 +1,4 @@
-"""Encoders and decoders by Magenta's names, as configs of this house describe them."""
+"""Encoders and decoders by Magenta's names, as this package's configs describe them."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def SplitMultiOutLstmDecoder(
 
 
 def BidirectionalLstmControlPreprocessingDecoder(core_decoder: Kind) -> Kind:
-    """A decoder that hears its controls through a bidirectional LSTM."""
+    """A decoder that reads its controls through a bidirectional LSTM."""
     return Kind("control_preprocessing", {"core": core_decoder})
 
 

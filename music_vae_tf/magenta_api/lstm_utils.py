@@ -80,6 +80,6 @@ def maybe_split_sequence_lengths(sequence_length, num_splits: int, total_length:
         )
     if total_length % num_splits:
         raise ValueError(
-            f"total_length {total_length} is no multiple of num_splits {num_splits}"
+            f"total_length {total_length} is not a multiple of num_splits {num_splits}"
         )
     return segment_lengths(sequence_length, num_splits, total_length // num_splits)

@@ -88,8 +88,8 @@ def sequence_gradients(
 
     The loop over time yields the gradients of the gates alone. The gradient of the
     kernel is a sum over all steps, so it is one matrix product for each half of them.
-    Two halves, because one core can take the product of the later half while the loop
-    goes on, and because only half of the gates' gradients are in memory at once.
+    With two halves, one core can take the product of the later half while the loop
+    goes on, and only half of the gates' gradients are in memory at once.
     """
     steps = gates.num_steps
     middle, halves = steps // 2, []
@@ -114,9 +114,11 @@ def _backward(begin, end, upstream, d_final, c, residuals, recurrent_kernel):
 
     c: the cell after them, [B, U], popped from the residuals already.
 
-    Returns gradients of the gates before activation, [T', B, 4 U], in the type of the
-    kernel; the gradient of the state before these steps; the cell before them; and the
-    residuals that are left.
+    Returns:
+        Gradients of the gates before activation, [T', B, 4 U], in the kernel's type.
+        The gradient of the state before these steps.
+        The cell before them.
+        The residuals that are left.
     """
     dtype = recurrent_kernel.dtype
     # Transposed once, because a product with `transpose_b` transposes at every step.

@@ -2,7 +2,7 @@
 
 The joint probability of both staves is p(treble) * p(bass | treble). If both share one
 clock, the bass reads what the treble plays when its own next event begins. Classes
-below 0 mean none: they are read as zeros, and are no targets.
+below 0 mean none: they are read as zeros, and are not targets.
 """
 
 from __future__ import annotations

@@ -67,7 +67,7 @@ def config(name: str) -> configs.Config:
 
 
 def _metadata(name: str):
-    """What the file of weights says about itself."""
+    """The metadata of the file of weights."""
     from music_vae_tf.checkpoint import compact  # imports NumPy, which a list needs not
 
     return compact.metadata(weights_path(name))

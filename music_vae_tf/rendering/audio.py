@@ -2,8 +2,8 @@
 
 The synthesiser is midirenderer, a wheel without system libraries. It takes a MIDI file
 and gives 16-bit samples. Of the packages that were tried it is the only one that
-installs with pip alone on Python 3.10 to 3.13 and works there: pyfluidsynth needs the
-system's FluidSynth; tinysoundfont needs PortAudio and has no wheel for 3.13; symusic
+installs with pip alone and works on Python 3.10 to 3.13. pyfluidsynth needs the
+system's FluidSynth. tinysoundfont needs PortAudio and has no wheel for 3.13. symusic
 0.6 raises a TypeError in place of returning samples.
 """
 
@@ -59,7 +59,7 @@ VOLUMES = (100, 71, 50, 35, 25, 18, 13, 9)
 
 
 class NoSound(UserFacingError, ValueError):
-    """What sound needs is missing, or cannot be read; says how to get it."""
+    """What sound needs is missing, or cannot be read; the message has how to get it."""
 
 
 def find_soundfont(path=None) -> Path:

@@ -14,7 +14,8 @@ class LibraryMissing(UserFacingError, ValueError):
 def require(*libraries: str) -> None:
     """
     Raises:
-        LibraryMissing: one of the modules is not installed; says how to get it.
+        LibraryMissing: one of the modules is not installed; the message has the
+            command.
     """
     for name in libraries:
         if importlib.util.find_spec(name) is None:

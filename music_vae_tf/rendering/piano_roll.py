@@ -66,7 +66,7 @@ class Clock(NamedTuple):
 
 
 def clock(sequence) -> Clock:
-    """The clock of a sequence's tempi; 120 quarters a minute where it names none."""
+    """The clock of a sequence's tempi; 120 BPM where it names none."""
     tempi = {0.0: 120.0}
     tempi |= {t.time: t.qpm for t in sorted(sequence.tempos, key=lambda t: t.time)}
     seconds, qpm = np.array(sorted(tempi.items())).T

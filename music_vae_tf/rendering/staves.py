@@ -121,9 +121,9 @@ def _length_of_next(start, span, metre):
 def spelled(pitch: int, fifths: int) -> str:
     """A MIDI number as music21 names it in a key: `F#4`, `B-3`.
 
-    Of the names that sound alike, the one nearest on the circle of fifths: from three
-    fifths below the tonic of the major key to eight above it, which are in C major the
-    names from E flat to G sharp.
+    Of enharmonic names, the nearest on the circle of fifths: from three fifths below
+    the tonic of the major key to eight above it. In C major these are the names from
+    E flat to G sharp.
     """
     place = next(
         place

@@ -53,7 +53,7 @@ async def read_json(request: Any) -> Fields:
     """The object in a request's body.
 
     Raises:
-        Refused: it is no JSON, or no object.
+        Refused: it is not JSON, or not an object.
     """
     return Fields(parsed(await read(request, MAX_JSON_BYTES)))
 
@@ -80,7 +80,7 @@ class Fields:
     def __init__(self, content: Any):
         """
         Raises:
-            Refused: it is no object.
+            Refused: it is not an object.
         """
         if not isinstance(content, dict):
             raise Refused("a JSON object is expected")

@@ -35,9 +35,13 @@ PLACES = ("draw", "point", "xy", "z", "between")
 def read_recipe(fields: Fields, playable: Any) -> Recipe:
     """The recipe in a request.
 
-    `where` is one of: `{"draw": seed}`; `{"point": n}`, an example of the map;
-    `{"xy": [x, y]}`, a place of the map; `{"z": base64}`; or
-    `{"between": {"a": base64, "b": base64, "t": 0 to 1}}`.
+    `where` is one of:
+
+    - `{"draw": seed}`
+    - `{"point": n}`, an example of the map
+    - `{"xy": [x, y]}`, a place of the map
+    - `{"z": base64}`
+    - `{"between": {"a": base64, "b": base64, "t": 0 to 1}}`
 
     Raises:
         Refused: a field is missing, unknown or beyond its limits.
@@ -90,7 +94,7 @@ def decode(recipe: Recipe, playable: Any) -> Any:
 
 
 def _whole_quarters(sequence):
-    """As many as its notes last, where steps are no part of a bar."""
+    """As many as its notes last, where steps are not part of a bar."""
     end_s = max((note.end_time for note in sequence.notes), default=0.0)
     return max(math.ceil(end_s * qpm_of(sequence) / 60 - 1e-6), 4)
 

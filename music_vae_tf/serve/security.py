@@ -1,8 +1,10 @@
 """Who may ask, and what a browser may do with the answers.
 
-A page of another web site reaches a server on 127.0.0.1, too: by a form or a script
-(refused by `Origin` and by a header that only this page's script sets), or under a name
-that leads to 127.0.0.1 (DNS rebinding; refused by `Host`).
+A page of another web site reaches a server on 127.0.0.1, too:
+
+- by a form or a script: refused by `Origin` and by a header that only this page's
+  script sets
+- under a name that resolves to 127.0.0.1 (DNS rebinding): refused by `Host`
 """
 
 from __future__ import annotations

@@ -185,7 +185,7 @@ def train(
     check_finite = FiniteCheck(saver.directory, clip_mode, pieces_of_batch)
     saver.save(model)
     try:
-        with strategies.losing_no_worker_silently(strategy):
+        with strategies.translate_worker_errors(strategy):
             logs = _take_steps(
                 *(model, batches, num_steps, saver, writer, on_step, strategy),
                 *(validation, check_finite),

@@ -174,7 +174,7 @@ class NoteSequenceData(TrainingData):
         return store
 
     def reraise_source_error(self) -> AbstractContextManager:
-        return self._source.failing_in_its_own_words()
+        return self._source.reraise_source_error()
 
 
 def _source(request, split):

@@ -246,7 +246,7 @@ def make_writable(directory: Path) -> None:
     """Makes a folder of a run directory, and sees at once if files can be written.
 
     Raises:
-        OptionError: they cannot; says why.
+        OptionError: they cannot; the message has the reason.
     """
     try:
         folders.make_writable(directory)

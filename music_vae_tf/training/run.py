@@ -59,15 +59,15 @@ def train(
 ) -> TrainingResult:
     """Trains a model, or resumes its training, as the training commands do.
 
-    The same seed gives the same training. A training that was interrupted resumes from
-    its last checkpoint when it is called again, and ends as one that was not: what is
-    left out then is as the run directory keeps it, so `train(run_dir="run")` is enough.
+    The same seed gives the same training. An interrupted training resumes from its last
+    checkpoint when it is called again, and ends as an uninterrupted one. Arguments that
+    are left out are read from the run directory: `train(run_dir="run")` is enough.
 
     Args:
         config: name of a config, path of a YAML file, or a `Config`.
-        data: what to train on. For a MusicVAE, NoteSequences: the path of a TFRecord
-            file, of a folder of MIDI or scores, or of one such file; a list of paths;
-            or an iterable of NoteSequences (a generator is read into memory). For a
+        data: what to train on. For a MusicVAE, the path of a TFRecord file, of a folder
+            of MIDI or scores, or of one such file; or a list of paths. An iterable of
+            NoteSequences is taken, too (a generator is read into memory). For a
             conv_cvae and a clstm_decoder, these or a file of class rolls. For a
             clef_lstm, a folder that clef_lstm_prepare has made. Or a `TrainingData`.
         run_dir: the folder for checkpoints and summaries.
@@ -355,8 +355,7 @@ def _on_step(options, bar, validation, done: int):
 
 @contextlib.contextmanager
 def _state_kept(training: _Training, validation):
-    """Lets an evaluation know, through the run directory, that the training goes on,
-    and how it ended."""
+    """Records the training's state for evaluations: running, and then how it ended."""
     directory, model = training.request.directory, training.model
 
     def write(state):

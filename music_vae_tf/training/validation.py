@@ -65,9 +65,9 @@ class ValidationRule(NamedTuple):
 class Validation:
     """Measures a model while it trains, and keeps the checkpoint of the lowest loss.
 
-    It measures at multiples of a number of steps, not of seconds, and all that it
-    decides by is the list of losses, which lies beside the checkpoints: a training that
-    was interrupted decides as one that was not.
+    It measures at multiples of a number of steps, not of seconds. It decides by the
+    list of losses alone, which lies beside the checkpoints. So an interrupted training
+    decides as an uninterrupted one.
     """
 
     def __init__(

@@ -145,7 +145,7 @@ def test_amounts_are_read_from_text_or_a_mapping():
         ("density=nan", "density=nan: expected a number"),
         ("density=inf", "from -5 to 5"),
         ("density=-1e9", "from -5 to 5"),
-        ("density=1,density=2", "density comes twice"),
+        ("density=1,density=2", "duplicate attribute density"),
         ("", "no attribute is named"),
         ({"density": None}, "expected a number"),
     ],

@@ -26,7 +26,7 @@ def windows_of(drummers, performances, qpm):
     return Windows(drummers, drummers.hits, *arrays)
 
 
-# Two performances of a window each: at 150 quarters a minute a sixteenth is 100 ms, at
+# Two performances of a window each: at 150 BPM a sixteenth is 100 ms, at
 # 75 it is 200 ms.
 DRUMMERS = playing(
     2,

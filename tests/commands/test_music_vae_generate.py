@@ -105,7 +105,7 @@ def test_a_file_is_clean_for_a_daw(generate, output_dir):
     assert at_once["time_signature"].numerator == 4
     notes = [message for message in drums if message.type.startswith("note")]
     assert notes and {message.channel for message in notes} == {9}
-    assert 7 < file.length < 8.3  # four bars at 120 quarters a minute
+    assert 7 < file.length < 8.3  # four bars at 120 BPM
 
 
 def test_between_two_own_samples(generate, output_dir, tmp_path):

@@ -48,7 +48,7 @@ def test_a_song_is_described(inspect, tmp_path):
         (song(track([])), "no bars"),
     ],
 )
-def test_drums_and_metres_are_found_or_missed(inspect, tmp_path, midi, words):
+def test_drums_and_time_signatures_are_found_or_missed(inspect, tmp_path, midi, words):
     midi.save(tmp_path / "one.mid")
     status, printed, _ = inspect(config="groovae_2bar_humanize")
     assert status == 0 and words in printed
@@ -61,7 +61,7 @@ def test_json_holds_the_same(inspect, tmp_path):
     assert status == 0
     broken, one = json.loads(printed)
     assert "no MIDI file" in broken["problem"] and broken["music"] is None
-    assert one["music"]["metres"] == {"4/4": 4}
+    assert one["music"]["time_signatures"] == {"4/4": 4}
     assert one["music"]["drums"]["classes"] == {
         **{"kick": 12, "snare": 8, "closed hi-hat": 32}
     }

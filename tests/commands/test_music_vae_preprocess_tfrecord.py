@@ -55,7 +55,7 @@ def test_what_happened_is_shown_as_a_table(preprocess, tmp_path, capsys):
     assert {sequence.id for sequence in written} == {f"groove-{i}" for i in range(4)}
     said = capsys.readouterr()
     assert said.out.splitlines() == [
-        "        4  sequence-time-splits: pieces of one tempo and metre",
+        "        4  sequence-time-splits: pieces of one tempo and time signature",
         "        4  unfiltered-sequences: pieces that were converted",
         "        8  extracted-examples: examples",
         "        8  all-examples: examples written as notes",
@@ -83,7 +83,7 @@ def test_times_are_not_rounded(preprocess, tmp_path):
     assert preprocess() == 0
     for sequence in read_note_sequences(str(tmp_path / "out-*")):
         for note in sequence.notes:
-            # A sixteenth at 120 quarters a minute, as exactly as 64 bits have it.
+            # A sixteenth at 120 BPM, as exactly as 64 bits have it.
             assert abs(note.end_time - note.start_time - 0.125) < 1e-15
 
 

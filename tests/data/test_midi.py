@@ -199,7 +199,7 @@ def test_magentas_parsers_of_scores_are_an_option(tmp_path):
     records, problems, *_ = midi.convert(str(tmp_path), "tunes.abc", scores=options)
     assert len(records) == 2
     assert problems == [
-        "tune that is no valid ABC: ChordError: Chords are not supported."
+        "tune that is not valid ABC: ChordError: Chords are not supported."
     ]
     (tmp_path / "a.xml").write_text(MUSICXML)
     (record,), *_ = midi.convert(str(tmp_path), "a.xml", scores=options)

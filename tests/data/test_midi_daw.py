@@ -189,7 +189,7 @@ def test_changes_that_are_heard_say_from_what_to_what_and_where(tmp_path):
     head = track(metre(0, 4, 2), metre(4 * QUARTER, 3, 2))
     sequence = sequence_of(tmp_path, midi(head, GROOVE))
     assert GrooveConverter(split_bars=4).extract(sequence).left_out == {
-        "metre changes from 4/4 to 3/4 at bar 2": 1
+        "time signature changes from 4/4 to 3/4 at bar 2": 1
     }
 
 
@@ -213,7 +213,7 @@ BROKEN = {
     "an empty track": (midi(HEAD, b"", GROOVE), "empty tracks"),
     "a foreign chunk": (
         midi(HEAD, chunk(b"XFIH", b"abcd"), GROOVE),
-        "bytes or chunks that are no track",
+        "bytes or chunks outside of tracks",
     ),
     "bytes at the end": (
         midi(HEAD, GROOVE) + b"\x00\x01\x02",

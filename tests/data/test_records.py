@@ -96,13 +96,13 @@ def test_records_of_other_things_are_left_out_and_named(path, data, caplog):
     write(path, data, sequence("a").SerializeToString(), data)
     assert names_in(path) == ["a"]
     for number in (0, 2):
-        assert f"left out: {path}: record {number} is no NoteSequence" in caplog.text
+        assert f"left out: {path}: record {number} is not a NoteSequence" in caplog.text
 
 
 @pytest.mark.parametrize("data", OTHER_RECORDS)
 def test_a_file_of_other_things_is_refused(path, data):
     write(path, data, data)
-    with pytest.raises(BadRecords, match="record 0 is no NoteSequence"):
+    with pytest.raises(BadRecords, match="record 0 is not a NoteSequence"):
         names_in(path)
 
 

@@ -43,7 +43,7 @@ def test_an_error_inside_a_tensorflow_data_set_keeps_its_class_and_words():
     )
     with (
         pytest.raises(BadRecords, match="^record 1 is cut off$"),
-        source.failing_in_its_own_words(),
+        source.reraise_source_error(),
     ):
         list(numbers)
 
@@ -51,7 +51,7 @@ def test_an_error_inside_a_tensorflow_data_set_keeps_its_class_and_words():
 def test_other_errors_are_left_as_they_are():
     source = Source("somewhere", lambda: [1])
     assert list(source.read()) == [1]
-    with pytest.raises(KeyError), source.failing_in_its_own_words():
+    with pytest.raises(KeyError), source.reraise_source_error():
         raise KeyError
 
 

@@ -67,7 +67,7 @@ def test_a_lower_temperature_makes_the_likeliest_likelier():
     assert np.mean(draws) == pytest.approx(0.4**4 / (0.4**4 + 0.6**4), abs=0.03)
 
 
-def test_uniform_draws_have_equal_chances_whatever_the_probabilities():
+def test_uniform_draws_have_equal_probabilities_whatever_the_logits():
     rng = np.random.default_rng(0)
     logits = np.log([0.98, 0.005, 0.015])
     draws = [top_k_sample(logits, 2, False, 1.0, rng) for _ in range(3000)]

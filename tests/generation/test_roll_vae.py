@@ -65,7 +65,7 @@ def test_rolls_of_another_shape_are_refused(models, shape):
         trained(models).encode(np.zeros(shape, np.uint8))
 
 
-def test_the_likeliest_classes_are_said(models):
+def test_a_decoded_roll_has_the_most_probable_classes(models):
     z = RNG.normal(size=[3, 2]).astype("f4")
     rolls = trained(models).decode(z, BAND)
     logits = models[0].logits(z, np.tile(BAND, [3, 1]))
@@ -119,7 +119,7 @@ def test_variations_go_from_the_rolls_own_vector_to_a_random_one(models, towards
     assert same == (towards == 0)
 
 
-def test_what_follows_a_vector_is_said_from_it(models):
+def test_a_continuation_of_a_vector_is_decoded_from_it(models):
     z = RNG.normal(size=[3, 2]).astype("f4")
     logits = models[1].logits(z[:, None], np.tile(BAND, [3, 1]))
     following = trained(models, 1).follow(z, BAND)
@@ -127,7 +127,7 @@ def test_what_follows_a_vector_is_said_from_it(models):
     assert following.shape == (3, FOLLOWING, 128)
 
 
-def test_what_follows_by_windows_is_said_from_those_of_the_decoded_roll(models):
+def test_a_continuation_by_windows_is_decoded_from_those_of_the_roll(models):
     z = RNG.normal(size=[3, 2]).astype("f4")
     model = trained(models, 2)
     latents = models[0].window_latents(model.decode(z, BAND).astype("f4"), 2)

@@ -1,4 +1,4 @@
-"""The clef-split LSTM: what it reads, what it predicts, and who hears whom."""
+"""The clef-split LSTM: inputs, predictions, and which staff is conditioned on which."""
 
 import types
 
@@ -174,7 +174,7 @@ def test_no_event_knows_what_comes_after_it(batch):
             assert not np.allclose(one[:, 3:], other[:, 3:], atol=1e-6)
 
 
-def test_the_bass_hears_the_treble_and_the_treble_nothing(batch):
+def test_the_bass_is_conditioned_on_the_treble_and_not_the_reverse(batch):
     model = model_of()
     other = changed(batch, "inputs", slice(256, 512), 0)
     before, after = model(batch), model(other)
@@ -182,7 +182,7 @@ def test_the_bass_hears_the_treble_and_the_treble_nothing(batch):
     assert not np.allclose(before["bass"].notes, after["bass"].notes, atol=1e-6)
 
 
-def test_independent_staves_hear_nothing_and_know_no_bars(batch):
+def test_independent_staves_are_conditioned_on_no_staff_and_no_bars(batch):
     model = model_of(shared_clock=False)
     other = changed(batch, "inputs", slice(256, 512), 0)
     other = changed(other, "controls", slice(None), 0)

@@ -165,7 +165,7 @@ def test_an_encoder_reads_segments_that_lie_end_to_end():
     np.testing.assert_allclose(one, other, rtol=1e-6)
 
 
-def test_a_conductor_that_hears_has_no_input_of_its_own():
+def test_an_autoregressive_conductor_has_no_learned_input():
     with pytest.raises(ConfigError, match="add disable_autoregression: true"):
         model_of(learned_input_size=5, disable_autoregression=False)
 

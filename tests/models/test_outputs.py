@@ -16,11 +16,11 @@ TARGETS = np.hstack(
 LOGITS = RNG.normal(size=[5, 6]).astype(np.float32)
 
 
-def test_chances_cost_their_cross_entropy():
+def test_the_loss_of_bernoulli_columns_is_their_cross_entropy():
     output = groove_outputs.GrooveBernoulli(6)
-    truths = np.hstack([TARGETS[:, :4], (TARGETS[:, 4:] + 1) / 2])
+    targets = np.hstack([TARGETS[:, :4], (TARGETS[:, 4:] + 1) / 2])
     p = 1 / (1 + np.exp(-LOGITS.astype(np.float64)))
-    columns = -truths * np.log(p) - (1 - truths) * np.log(1 - p)
+    columns = -targets * np.log(p) - (1 - targets) * np.log(1 - p)
     loss = output.loss(LOGITS, TARGETS)
     np.testing.assert_allclose(loss, columns.sum(axis=1), rtol=1e-5)
     metrics = output.metrics_of(LOGITS, TARGETS, tf.ones([5]))
@@ -30,8 +30,8 @@ def test_chances_cost_their_cross_entropy():
         np.testing.assert_allclose(value, mean, rtol=1e-5)
 
 
-def test_no_parameters_bring_the_chances_of_four_silent_bars_below_399_nats():
-    """9 drums for 64 steps, and the best that can be said of each column."""
+def test_no_logits_bring_the_loss_of_four_silent_bars_below_399_nats():
+    """9 drums for 64 steps, and the best logit of each column."""
     output = groove_outputs.GrooveBernoulli(27)
     best = np.hstack([np.full([64, 18], -100.0), np.zeros([64, 9])]).astype(np.float32)
     floor = float(tf.reduce_sum(output.loss(best, np.zeros([64, 27], np.float32))))
@@ -41,7 +41,7 @@ def test_no_parameters_bring_the_chances_of_four_silent_bars_below_399_nats():
         assert float(tf.reduce_sum(worse)) > floor
 
 
-def test_samples_of_chances_are_grooves():
+def test_samples_of_bernoulli_columns_are_grooves():
     output = groove_outputs.GrooveBernoulli(6)
     rows = output.sample(LOGITS, 1.0, PRNGKey(1)).numpy()
     sigmoid = 1 / (1 + np.exp(-LOGITS))
@@ -50,7 +50,7 @@ def test_samples_of_chances_are_grooves():
     np.testing.assert_allclose(rows[:, 4:], 2 * sigmoid[:, 4:] - 1, rtol=1e-4)
 
 
-def test_the_likeliest_row_is_that_of_the_largest_logits():
+def test_the_mode_is_the_row_of_the_largest_logits():
     logits = LOGITS.reshape(1, 5, 6)
     classes = outputs.Categorical(6).mode(logits).numpy()
     np.testing.assert_array_equal(classes.argmax(-1), logits.argmax(-1))

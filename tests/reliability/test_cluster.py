@@ -35,7 +35,7 @@ def told(monkeypatch):
         ({"cluster": {"worker": ["a"]}}, "'a' is not an address"),
         ({"cluster": {"worker": ["a:0"]}}, "'a:0' is not an address"),
         ({"cluster": {"worker": ["a:99999"]}}, "is not an address"),
-        ({"cluster": {"worker": ["a:1", "a:1"]}}, "comes twice"),
+        ({"cluster": {"worker": ["a:1", "a:1"]}}, "duplicate address"),
         ({"cluster": {"chief": ["a:1", "b:1"]}}, "more than one chief"),
         ({"cluster": {**TWO, "ps": 5}}, "cluster > ps should be a list"),
         ({"cluster": {**TWO, "ps": "xy"}}, "cluster > ps should be a list"),

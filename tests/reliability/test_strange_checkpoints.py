@@ -143,7 +143,7 @@ def test_an_impossible_tensor_is_refused_in_python(folder, value, fault):
         ([(b"w", entry([0]))], "header is missing"),
         ([(b"", header(0))], "0 files of data"),
         ([(b"", header(2**30))], "files of data"),
-        ([(b"", header()), (b"a", entry([0])), (b"a", entry([0]))], "comes twice"),
+        ([(b"", header()), (b"a", entry([0])), (b"a", entry([0]))], "duplicate key"),
         ([(b"", header()), (b"a" * 5000, entry([0]))], "a name of 5,000 bytes"),
         ([(b"", header()), (b"\xff", entry([0]))], "not Unicode"),
     ],

@@ -30,7 +30,7 @@ def elements(part, semitones: int) -> list[Element]:
     """All elements of a music21 part, shifted by some semitones.
 
     They come measure by measure, and in each one voice after the other. Grace notes,
-    chord symbols and unpitched percussion are no elements.
+    chord symbols and unpitched percussion are not elements.
     """
     return list(_elements(part, semitones))
 

@@ -44,7 +44,7 @@ class BadPreparation(UserFacingError, ValueError):
 
 @dataclass(frozen=True)
 class Facts:
-    """What piece.json says of a file."""
+    """The content of a file's piece.json."""
 
     source: str  # digest of the file it was made of
     refused: str | None = None  # why nothing was made of it
@@ -61,7 +61,7 @@ class Facts:
     @property
     def remarks(self) -> list[str]:
         """What is unusual, though no reason to refuse it."""
-        return ["changing metre"] if len(self.metres) > 1 else []
+        return ["changing time signature"] if len(self.metres) > 1 else []
 
 
 # Making one.
@@ -229,7 +229,7 @@ class Prepared:
             split = read_json(path)
         except OSError as error:
             raise BadPreparation(
-                f"{self.path} is no folder that clef_lstm_prepare has finished: it has "
+                f"{self.path} is not a finished folder of clef_lstm_prepare: it has "
                 "no split.json. Make one with "
                 "clef_lstm_prepare --input_dir=... --output_dir=..."
             ) from error

@@ -19,14 +19,14 @@ from music_vae_tf.data.clefs.timing import Timing, timing_of
 # Quarter notes. Files whose ticks are rounded, or shifted by a few, are scores all the
 # same; more than the largest and triplets cannot be distinguished from sixteenths.
 DEVIATIONS = (0.01, 0.05)
-ASSUMED_DEVIATION = 0.04  # before it is measured: 20 ms at 120 quarters a minute
+ASSUMED_DEVIATION = 0.04  # before it is measured: 20 ms at 120 BPM
 EXACT = 0.01  # quarter notes: an end so near a tick is meant to be there
 END_POINTS = tuple(sorted({Fraction(i, n) for n in (3, 4) for i in range(n + 1)}))
 DIGITS = 3  # of a position in its quarter; more would only defeat the cache
 
 
 class Note(NamedTuple):
-    """A note; times are in the unit of whoever speaks of it."""
+    """A note; times are in the caller's unit."""
 
     start: float
     end: float

@@ -1,7 +1,7 @@
 """How far the notes of a file are off the beats that the file itself writes down.
 
 A file's ticks count quarter notes. In a score, and in a performance whose tempo map
-follows its beats, the notes begin near simple fractions of them; in a performance that
+follows its beats, the notes begin near simple fractions of them. In a performance that
 was recorded without a metronome they begin anywhere.
 """
 

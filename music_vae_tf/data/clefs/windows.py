@@ -1,7 +1,7 @@
 """Stage 8, windows: both staves of a piece as examples of 100 events each.
 
 A window begins at a bar line, and never leaves its piece. Its first row, before its
-first event, is empty: from there on the model says what comes next. Rows of the two
+first event, is empty: from there on the model predicts what comes next. Rows of the two
 staves stand side by side, though what they hold seldom sounds together; the *context*
 of a bass event is what the treble plays when it begins.
 """
@@ -125,9 +125,8 @@ class Windows:
 
     @property
     def staff_sizes(self) -> list[tuple]:
-        """For each staff the counts of its note and duration classes, the pitches of
-        its note classes, the sizes of its columns of controls, and whether it hears the
-        other staff."""
+        """Of each staff: the counts of its note and duration classes, the pitches of
+        its note classes, the sizes of its controls, whether it reads the other one."""
         clocks = tuple(CLOCK.values()), (*CLOCK.values(), *CONTEXT.values())
         return [
             (

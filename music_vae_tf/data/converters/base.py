@@ -31,10 +31,10 @@ class NotConvertible(Exception):
 class Extraction(NamedTuple):
     """What came out of a NoteSequence, and what did not.
 
-    `left_out` counts reasons in the words a user understands: parts that gave no
-    example (`'time signature 3/4': 1`) and notes that were dropped from examples
-    (`'notes of unmapped drum pitch 23': 14`),
-    and `drum_parts.TAKEN_AS_DRUMS`, which is a remark on the examples.
+    `left_out` counts reasons in a user's words. They are of parts that gave no example
+    (`'time signature 3/4': 1`), and of notes that were dropped from examples (`'notes
+    of unmapped drum pitch 23': 14`). It holds `drum_parts.TAKEN_AS_DRUMS`, too, which
+    is a remark on the examples.
     """
 
     examples: list[Example]
@@ -110,7 +110,7 @@ class Converter(abc.ABC):
     length_shape: tuple[int, ...]  # () or (S,)
     max_tensors_per_notesequence: int | None
     token_vocabulary: TokenVocabulary | None = None
-    grammar: Grammar | None = None  # of what a decoder says
+    grammar: Grammar | None = None  # of a decoder's outputs
     steps_per_bar: int | None = None  # where a row is a step of a bar
     steps_per_quarter: int  # of those whose rows are steps of a bar
     control_kind: str | None = None  # "chords" or "hits", where it conditions on them
@@ -145,7 +145,7 @@ class Converter(abc.ABC):
         return self
 
     def quarters(self, num_steps: int) -> float:
-        """How long so many rows last, in quarter notes; 0 where they are no steps."""
+        """How long so many rows last, in quarter notes; 0 where they are not steps."""
         return num_steps / self.steps_per_quarter if self.steps_per_bar else 0.0
 
     @property
@@ -195,7 +195,7 @@ class Converter(abc.ABC):
         """The examples of a NoteSequence.
 
         Raises:
-            NotConvertible: there is none; says why.
+            NotConvertible: there is none; the message has the reason.
         """
         examples, left_out = self.extract(sequence, rng)
         if not examples:

@@ -1,9 +1,9 @@
 """The most probable chords and keys of a piece that names none, equal to Magenta's.
 
-A hidden Markov model: its states are pairs of a key and a chord, its observations the
-pitch classes that sound while a chord lasts (half a bar of 4/4). note_seq's
-`infer_chords_for_sequence` has the same numbers, but builds its matrix of transitions
-anew for every piece, one cell at a time.
+The model is a hidden Markov model. Its states are pairs of a key and a chord. Its
+observations are the pitch classes that sound while a chord lasts (half a bar of 4/4).
+`infer_chords_for_sequence` of note_seq has the same numbers, but builds its matrix of
+transitions anew for every piece, one cell at a time.
 """
 
 from __future__ import annotations

@@ -254,7 +254,7 @@ class Conditioning:
     # Controls -> NoteSequence
 
     def write(self, sequence, controls, steps_per_quarter: int) -> None:
-        """Adds what dense controls `[T, D_c]`, a row a step, say to a NoteSequence."""
+        """Adds the chords of dense controls `[T, D_c]` to a NoteSequence."""
         step_seconds = 60.0 / (steps_per_quarter * sequence.tempos[0].qpm)
         seconds = [step * step_seconds for step in range(len(controls))]
         if self.chord_encoding:

@@ -1,9 +1,9 @@
 """Which notes of a NoteSequence are drums, for models whose music is drums.
 
 Magenta's groove converter takes every note for a drum, those of a bass or a piano, too.
-Here notes on channel 10 are drums, and where there is none, one instrument alone that
-plays what a drum kit plays, or those of several that are named as drum kits are. Other
-answers can be asked for by name.
+Here notes on channel 10 are drums. Without any, a single instrument counts that plays
+what a drum kit plays; of several, those count that are named as drum kits are. Other
+choices can be made by name.
 
 For training the looks of a kit are judged strictly: a melodic piece among thousands
 spoils examples unseen. A model that is given one file finds more: see `kits`.
@@ -48,7 +48,7 @@ class Drums(NamedTuple):
 
 
 class Marked(NamedTuple):
-    """A score whose notes say of themselves if they are drums."""
+    """A score whose notes have the field `is_drum`."""
 
     score: Score
     remarks: Counter[str]

@@ -42,8 +42,8 @@ class DrumsConverter(Converter):
 
     Drum notes make up *tracks*: from the bar of the first hit to the end of the bar of
     the last one before a gap. Equal examples within a stretch of constant tempo and
-    metre are given once; they come in the order in which they are first heard, where
-    Magenta's are in the order of a Python set.
+    time signature are given once. They are in the order of their first occurrence,
+    where Magenta's are in the order of a Python set.
 
     Attributes:
         slice_bars: bars of an example, one starting at every bar of a track; None makes
@@ -245,7 +245,7 @@ class DrumsConverter(Converter):
     # Samples -> NoteSequence
 
     def to_sequence(self, sample, controls=None):
-        """Decoder output `[T, D_out]` -> NoteSequence at 120 quarters a minute."""
+        """Decoder output `[T, D_out]` -> NoteSequence at 120 BPM."""
         pattern = self._pattern(np.asarray(sample))
         written_as = tuple(pitches[0] for pitches in self.pitch_classes)
         steps, pitches = [], []

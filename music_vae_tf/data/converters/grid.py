@@ -1,8 +1,7 @@
 """A whole piece on a grid of steps: all its stretches of one tempo and metre at once.
 
-Not one stretch after the other, as note_seq does it: expressive MIDI can have hundreds
-of tempo changes, and then the number of NumPy calls, not of notes, is what converting
-costs.
+note_seq does one stretch after the other. Expressive MIDI can have hundreds of tempo
+changes, and then the number of NumPy calls, not of notes, determines the time.
 """
 
 from __future__ import annotations
@@ -148,9 +147,9 @@ def on_one_grid(
 def cut(notes: np.ndarray, times) -> tuple[np.ndarray, np.ndarray]:
     """Pieces of music between ascending times (seconds).
 
-    Returns the notes that start in a piece, sorted by their start, ending with their
-    piece at the latest, with times from its beginning; and the number of the piece of
-    each. Equal to note_seq's split_note_sequence.
+    Returns the notes that start in a piece, sorted by their start, and the number of
+    the piece of each. Notes end with their piece at the latest, and their times are
+    from its beginning. Equal to note_seq's split_note_sequence.
     """
     times = np.asarray(times)
     notes = notes.take(np.argsort(notes["start_seconds"], kind="stable"))

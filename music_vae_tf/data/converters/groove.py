@@ -274,7 +274,7 @@ class GrooveConverter(Converter):
         return [example(window) for window in windows]
 
     def edit(self, played: Groove, rng) -> Groove:
-        """What the encoder hears of it."""
+        """The encoder's input."""
         reduced = played
         if self.max_note_dropout_probability is not None:
             # Without an rng notes are missing, too, as when Magenta evaluates, but the
@@ -356,7 +356,7 @@ class GrooveConverter(Converter):
     # Samples -> NoteSequence
 
     def to_sequence(self, sample, controls=None):
-        """Decoder output `[T, D_out]` -> NoteSequence at 120 quarters a minute.
+        """Decoder output `[T, D_out]` -> NoteSequence at 120 BPM.
 
         As in Magenta, an early first hit starts before 0 seconds, and `total_time` is
         not set.

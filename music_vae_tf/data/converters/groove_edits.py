@@ -1,7 +1,10 @@
-"""What GrooVAE's encoder hears instead of the performance that was played.
+"""The input of GrooVAE's encoder: an edited copy of the performance.
 
 GrooVAE learns to undo an edit: to humanize a score, to play a kit from taps, to add a
-drum (Gillick et al., "Learning to Groove with Inverse Sequence Transformations", 2019).
+drum.
+
+Source: Gillick et al., "Learning to Groove with Inverse Sequence Transformations",
+2019.
 """
 
 from __future__ import annotations

@@ -287,7 +287,7 @@ class MelodyConverter(Converter):
 
     def to_sequence(self, sample, controls=None):
         """Decoder output `[T, D_out]`, up to its end token, and the controls it was
-        given `[T, D_c]` -> NoteSequence at 120 quarters a minute."""
+        given `[T, D_c]` -> NoteSequence at 120 BPM."""
         events = np.argmax(sample, axis=-1)
         if self.add_end_token:
             events = events[: np.append(events == self.end_token, True).argmax()]

@@ -1,9 +1,9 @@
 """Which melodies a piece has: notes on a grid -> one event per step.
 
-The rules are those of note_seq's Melody: an instrument's notes in order of their
-starts; the highest of those that start together; a note ends where the next one starts;
-a long enough silence ends the melody. All instruments of all stretches of a piece are
-worked on at once.
+The rules are those of note_seq's Melody. An instrument's notes come in order of their
+starts, and of those that start together the highest counts. A note ends where the next
+one starts. A long enough silence ends the melody. All instruments of all stretches of a
+piece are processed at once.
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ from music_vae_tf.data.converters.performance import (
     Tokens,
     Vocabulary,
     cut_into_chunks,
-    speak,
+    encode_rows,
 )
 from music_vae_tf.data.converters.score import read
 from music_vae_tf.data.converters.sustain import read_pedals, sustained
@@ -73,7 +73,7 @@ class MultitrackConverter(Converter):
     Magenta's MultiInstrumentPerformanceConverter. A segment is what one instrument does
     in one chunk: a program, events (see `performance.Vocabulary`), an end token, and
     padding. Instruments are in the order of their programs, drums last; those that are
-    missing say the end token alone.
+    missing have the end token alone.
 
     Attributes:
         num_velocity_bins: loudnesses to tell apart; 0 for none.
@@ -250,7 +250,7 @@ class MultitrackConverter(Converter):
         programs = np.where(
             is_drum, self.vocabulary.drums_token, self.vocabulary.program_token(program)
         )
-        tokens = speak(self.vocabulary, rows, programs, self._chunk_steps)
+        tokens = encode_rows(self.vocabulary, rows, programs, self._chunk_steps)
         if self.drop_tracks_and_truncate:
             tokens = tokens.truncate(self.max_events_per_instrument)
         track, chunk = np.divmod(np.arange(len(hop)), self._chunks)
@@ -368,7 +368,7 @@ class MultitrackConverter(Converter):
 
     def to_sequence(self, sample, controls=None):
         """Decoder output `[T, D_out]`, each segment up to its end token, and the
-        controls it was given `[T, D_c]` -> NoteSequence at 120 quarters a minute.
+        controls it was given `[T, D_c]` -> NoteSequence at 120 BPM.
 
         As in Magenta, the program of an instrument is that of its first segment.
         """

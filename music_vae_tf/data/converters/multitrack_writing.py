@@ -9,7 +9,7 @@ from note_seq.constants import STANDARD_PPQ
 from note_seq.protobuf.music_pb2 import NoteSequence
 
 from music_vae_tf.data.converters.chords import Conditioning, write_chords
-from music_vae_tf.data.converters.performance import Vocabulary, listen, steps_of
+from music_vae_tf.data.converters.performance import Vocabulary, decode_notes, steps_of
 from music_vae_tf.data.converters.score import DEFAULT_QPM
 
 
@@ -52,7 +52,7 @@ class SegmentWriter(NamedTuple):
             timed_tokens += zip(steps.tolist(), events[in_time].tolist())
         program, is_drum = self._program(segments[0])
         total_steps = len(segments) * self.chunk_steps
-        for note in listen(self.vocabulary, timed_tokens, total_steps):
+        for note in decode_notes(self.vocabulary, timed_tokens, total_steps):
             sequence.notes.add(
                 pitch=note.pitch,
                 velocity=note.velocity,

@@ -127,13 +127,13 @@ class Tokens(NamedTuple):
 def cut_into_chunks(
     tracks: Notes, chunks: int, chunk_steps: int, default_velocity_bin: int
 ) -> Notes:
-    """Tracks -> `chunks` rows each, sorted to be spoken.
+    """Tracks -> `chunks` rows each, sorted for `encode_rows`.
 
-    A note ends with its chunk. As in Magenta, where chunks are cut out of one stream of
-    tokens, a "note off" ends the note of its pitch that sounds longest in its chunk,
-    whichever it was meant for; and a velocity is lost on the way into the next chunk,
-    until it changes. Unlike there, where three chunks or more are shorter than a time
-    shift can be, a note after a rest that begins with a chunk is not lost.
+    A note ends with its chunk. As in Magenta, which cuts chunks out of one stream of
+    tokens, a "note off" ends the note of its pitch that sounds longest in its chunk. A
+    velocity is lost in the next chunk, until it changes. Unlike in Magenta, a note
+    after a rest that begins with a chunk is not lost where the longest time shift is
+    three chunks or more.
 
     Args:
         tracks: sorted by track, start and pitch.
@@ -168,12 +168,12 @@ def cut_into_chunks(
 
 
 def _is_explicit(velocity_bins: np.ndarray, track: np.ndarray, row: np.ndarray):
-    """Mask `[N]` of the notes of which, or before which, the velocity is said in their
-    row; it is said where it changes in the track."""
+    """Mask `[N]` of the notes of which, or before which, the row has a velocity token;
+    it has one where the velocity changes in the track."""
     is_new_track = np.diff(track, prepend=-1) != 0
     changes = np.diff(velocity_bins, prepend=-1) != 0
-    is_said = np.where(is_new_track, velocity_bins >= 0, changes)
-    last_said = np.maximum.accumulate(np.where(is_said, np.arange(len(row)), -1))
+    is_emitted = np.where(is_new_track, velocity_bins >= 0, changes)
+    last_said = np.maximum.accumulate(np.where(is_emitted, np.arange(len(row)), -1))
     return last_said >= np.searchsorted(row, row)
 
 
@@ -212,7 +212,7 @@ def _is_used(key: np.ndarray, is_start: np.ndarray) -> np.ndarray:
     return lowest == before
 
 
-def speak(
+def encode_rows(
     vocabulary: Vocabulary, rows: Notes, programs: np.ndarray, row_steps: int
 ) -> Tokens:
     """Rows, sorted by `cut_into_chunks` -> tokens, from a program to the end.
@@ -225,17 +225,17 @@ def speak(
     gap[np.diff(events.row, prepend=-1) != 0] = 0
     longest = vocabulary.max_shift_steps
     shifts = -(-gap // longest)
-    says_velocity = events.velocity >= 0
-    count = shifts + says_velocity + 1
+    has_velocity = events.velocity >= 0
+    count = shifts + has_velocity + 1
     place = np.cumsum(count) - 1
     tokens, steps = np.empty([2, count.sum()], np.int64)
     tokens[place], steps[place] = events.token, events.step
-    velocity_place = place[says_velocity] - 1
-    tokens[velocity_place] = events.velocity[says_velocity]
-    steps[velocity_place] = events.step[says_velocity]
+    velocity_place = place[has_velocity] - 1
+    tokens[velocity_place] = events.velocity[has_velocity]
+    steps[velocity_place] = events.step[has_velocity]
     event = np.repeat(np.arange(len(gap)), shifts)
     number = np.arange(len(event)) - (np.cumsum(shifts) - shifts)[event]
-    shift_place = (place - says_velocity - shifts)[event] + number
+    shift_place = (place - has_velocity - shifts)[event] + number
     shift = np.minimum(gap[event] - number * longest, longest)
     tokens[shift_place] = vocabulary.ranges["time shift"].start + shift - 1
     steps[shift_place] = (events.step - gap)[event] + number * longest
@@ -244,12 +244,12 @@ def speak(
 
 
 class _Events(NamedTuple):
-    """What is said in each row, but for the time that passes."""
+    """The events of each row, without time shifts."""
 
     row: np.ndarray
     step: np.ndarray
     token: np.ndarray
-    velocity: np.ndarray  # token said before, or -1
+    velocity: np.ndarray  # token before it, or -1
 
 
 def _events(
@@ -260,9 +260,9 @@ def _events(
     all_rows, none = np.arange(len(programs)), np.full(len(programs), -1)
     pitches = rows.pitches - vocabulary.min_pitch
     velocity = ranges["velocity"].start + rows.velocity_bins
-    is_said = np.diff(rows.row, prepend=-1) != 0
-    is_said |= np.diff(velocity, prepend=-1) != 0
-    velocity = np.where(is_said & bool(ranges["velocity"]), velocity, -1)
+    is_emitted = np.diff(rows.row, prepend=-1) != 0
+    is_emitted |= np.diff(velocity, prepend=-1) != 0
+    velocity = np.where(is_emitted & bool(ranges["velocity"]), velocity, -1)
     parts = [
         _Events(all_rows, np.zeros_like(all_rows), programs, none),
         _Events(
@@ -290,8 +290,8 @@ def _events(
 # Tokens -> notes
 
 
-class HeardNote(NamedTuple):
-    """A note in the words of MIDI, its times in steps."""
+class DecodedNote(NamedTuple):
+    """A note in MIDI's values, its times in steps."""
 
     pitch: int
     velocity: int
@@ -307,9 +307,9 @@ def steps_of(vocabulary: Vocabulary, tokens: np.ndarray) -> np.ndarray:
     return np.cumsum(passing) - passing
 
 
-def listen(
+def decode_notes(
     vocabulary: Vocabulary, timed_tokens: Iterable[tuple[int, int]], total_steps: int
-) -> list[HeardNote]:
+) -> list[DecodedNote]:
     """The notes of a track, in the order in which they end.
 
     Args:
@@ -321,7 +321,7 @@ def listen(
     def end(pitch, step):
         start_step, velocity = sounding[pitch].pop(0)
         if start_step < step:
-            notes.append(HeardNote(pitch, velocity, start_step, step))
+            notes.append(DecodedNote(pitch, velocity, start_step, step))
 
     for step, token in timed_tokens:
         if token in ranges["velocity"]:

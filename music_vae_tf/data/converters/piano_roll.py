@@ -5,11 +5,11 @@ pitch, which holds the class that sounds there: 0 none, 1 piano, 2 guitar, 3 bas
 rules:
 
 - A note fills the cells from the step nearest to its start up to the one nearest to its
-  end; if that is the same, the cell that its middle lies in.
-- A pitch sounds once at a time: a note ends where the next of its pitch begins,
-  whoever plays that. Of notes that begin in one cell the bass's is kept before the
-  guitar's, and that before the piano's, which has others to be heard by; of one
-  family's the longest.
+  end. If both are the same, it fills the cell that its middle lies in.
+- A pitch sounds once at a time: a note ends where the next of its pitch begins, also
+  of another family. Of notes that begin in one cell, the bass's is kept, then the
+  guitar's, then the piano's, which has more notes to lose. Of one family's, the
+  longest is kept.
 - Drums are left out, and so are programs of other families.
 - Where a note follows one of its own pitch and class without a gap, its onset is kept
   beside the cells. Models read and write cells alone: for them, the last cell of the
@@ -45,7 +45,7 @@ for _class, _programs in PROGRAMS.items():
 
 
 class NotARoll(UserFacingError, ValueError):
-    """An array that is no class roll; says what came and what is expected."""
+    """An array that is not a class roll; the message has what is expected."""
 
 
 class ClassRoll(NamedTuple):
@@ -56,7 +56,7 @@ class ClassRoll(NamedTuple):
 
     @classmethod
     def of_cells(cls, cells) -> ClassRoll:
-        """The roll of what a model says, whole numbers [T, 128]: each run of cells of
+        """The roll of a model's output, whole numbers [T, 128]: each run of cells of
         one class is a note.
 
         Raises:
@@ -153,7 +153,7 @@ class PianoRollConverter(Converter):
 
     step_seconds: float
     roll_steps: int  # what the CVAE reads and writes
-    continuation_steps: int  # what the CLSTM says after it
+    continuation_steps: int  # what the CLSTM emits after it
     hop_steps: int  # from one window of a piece to the next
     shortest_steps: int  # of music; a window with less of it is left out
     max_tensors_per_notesequence: int | None = None

@@ -1,7 +1,7 @@
 """Times in seconds -> steps of a grid, equal to note_seq's to the last bit.
 
-note_seq's quantize_note_sequence writes into a copy of the protocol buffer; this works
-on the arrays of a `Score`, and says in a user's words why a score does not fit a grid.
+note_seq's quantize_note_sequence writes into a copy of the protocol buffer. This works
+on the arrays of a `Score`, and its errors are in a user's words.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from music_vae_tf.data.converters.score import (
     Score,
 )
 
-SAME_TEMPO = 0.01  # quarters a minute
+SAME_TEMPO = 0.01  # BPM
 NEARLY = 1e-3  # bars: a change this little before a bar line is on it
 
 
@@ -49,7 +49,7 @@ def quantize(score: Score, steps_per_quarter: int, quarters_per_bar: int) -> Qua
             something happens before the beginning.
     """
     end = _end(score)
-    metre = _constant("metre", score, score.metres, COMMON_TIME, end)
+    metre = _constant("time signature", score, score.metres, COMMON_TIME, end)
     qpm = _constant("tempo", score, score.tempos, DEFAULT_QPM, end)
     if not fills_bar(metre, steps_per_quarter, quarters_per_bar):
         raise NotConvertible("time signature {}/{}".format(*metre))
@@ -79,13 +79,13 @@ def _on_grid(score: Score, qpm: float, steps_per_second: float) -> Quantized:
 def _constant(what, score, changes: list[Change], default, end: float):
     """The one value that holds throughout.
 
-    As in note_seq, the first change of the *list* is what the others are compared with,
-    and the earliest in *time* is compared with nothing if it is at 0 seconds. Unlike
-    there, changes at the end of the score or behind it are none, and tempos that differ
-    by less than a hundredth of a quarter a minute are one.
+    As in note_seq, the others are compared with the first change of the *list*. The
+    earliest in *time* is compared with nothing if it is at 0 seconds. Unlike in
+    note_seq, changes at the end of the score or behind it do not count, and tempos that
+    differ by less than a hundredth of a BPM are equal.
 
     Raises:
-        NotConvertible: it changes; says when, and from what to what.
+        NotConvertible: it changes; the message has the bar and both values.
     """
     changes = [c for c in changes if c.seconds <= 0 or c.seconds < end]
     if not changes:

@@ -43,7 +43,7 @@ MANY_NOTES = 100  # from here on they are read quicker by `wire`
 
 
 class Change(NamedTuple):
-    """A metre `(numerator, denominator)` or a tempo (quarters a minute) setting in."""
+    """A time signature `(numerator, denominator)` or a tempo (BPM) that begins."""
 
     seconds: float
     value: tuple[int, int] | float
@@ -73,7 +73,9 @@ def read(sequence) -> Score:
     """
     limits.check_count(len(sequence.notes), limits.MAX_NOTES, "notes")
     changes = len(sequence.time_signatures) + len(sequence.tempos)
-    limits.check_count(changes, limits.MAX_CHANGES, "changes of tempo and metre")
+    limits.check_count(
+        changes, limits.MAX_CHANGES, "changes of tempo and time signature"
+    )
     score = _read(sequence)
     _check(score)
     return score
@@ -106,7 +108,7 @@ def _check(score: Score) -> None:
     limits.check_times(ends, "notes")
     limits.check_times([score.total_seconds], "the piece")
     changes = [change.seconds for change in score.metres + score.tempos]
-    limits.check_times(changes, "tempos and metres")
+    limits.check_times(changes, "tempos and time signatures")
     limits.check_times([a.time for a in score.events[1]], "texts")
     for field in ("pitch", "velocity"):
         limits.check_range(notes[field], 0, MAX_MIDI, f"notes of {field}")

@@ -1,6 +1,6 @@
 """Drum performances <-> REMI tokens, bar by bar, as MidiTok writes them.
 
-REMI (Huang and Yang 2020) says music as words: `Bar`, then for each moment at which
+REMI (Huang and Yang 2020) writes music as tokens: `Bar`, then for each moment at which
 something sounds its `Position` in the bar, and of each note `Pitch` and `Velocity`.
 Drums have no `Duration` here. A bar's tokens are those after its `Bar` up to and with
 the next `Bar`, which so is the end of each bar:
@@ -52,7 +52,7 @@ class BadTokenOptions(UserFacingError, ValueError):
 class TokensConverter(Converter):
     """Drums in 4/4 <-> tokens of each bar, padded to a fixed number.
 
-    The decoder says bars, each padded: `[bars * max_tokens_per_bar, tokens]`. The
+    The decoder emits bars, each padded: `[bars * max_tokens_per_bar, tokens]`. The
     encoder reads the same tokens end to end, and the padding after them.
 
     Of several notes of a pitch at a position the loudest counts.
@@ -249,10 +249,10 @@ class TokensConverter(Converter):
     # Samples -> NoteSequence
 
     def to_sequence(self, sample, controls=None):
-        """Decoder output `[T, tokens]` -> NoteSequence at 120 quarters a minute.
+        """Decoder output `[T, tokens]` -> NoteSequence at 120 BPM.
 
         What follows the first `Bar` of a bar is padding. Tokens that make no note where
-        they stand, as a model may say them without its grammar, are passed over.
+        they stand, as a model may emit them without its grammar, are passed over.
         """
         sample = np.asarray(sample)
         rows = np.where(sample.any(axis=1), sample.argmax(axis=1), OneHot.padding)
@@ -260,8 +260,8 @@ class TokensConverter(Converter):
         for start in range(0, len(rows), self.max_tokens_per_bar):
             bar = rows[start : start + self.max_tokens_per_bar]
             is_over = (bar == self.end_token) | (bar == OneHot.padding)
-            said = is_over.argmax() if is_over.any() else len(bar)
-            ids += [*bar[:said].tolist(), self.end_token]
+            length = is_over.argmax() if is_over.any() else len(bar)
+            ids += [*bar[:length].tolist(), self.end_token]
         music = self._tokenizer.decode([ids], programs=[(0, True)])
         sequence = NoteSequence()
         sequence.tempos.add(qpm=DEFAULT_QPM)
@@ -315,7 +315,7 @@ def _tokenizer(steps_per_quarter, num_velocities, lowest_pitch, highest_pitch):
 def _grammar(tokenizer) -> Grammar:
     """An automaton that reads what the tokenizer's graph of types allows.
 
-    Its states are what was said last: the kind of token, the position, and the pitch.
+    Its states are of the last emitted token: its kind, the position, and the pitch.
     """
     tokens = [token.split("_") for token in tokenizer.vocab]
     positions = [int(value) for kind, value in tokens if kind == "Position"]

@@ -64,8 +64,8 @@ class TrioConverter(Converter):
 
     Attributes:
         slice_bars: bars of an example; windows step on by one bar.
-        gap_bars: so many silent bars on either side of one that plays count as playing;
-            so do the first and the last ones of a stretch, if one of the three plays
+        gap_bars: so many silent bars on either side of one that plays count as playing.
+            So do the first and the last ones of a stretch, if one of the three plays
             in them.
         max_bars: what comes later in a stretch is left out.
         max_tensors_per_notesequence: as many examples at most; None for all.
@@ -283,7 +283,7 @@ class TrioConverter(Converter):
 
     def to_sequence(self, sample, controls=None):
         """Decoder output `[T, D_out]` and the controls it was given `[T, D_c]` ->
-        NoteSequence at 120 quarters a minute."""
+        NoteSequence at 120 BPM."""
         sample = np.asarray(sample)
         melody, bass, drums = np.split(
             sample, np.cumsum(self.targets.depths)[:2], axis=1

@@ -1,7 +1,7 @@
 """Kits whose drums lie on other notes than General MIDI's, as tables.
 
-A table is a YAML file: `read` gives for a note of the kit the note of General MIDI, and
-`write` for a note of General MIDI the note of the kit. Notes in neither stay.
+A table is a YAML file. `read` maps notes of the kit to notes of General MIDI, and
+`write` maps notes of General MIDI to notes of the kit. Notes in neither stay.
 """
 
 from __future__ import annotations

@@ -3,10 +3,10 @@
     for tune in read_abc(Path("book.abc").read_bytes()):
         print(tune.number, tune.title, tune.error or len(tune.sequence.notes))
 
-Read are the standard 2.1 and what files before it do: rests, tuplets, grace notes,
-chords, ties, broken rhythm, endings, repeats, parts, voices, overlays, fields within a
-tune, dynamics, D.C. and D.S. Ornaments are not written out, chord symbols are not
-played but kept as annotations, and neither hornpipes nor beats get an accent.
+The standard 2.1 is read, and what older files use. That is rests, tuplets, grace
+notes, chords, ties, broken rhythm, endings, repeats, parts, voices, overlays, fields
+within a tune, dynamics, D.C. and D.S. Ornaments are not written out. Chord symbols
+become annotations. Neither hornpipes nor beats get an accent.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Tune(NamedTuple):
 def read_abc(source: bytes | str, repeats: bool = True) -> list[Tune]:
     """The tunes of an ABC book in their order.
 
-    A tune that cannot be read costs itself alone.
+    Only a tune that cannot be read is skipped.
 
     Args:
         source: the text of a book, or its bytes: UTF-8, else Latin-1.

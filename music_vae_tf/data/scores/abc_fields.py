@@ -140,7 +140,7 @@ def usual_unit_length(of: Metre | None) -> Fraction:
 
 
 def tempo(text: str, unit: Fraction) -> float | None:
-    """Quarters a minute of a Q: field; None where it has words only.
+    """BPM of a Q: field; None where it has words only.
 
     `unit` is the unit note length in quarters, for the old ways to write it.
     """

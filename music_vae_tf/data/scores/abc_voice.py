@@ -154,7 +154,7 @@ class Voice:
         return Pitch(checked_pitch(number + its.shift, note.text), program=its.program)
 
     def _drum(self, note, number):
-        """What %%MIDI drummap says; on a percussion staff, the place; else the MIDI
+        """The note of %%MIDI drummap; on a percussion staff, the place; else the MIDI
         number of the note."""
         its = self.properties
         if its.has_drum_staff:

@@ -17,12 +17,14 @@ class ScoreOptions(NamedTuple):
     """How score files are read."""
 
     reader: str = SOUNDING
-    repeats: bool = True  # whether they are played; Magenta's reader does as it likes
+    repeats: bool = True  # whether they are played; Magenta's reader ignores this
 
 
 def read_score(data: bytes, kind: str, options: ScoreOptions):
-    """The NoteSequences of a file's bytes by the numbers of its tunes ('' if it is no
-    book), and problems with parts of it, a reason each with the details after a colon.
+    """The NoteSequences of a file's bytes by the numbers of its tunes, and problems.
+
+    The number is '' where a file is not a book. A problem is a reason, with details
+    after a colon.
 
     Args:
         kind: 'musicxml' or 'abc'.
@@ -86,7 +88,7 @@ def _abc_by_note_seq(data, _):
         tunes, errors = abc_parser.parse_abc_tunebook(text)
     except Exception as error:  # malformed tunes raise nearly anything
         raise UnreadableScore(f"no valid ABC: {_in_words(error)}") from error
-    problems = [f"tune that is no valid ABC: {_in_words(error)}" for error in errors]
+    problems = [f"tune that is not valid ABC: {_in_words(error)}" for error in errors]
     if not tunes:
         raise UnreadableScore(problems[0] if problems else "no tune in it")
     return {str(number): tune for number, tune in tunes.items()}, problems

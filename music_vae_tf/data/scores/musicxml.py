@@ -29,7 +29,7 @@ def read_musicxml(source: bytes | str | Path, repeats: bool = True):
         repeats: whether repeats, endings, D.C. and D.S. are played.
 
     Raises:
-        UnreadableScore: no NoteSequence can be made of it; says why.
+        UnreadableScore: no NoteSequence can be made of it; the message has the reason.
         OSError: it cannot be opened.
     """
     sequence, _ = musicxml_and_remarks(source, repeats)

@@ -1,4 +1,4 @@
-"""What MusicXML's directions, sounds, bar lines and chord symbols say."""
+"""MusicXML's directions, sounds, bar lines and chord symbols."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _BEATS = {  # quarters
 _ALTERATIONS = {-2: "bb", -1: "b", 0: "", 1: "#", 2: "##"}
 
 
-class Said(NamedTuple):
+class Direction(NamedTuple):
     """What holds from a direction on."""
 
     qpm: float | None
@@ -31,8 +31,8 @@ class Said(NamedTuple):
     marks: Marks
 
 
-def of_direction(element) -> Said:
-    """What a `direction` says by itself, without its `sound`s, which say it better."""
+def of_direction(element) -> Direction:
+    """A `direction` by itself, without its `sound`s, which are more exact."""
     qpm = velocity = None
     marks = Marks()
     for kind in element.iterfind("direction-type/*"):
@@ -48,7 +48,7 @@ def of_direction(element) -> Said:
         setattr(marks, name, value)
     if marks.to_coda is not None:
         marks.coda = None  # the sign beside "To Coda"
-    return Said(qpm, velocity, _corrected(marks, element))
+    return Direction(qpm, velocity, _corrected(marks, element))
 
 
 def _corrected(marks, direction):
@@ -65,8 +65,8 @@ def _corrected(marks, direction):
     return marks
 
 
-def of_sound(element) -> Said:
-    """What a `sound` says."""
+def of_sound(element) -> Direction:
+    """The effect of a `sound`."""
     qpm = finite(element.get("tempo"))
     marks = Marks(
         segno=element.get("segno"),
@@ -80,11 +80,11 @@ def of_sound(element) -> Said:
     elif element.get("dalsegno") is not None:
         marks.jump = Jump(True, element.get("dalsegno"))
     velocity = percent(element.get("dynamics"))
-    return Said(qpm if qpm and is_tempo(qpm) else None, velocity, marks)
+    return Direction(qpm if qpm and is_tempo(qpm) else None, velocity, marks)
 
 
 def percent(text: str | None) -> int | None:
-    """The MIDI velocity of a MusicXML `dynamics` attribute; None if it is no number."""
+    """The MIDI velocity of a MusicXML `dynamics` attribute; None if not a number."""
     number = finite(text)
     if number is None or not 0 <= number < 1e6:
         return None
@@ -92,7 +92,7 @@ def percent(text: str | None) -> int | None:
 
 
 def of_barline(element, ending):
-    """What a `barline` says: its marks, the ending that is in force, and whether it
+    """The effect of a `barline`: its marks, the ending in force, and whether that
     stops there. `ending` is the one before."""
     marks, stops = Marks(), False
     for sign in element:
@@ -171,7 +171,7 @@ def _degree(element):
 
 
 def _metronome(element):
-    """Quarters a minute; None for a metric modulation, or words."""
+    """Tempo in BPM; None for a metric modulation, or words."""
     unit = element.find("beat-unit")
     minute = re.search(r"\d+(?:[.,]\d+)?", element.findtext("per-minute") or "")
     beat = None if unit is None else _BEATS.get((unit.text or "").strip())

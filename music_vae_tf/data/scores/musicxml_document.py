@@ -27,7 +27,7 @@ def musicxml_tree(data: bytes) -> ElementTree.Element:
     """The `score-partwise` element of a file, plain or compressed (.mxl).
 
     Raises:
-        UnreadableScore: it is no MusicXML, damaged, or made to exhaust the machine.
+        UnreadableScore: it is not MusicXML, damaged, or made to exhaust the machine.
     """
     if data.startswith(b"PK"):
         data = _unpacked(data)
@@ -60,7 +60,7 @@ def _unpacked(data):
 def _score_name(archive):
     names = archive.namelist()
     if len(names) > MAX_MEMBERS:
-        raise UnreadableScore(f"an archive of {len(names)} files is no score")
+        raise UnreadableScore(f"an archive of {len(names)} files is not a score")
     if _CONTAINER in names:
         for element in _parse(_member(archive, _CONTAINER)).iter("rootfile"):
             if element.get("full-path") in names:

@@ -66,7 +66,7 @@ class Player:
                 self.change(element)
 
     def change(self, midi_instrument):
-        """What a `midi-instrument` says, in the part list or in a `sound`."""
+        """A `midi-instrument`, in the part list or in a `sound`."""
         name = midi_instrument.get("id")
         old = self._instruments.get(name, Instrument())
         channel = _number(midi_instrument, "midi-channel")
@@ -88,7 +88,7 @@ class Player:
         return next(iter(self._instruments.values()), Instrument())
 
     def drum_pitch(self, note) -> Pitch | None:
-        """What an unpitched note strikes; None if nothing says it.
+        """The drum of an unpitched note; None if nothing names it.
 
         That is its instrument's `midi-unpitched`, or what the instrument is called, or
         its place on the staff. Where the part has one instrument for all its notes and

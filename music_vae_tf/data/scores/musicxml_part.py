@@ -350,7 +350,7 @@ def _metre(time):
 
 
 def _key(element, transposition):
-    """A key signature as it sounds; None for one that is no usual one."""
+    """A key signature as it sounds; None for an unusual one."""
     fifths = finite(element.findtext("fifths"))
     if fifths is None or not -14 < fifths < 14:
         return None

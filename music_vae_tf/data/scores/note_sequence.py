@@ -88,7 +88,7 @@ def _timeline(bars, sections, repeats):
 
 
 def _merged(bars) -> Bar:
-    """What the same bar of all parts says of length, order, tempo, metre and key."""
+    """Length, order, tempo, time signature and key of the same bar of all parts."""
     marks, tempos = Marks(), {}
     for bar in reversed(bars):
         tempos.update(bar.tempos)  # the first part's hold

@@ -12,7 +12,7 @@ STEPS_A_BAR = 20  # bars gone through for each that is played: others are skippe
 
 
 def marks_of_words(words: str) -> dict[str, object]:
-    """What a text says about the order, as fields of Marks: of "D.C. al Fine", a jump.
+    """What a text means for the order, as fields of Marks: of "D.C. al Fine", a jump.
 
     Words that merely begin like that ("D. Scarlatti") say nothing.
     """

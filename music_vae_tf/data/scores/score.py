@@ -64,7 +64,7 @@ DRUM_STAFF = {
 
 
 class UnreadableScore(UserFacingError, ValueError):
-    """A score of which no NoteSequence can be made; says why in words."""
+    """A score of which no NoteSequence can be made; the message has the reason."""
 
 
 class Pitch(NamedTuple):
@@ -108,7 +108,7 @@ class Jump(NamedTuple):
 
 @dataclass
 class Marks:
-    """What a bar says about the order in which bars are played."""
+    """Directions of a bar: in which order bars are played."""
 
     repeat_start: bool = False
     repeat_plays: int = 0  # of the repeat that ends with this bar; 0 if none does
@@ -122,7 +122,7 @@ class Marks:
     section: str | None = None  # ABC's parts
 
     def merge(self, other: Marks):
-        """Takes over what another part's same bar says in addition."""
+        """Adds the directions of another part's same bar."""
         for name, value in vars(other).items():
             if value and not getattr(self, name) or getattr(self, name) is None:
                 setattr(self, name, value)
@@ -198,5 +198,5 @@ def checked_pitch(semitones: float, words: str) -> int:
 
 
 def is_tempo(qpm: float) -> bool:
-    """Whether a number can be a tempo in quarters a minute."""
+    """Whether a number can be a tempo in BPM."""
     return QPM[0] <= qpm <= QPM[1]

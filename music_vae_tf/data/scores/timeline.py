@@ -103,9 +103,9 @@ def _changes(values):
 def _metres(bars, order, starts):
     """Time signatures such that every bar line falls where it is written.
 
-    A bar that is not full, like an upbeat, gets a signature of its own, as note_seq
-    gives it, unless it and the next are one bar with a repeat sign inside. The last bar
-    may end early without.
+    As in note_seq, a bar that is not full, like an upbeat, gets a signature of its own.
+    It gets none if it and the next are one bar with a repeat sign inside. The last bar
+    may end early without one.
     """
     found, rest = [], Fraction(0)  # what the bar before leaves to be filled
     for number, (start, index) in enumerate(zip(starts, order)):

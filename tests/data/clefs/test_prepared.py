@@ -112,7 +112,7 @@ def test_a_file_that_cannot_be_parsed_is_refused_with_its_reason(tmp_path):
 
 def test_a_file_whose_metre_changes_is_used_and_remarked(prepare, tmp_path):
     facts = prepare(*two_hands(4), metres=((0, 3, 4), (6, 4, 4)))
-    assert facts.refused is None and facts.remarks == ["changing metre"]
+    assert facts.refused is None and facts.remarks == ["changing time signature"]
     piece = only_piece(tmp_path / "out")
     assert piece.bars[:4] == (0, 72, 144, 240)
 

@@ -56,7 +56,7 @@ def test_every_golden_variant_is_tested(golden):
     assert {k for k in golden.converter_variants() if "drums" in k} == set(VARIANTS)
 
 
-STEP = 0.125  # seconds of a sixteenth at 120 quarters a minute
+STEP = 0.125  # seconds of a sixteenth at 120 BPM
 TWO_DRUMS = {"pitch_classes": [[36], [38, 40]], "quarters_per_bar": 1}
 
 

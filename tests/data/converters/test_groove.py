@@ -65,7 +65,7 @@ def test_every_golden_variant_is_tested(golden):
     assert groove | groovae == set(VARIANTS)
 
 
-STEP = 0.125  # seconds of a sixteenth at 120 quarters a minute
+STEP = 0.125  # seconds of a sixteenth at 120 BPM
 
 
 def drums(*notes, quarters_per_bar=4):

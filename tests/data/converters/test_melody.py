@@ -37,7 +37,7 @@ VARIANTS = [
 # What is said of a piece, by the error that Magenta raises.
 REASONS = {
     "MultipleTempoError": "tempo changes from ",
-    "MultipleTimeSignatureError": "metre changes from ",
+    "MultipleTimeSignatureError": "time signature changes from ",
 }
 
 
@@ -77,7 +77,7 @@ def test_every_golden_variant_is_tested(golden):
 
 # Literal melodies, there and back
 
-STEP = 0.125  # seconds of a sixteenth at 120 quarters a minute
+STEP = 0.125  # seconds of a sixteenth at 120 BPM
 LOW = {"min_pitch": 60, "max_pitch": 71, "quarters_per_bar": 1}  # 4 steps a bar
 __, OFF, C, D, E = 0, 1, 2, 4, 6  # classes of LOW
 

@@ -54,7 +54,7 @@ def test_every_golden_variant_is_tested(golden):
 
 # Literal bars, there and back
 
-QUARTER = 0.5  # seconds, at 120 quarters a minute
+QUARTER = 0.5  # seconds, at 120 BPM
 SMALL = {
     "steps_per_quarter": 4,
     "quarters_per_bar": 1,

@@ -157,7 +157,7 @@ def sequence_with(**fields):
         ({"time_signatures": [{"numerator": 3, "denominator": 3}]}, "signature 3/3"),
         (
             {"time_signatures": [{"time": 1, "numerator": 3, "denominator": 4}]},
-            "metre changes",
+            "time signature changes",
         ),
         ({"tempos": [{"qpm": 90}, {"qpm": 91, "time": 2}]}, "tempo changes"),
         ({"tempos": [{"qpm": 90, "time": 2}]}, "tempo changes"),

@@ -32,7 +32,7 @@ def test_every_golden_variant_is_tested(golden):
     assert {k for k in golden.converter_variants() if "trio" in k} == set(VARIANTS)
 
 
-STEP = 0.125  # seconds of a sixteenth at 120 quarters a minute
+STEP = 0.125  # seconds of a sixteenth at 120 BPM
 PIANO, GUITAR, BASS, KIT = (0, 0), (2, 24), (1, 32), (9, None)  # instrument, program
 
 
