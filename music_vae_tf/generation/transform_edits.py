@@ -3,7 +3,7 @@
 A cell is one drum at one step. All its notes (a flam, two snares at once) move
 together, by as much as the loudest of them, and keep their ratio of velocities. Notes
 between two steps (triplets, a shuffle, 32nds) move as the notes around them do. A model
-reads the step alone; it may guess a part of their distance from it, and would double it.
+reads the step alone. It may guess a part of their distance from it, and double it.
 """
 
 from __future__ import annotations

@@ -43,12 +43,13 @@ def strategy_of(
     """
     from music_vae_tf import strategies
 
-    strategy = named
-    if isinstance(named, str):
-        if named not in strategies.NAMES:
-            known = ", ".join(strategies.NAMES)
-            raise OptionError(f"{{strategy}}={named}: expected one of {known}")
+    if not isinstance(named, str):
+        strategy = named
+    elif named in strategies.NAMES:
         strategy = strategies.named(named)
+    else:
+        known = ", ".join(strategies.NAMES)
+        raise OptionError(f"{{strategy}}={named}: expected one of {known}")
     if strategy.num_replicas_in_sync > 1:
         log.info(
             "Training on %d replicas; %s",
