@@ -164,7 +164,7 @@ def test_code_in_a_checkpoint_is_not_run(path, tmp_path):
     assert victim.exists(), "the test tests nothing"
 
 
-def test_other_files_are_no_checkpoints(path):
+def test_other_files_are_not_checkpoints(path):
     path.write_bytes(pickle.dumps({}))
     with pytest.raises(CheckpointError, match=r"no PyTorch checkpoint of version 1\.6"):
         torch_weights.read(path)

@@ -170,7 +170,7 @@ def test_an_attribute_is_the_difference_of_two_groups_and_moves_samples(
         ('{"config": "other", "vector": [1, 2, 3]}', "is an attribute of config other"),
     ],
 )
-def test_a_file_that_is_no_attribute_of_the_model_is_refused(
+def test_a_file_that_is_not_an_attribute_of_the_model_is_refused(
     trained, tmp_path, capsys, text, words
 ):
     file = tmp_path / "a.json"
