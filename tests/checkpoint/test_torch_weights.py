@@ -341,7 +341,7 @@ def test_other_sizes_are_refused_and_nothing_is_changed(path):
         np.testing.assert_array_equal(array, variable)
 
 
-def test_weights_that_are_no_numbers_are_refused_and_nothing_is_changed(path):
+def test_weights_that_are_not_numbers_are_refused_and_nothing_is_changed(path):
     weights = cvae_weights()
     weights["fc_mu.bias"] = np.full_like(weights["fc_mu.bias"], np.nan)
     write_weights(path, weights)

@@ -104,7 +104,7 @@ def test_dimensions_are_gone_along(explore, tmp_path):
         read_midi(path)
 
 
-def test_dimensions_are_heard_and_seen(explore, tmp_path, capsys):
+def test_dimensions_are_played_and_drawn(explore, tmp_path, capsys):
     flags = {"num_dimensions": 1, "num_steps": 2, "temperature": 2}
     assert explore(format="wav,png", **flags) == 0
     files = sorted((tmp_path / "out" / "dimensions").iterdir())
