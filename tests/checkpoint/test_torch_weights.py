@@ -166,7 +166,7 @@ def test_code_in_a_checkpoint_is_not_run(path, tmp_path):
 
 def test_other_files_are_not_checkpoints(path):
     path.write_bytes(pickle.dumps({}))
-    with pytest.raises(CheckpointError, match=r"no PyTorch checkpoint of version 1\.6"):
+    with pytest.raises(CheckpointError, match=r"a PyTorch checkpoint of version 1\.6"):
         torch_weights.read(path)
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("something", "else")

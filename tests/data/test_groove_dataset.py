@@ -52,7 +52,7 @@ def test_what_does_not_say_what_it_must_is_refused(info, text, words):
 
 
 def test_what_is_not_text_is_refused(info):
-    with pytest.raises(BadGrooveDataset, match="no CSV file in UTF-8"):
+    with pytest.raises(BadGrooveDataset, match="not a CSV file in UTF-8"):
         groove_dataset.read_info(info(HEAD + "é", "latin-1"))
 
 

@@ -213,7 +213,7 @@ BROKEN = {
     "an empty track": (midi(HEAD, b"", GROOVE), "empty tracks"),
     "a foreign chunk": (
         midi(HEAD, chunk(b"XFIH", b"abcd"), GROOVE),
-        "bytes or chunks outside of tracks",
+        "bytes or chunks outside of any track",
     ),
     "bytes at the end": (
         midi(HEAD, GROOVE) + b"\x00\x01\x02",
