@@ -87,7 +87,9 @@ def _addresses(cluster: Any) -> list[str]:
 def _check_kind(kind: str, listed: Any) -> None:
     if kind not in KINDS:
         known = ", ".join(KINDS)
-        raise _misfit(f"cluster > {kind[:100]!r} is no kind of task; known are {known}")
+        raise _misfit(
+            f"cluster > {kind[:100]!r} is not a kind of task; known are {known}"
+        )
     if not isinstance(listed, list):
         raise _misfit(f"cluster > {kind} should be a list of addresses")
     for address in listed:

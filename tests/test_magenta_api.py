@@ -595,7 +595,7 @@ def steps_until_all(held):
 
 
 @pytest.mark.parametrize("count", [1, 3])
-def test_decoding_ends_at_a_class_that_all_have_said(golden, count):
+def test_decoding_ends_at_a_class_that_all_have_emitted(golden, count):
     name = "cat-mel_2bar_small"
     classes = golden.model(name)[1]["decode/samples"][:count].argmax(axis=-1)
     steps = {k: steps_until_all(classes == k) for k in np.unique(classes)}

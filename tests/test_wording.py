@@ -14,7 +14,10 @@ def test_a_noun_has_the_number_of_what_is_counted():
     [
         ("tracks that are cut off", "1 track that is cut off"),
         ("impossible tempos", "1 impossible tempo"),
-        ("bytes or chunks that are no track", "1 byte or chunk that is no track"),
+        (
+            "bytes or chunks outside of any track",
+            "1 byte or chunk outside of any track",
+        ),
     ],
 )
 def test_a_reason_has_the_number_of_what_is_counted(plural, one):

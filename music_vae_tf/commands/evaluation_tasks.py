@@ -78,8 +78,8 @@ def refuse_task_flags(flags) -> None:
 def evaluate(flags, models) -> None:
     """Prints the table of a task, and writes its rows as JSON.
 
-    models: `{head of a column: (config, checkpoint)}`; a checkpoint of None is no
-    model, and its config sets how the windows are read.
+    models: `{head of a column: (config, checkpoint)}`; a checkpoint of None
+    stands for baselines alone, and its config sets how the windows are read.
     """
     from music_vae_tf.analysis import groove_report
 

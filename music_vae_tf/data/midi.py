@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from music_vae_tf.data.scores.files import ScoreOptions
 
 # A broken file easily claims 2**31 ticks. What is longer than both is refused: a
-# day at 173 quarters a minute, and what a file of few ticks per quarter may have.
+# day at 173 BPM, and what a file of few ticks per quarter may have.
 MAX_QUARTERS = 250_000
 MAX_TICKS = 10**8
 # pretty_midi keeps the time of every tick, and needs up to 32 bytes for each.

@@ -24,10 +24,10 @@ NTSC = 30000 / 1001  # frames a second, which the header calls 29
 # What is left out, in a user's words.
 BIG_BYTES = "data bytes above 127"
 CUT_OFF = "tracks that are cut off"
-FOREIGN = "bytes or chunks outside of tracks"
+FOREIGN = "bytes or chunks outside of any track"
 LENGTHS = "tracks whose length is wrong"
 EMPTY = "empty tracks"
-STRAY = "bytes outside of messages"
+STRAY = "bytes outside of any message"
 BROKEN_META = {
     midi_events.TEMPO: "impossible tempos",
     midi_events.METRE: "impossible time signatures",

@@ -75,7 +75,7 @@ def _is_shard(file, name):
 
 @contextlib.contextmanager
 def _without_wildcards(folder):
-    """A path of the folder that is no pattern: its own, or that of a link to it."""
+    """A path of the folder without wildcards: its own, or that of a link to it."""
     if not WILDCARDS.search(folder):
         yield folder
         return

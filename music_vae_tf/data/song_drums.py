@@ -16,7 +16,7 @@ from music_vae_tf.errors import UserFacingError
 
 
 class NothingToTransform(UserFacingError, ValueError):
-    """A song without drums that the model can read; says why."""
+    """A song without drums that the model can read; the message has the reason."""
 
 
 class NoDrums(NothingToTransform):

@@ -213,7 +213,7 @@ def _checked(config: Config, arrays: Mapping[str, np.ndarray], folder):
     """{our name: array}: just those of the config's model.
 
     Raises:
-        ExportError: one is missing, or has another shape.
+        ExportError: one is missing, or has a wrong shape.
     """
     model = build.uninitialized_model(config, build.converter(config))
     names = checkpoint.magenta_names(model.named_variables)

@@ -20,7 +20,7 @@ class NotDecodable(UserFacingError, ValueError):
 def check_temperature(temperature: float) -> None:
     """
     Raises:
-        NotDecodable: logits divided by it are no numbers.
+        NotDecodable: logits divided by it are not finite.
     """
     if not COLDEST <= temperature <= HOTTEST:
         raise NotDecodable(
@@ -43,7 +43,7 @@ def rows_of(name: str, rows: Any, depth: int) -> np.ndarray:
 def _check_numbers(name: str, array: np.ndarray) -> None:
     """
     Raises:
-        NotDecodable: a number of the argument of this name is no latent one.
+        NotDecodable: a number of the argument of this name is too large.
     """
     is_number = np.abs(array) <= LARGEST_LATENT  # False for NaN
     if not is_number.all():
@@ -54,7 +54,7 @@ def _check_numbers(name: str, array: np.ndarray) -> None:
 
 
 def check_states(states: Any) -> None:
-    """What is no number any more gives sequences without notes, and no error."""
+    """Refuses states with NaN, which give sequences without notes, and no error."""
     import tensorflow as tf
 
     if not all(np.isfinite(state).all() for state in tf.nest.flatten(states)):

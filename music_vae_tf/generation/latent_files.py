@@ -27,7 +27,7 @@ def read_z(path: str | os.PathLike, z_size: int) -> np.ndarray:
     """The vectors in a NumPy file, float32 [N, Z].
 
     Raises:
-        BadLatents: they are of another shape or number, or not finite numbers.
+        BadLatents: they are of a wrong shape or number, or not finite numbers.
         OSError: the file cannot be read.
     """
     path = os.path.expanduser(os.fspath(path))

@@ -69,7 +69,7 @@ def maybe_split_sequence_lengths(sequence_length, num_splits: int, total_length:
     are 0 or `total_length`; or those of segments as they are.
 
     Raises:
-        ValueError: another shape, or segments of no whole number of steps.
+        ValueError: a wrong shape, or segments of no whole number of steps.
         tf.errors.InvalidArgumentError: another length.
     """
     sequence_length = tf.convert_to_tensor(sequence_length)

@@ -18,7 +18,7 @@ MELODIC_CHANNELS = [channel for channel in range(16) if channel != DRUM_CHANNEL]
 # midirenderer has 64 voices, and silences a note for every one more. A note of a stereo
 # sound takes two voices, and keeps them while it decays.
 NOTES_AT_ONCE = 20
-# With this resolution at 120 quarters a minute, a tick lasts 1/60,000 s.
+# With this resolution at 120 BPM, a tick lasts 1/60,000 s.
 TICKS_PER_QUARTER, TICKS_PER_S = 30000, 60000
 VOLUME_CONTROL, USUAL_VOLUME = 7, 100  # General MIDI, level 1
 SUSTAIN_CONTROL, PEDAL_DOWN = 64, 64

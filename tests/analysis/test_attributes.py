@@ -173,7 +173,7 @@ def test_a_direction_moves_its_attribute_alone():
     assert np.abs(moved - np.diag(np.diag(moved))).max() < 0.1 * np.diag(moved).min()
 
 
-def test_undefined_values_are_no_evidence():
+def test_undefined_values_are_not_evidence():
     z, measured, _ = linear_world()
     holed = measured.copy()
     holed[::3, 0] = np.nan

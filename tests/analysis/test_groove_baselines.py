@@ -99,7 +99,7 @@ def test_neighbours_vote_for_hits_that_are_not_held():
         np.testing.assert_allclose(ours, theirs, atol=1 / 240)
 
 
-def test_hits_are_played_where_training_drummers_mostly_do_given_what_is_heard():
+def test_hits_are_played_where_training_drummers_mostly_do_given_the_input():
     # The first drum is given alone; wherever it is, the second goes along.
     windows = [{(t, 0): (64, 0), (t, 1): (64, 0)} for t in (0, 4, 8)]
     training = windows_of(*windows)

@@ -50,7 +50,7 @@ def test_weights_repeat_what_they_weigh():
 
 
 @pytest.mark.parametrize("kind", two_sample.KINDS, ids=lambda kind: kind.name)
-def test_a_machine_is_told_and_the_like_of_a_drummer_is_not(kind):
+def test_a_machine_is_detected_and_the_like_of_a_drummer_is_not(kind):
     grid = as_midi(WINDOWS.drummers.hits, np.full([1, 1, 1], 80), np.zeros([1, 1, 1]))
     assert areas(kind, grid).value > 0.9
     like = areas(kind, drummers(1))

@@ -81,7 +81,7 @@ def test_safetensors_of_another_program_are_refused(tmp_path, weights):
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_weights_that_are_no_numbers_are_not_written(tmp_path, weights, value):
+def test_weights_that_are_not_numbers_are_not_written(tmp_path, weights, value):
     weights["a/kernel"][0, 0] = value
     with pytest.raises(ValueError, match="a/kernel has weights that are not finite"):
         compact.write(tmp_path / "m.safetensors", weights, METADATA)

@@ -101,7 +101,7 @@ def test_in_a_run_an_index_without_data_is_an_error(run_dir, with_state):
         find(run_dir)
 
 
-def test_in_a_run_data_without_an_index_are_no_checkpoint(run_dir):
+def test_in_a_run_data_without_an_index_are_not_checkpoint(run_dir):
     (run_dir / "train" / "model.ckpt-3.index").unlink()
     assert latest(run_dir / "train") is None
     with pytest.raises(CheckpointError, match="no checkpoint in .*lie: train"):
@@ -136,7 +136,7 @@ def test_a_path_to_nowhere_is_an_error(tmp_path):
         find(tmp_path / "not" / "there")
 
 
-def test_another_file_is_no_checkpoint(tmp_path):
+def test_another_file_is_not_a_checkpoint(tmp_path):
     (tmp_path / "model.h5").write_bytes(b"HDF")
     with pytest.raises(CheckpointError, match="neither a checkpoint nor a tar"):
         find(tmp_path / "model.h5")

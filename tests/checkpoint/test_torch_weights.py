@@ -164,9 +164,9 @@ def test_code_in_a_checkpoint_is_not_run(path, tmp_path):
     assert victim.exists(), "the test tests nothing"
 
 
-def test_other_files_are_no_checkpoints(path):
+def test_other_files_are_not_checkpoints(path):
     path.write_bytes(pickle.dumps({}))
-    with pytest.raises(CheckpointError, match=r"no PyTorch checkpoint of version 1\.6"):
+    with pytest.raises(CheckpointError, match=r"a PyTorch checkpoint of version 1\.6"):
         torch_weights.read(path)
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("something", "else")
@@ -341,7 +341,7 @@ def test_other_sizes_are_refused_and_nothing_is_changed(path):
         np.testing.assert_array_equal(array, variable)
 
 
-def test_weights_that_are_no_numbers_are_refused_and_nothing_is_changed(path):
+def test_weights_that_are_not_numbers_are_refused_and_nothing_is_changed(path):
     weights = cvae_weights()
     weights["fc_mu.bias"] = np.full_like(weights["fc_mu.bias"], np.nan)
     write_weights(path, weights)

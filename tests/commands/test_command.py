@@ -156,7 +156,7 @@ def test_a_mistake_of_ours_keeps_its_traceback():
         thing(lambda flags: 1 / 0)(["--input_dir=x"])
 
 
-def test_ctrl_c_is_no_error_to_explain(capsys):
+def test_ctrl_c_is_not_an_error_to_explain(capsys):
     def main(flags):
         raise KeyboardInterrupt
 

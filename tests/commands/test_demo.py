@@ -238,7 +238,7 @@ def test_a_run_on_files_that_have_changed_since_is_not_continued(
     assert run_name(out, own_music) == "run-3"
 
 
-def test_what_the_demo_writes_into_the_folder_of_the_music_is_no_change(
+def test_what_the_demo_writes_into_the_folder_of_the_music_is_not_a_change(
     tmp_path, own_music, numbered_runs
 ):
     out = tmp_path / "own" / "out"

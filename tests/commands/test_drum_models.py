@@ -31,7 +31,7 @@ def test_samples_are_midi_at_every_temperature(trained, tmp_path, name, temperat
         assert all(n.is_drum and n.start_time < 8.1 for n in sequence.notes)
 
 
-def test_tokens_are_said_in_order_unless_the_grammar_is_switched_off(trained):
+def test_tokens_are_emitted_in_order_unless_the_grammar_is_switched_off(trained):
     name = "musicvae_groove_tokens_small"
     run_dir = RunDirectory.at(str(trained(name)))
     for grammar in (True, False):
@@ -101,7 +101,9 @@ def test_another_vocabulary_is_refused(groove_records, trained, tmp_path, capsys
     assert words in capsys.readouterr().err
 
 
-def test_the_loss_that_takes_all_columns_for_chances(groove_records, tmp_path, capsys):
+def test_the_loss_that_reads_all_columns_as_probabilities(
+    groove_records, tmp_path, capsys
+):
     name = "hierdec-groove_4bar_small"
     bce = "--reconstruction_loss=bce"
     assert train(name, tmp_path, groove_records, bce) == 0

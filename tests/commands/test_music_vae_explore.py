@@ -104,7 +104,7 @@ def test_dimensions_are_gone_along(explore, tmp_path):
         read_midi(path)
 
 
-def test_dimensions_are_heard_and_seen(explore, tmp_path, capsys):
+def test_dimensions_are_played_and_drawn(explore, tmp_path, capsys):
     flags = {"num_dimensions": 1, "num_steps": 2, "temperature": 2}
     assert explore(format="wav,png", **flags) == 0
     files = sorted((tmp_path / "out" / "dimensions").iterdir())
@@ -170,7 +170,7 @@ def test_an_attribute_is_the_difference_of_two_groups_and_moves_samples(
         ('{"config": "other", "vector": [1, 2, 3]}', "is an attribute of config other"),
     ],
 )
-def test_a_file_that_is_no_attribute_of_the_model_is_refused(
+def test_a_file_that_is_not_an_attribute_of_the_model_is_refused(
     trained, tmp_path, capsys, text, words
 ):
     file = tmp_path / "a.json"

@@ -248,7 +248,7 @@ def test_a_file_without_an_example_is_refused_with_the_reason(
     assert not output_dir.exists()
 
 
-def test_a_file_that_is_no_midi_is_refused(generate, midi, tmp_path, capsys):
+def test_a_file_that_is_not_midi_is_refused(generate, midi, tmp_path, capsys):
     one, junk = midi(1), tmp_path / "junk.mid"
     assert generate(mode="interpolate", input_midi_1=one, input_midi_2=junk) == 1
     assert "junk.mid: No such file" in capsys.readouterr().err
@@ -298,7 +298,9 @@ def test_a_run_dir_of_magentas_needs_the_config(generate, tmp_path, run_dir, cap
 # Controls, lengths, latent vectors.
 
 
-def test_melodies_over_chords_are_told_them_bar_by_bar(generate, output_dir, tmp_path):
+def test_melodies_over_chords_are_conditioned_on_them_bar_by_bar(
+    generate, output_dir, tmp_path
+):
     run_dir = untrained_run(tmp_path / "run", "cat-mel_2bar_med_chords")
     told = []
     original = TrainedModel.decode
@@ -359,7 +361,9 @@ def test_hits_of_a_file_are_played(generate, output_dir, tmp_path, midi, capsys)
         ("groovae_4bar", {"z_file": "z", "same_z": "true"}, "not both"),
     ],
 )
-def test_what_the_decoder_is_told_has_to_fit(generate, capsys, config, flags, words):
+def test_the_controls_of_the_decoder_have_to_fit(
+    generate, capsys, config, flags, words
+):
     flags = {"run_dir": None, "checkpoint_file": "any", "config": config, **flags}
     assert generate(**flags) == 1
     assert words in capsys.readouterr().err

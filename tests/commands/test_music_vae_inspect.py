@@ -185,7 +185,7 @@ def test_files_that_are_all_unreadable_are_a_failure(inspect, tmp_path):
     assert status == 1 and "cannot be read: no MIDI file" in printed
 
 
-def test_a_file_beyond_a_limit_costs_itself_alone(inspect, tmp_path):
+def test_only_a_file_beyond_a_limit_is_skipped(inspect, tmp_path):
     band(bars=2).save(tmp_path / "a.mid")
     bars = "CDEF GABc|" * 20_000
     (tmp_path / "b.abc").write_text(f"X:1\nT:long\nM:4/4\nL:1/8\nK:C\n{bars}\n")

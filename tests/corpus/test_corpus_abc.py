@@ -40,7 +40,9 @@ def test_parts_of_abc_are_played_in_their_order(piece, style):
     st.lists(st.tuples(pieces(), corpus_abc.styles), min_size=2, max_size=3),
     st.booleans(),
 )
-def test_tunes_of_a_book_may_have_one_number_and_a_broken_one_costs_itself(music, tail):
+def test_tunes_of_a_book_may_have_one_number_and_only_a_broken_one_is_skipped(
+    music, tail
+):
     books = [corpus_abc.write(*it) for it in music]
     tunes = read_abc("\n".join([*books, "X:1\nT:Broken\nK:C\n[CE"] if tail else books))
     assert len(tunes) == len(music) + tail

@@ -46,7 +46,7 @@ def test_a_map_of_ones_own(tmp_path):
         ("", "not a drum map"),
     ],
 )
-def test_a_file_that_is_no_map_is_refused(tmp_path, text, words):
+def test_a_file_that_is_not_a_map_is_refused(tmp_path, text, words):
     path = tmp_path / "mine.yaml"
     path.write_text(text)
     with pytest.raises(drum_maps.BadDrumMap, match=words):

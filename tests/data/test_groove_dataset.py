@@ -30,7 +30,7 @@ def test_rows_are_what_the_columns_say(info):
     }
 
 
-def test_a_byte_order_mark_as_spreadsheets_write_it_is_no_part_of_a_name(info):
+def test_a_byte_order_mark_as_spreadsheets_write_it_is_not_a_part_of_a_name(info):
     rows = groove_dataset.read_info(info("midi_filename\na.mid\n", "utf-8-sig"))
     assert rows == [{"midi_filename": "a.mid"}]
 
@@ -51,8 +51,8 @@ def test_what_does_not_say_what_it_must_is_refused(info, text, words):
         groove_dataset.read_info(info(text), ("midi_filename", "split"))
 
 
-def test_what_is_no_text_is_refused(info):
-    with pytest.raises(BadGrooveDataset, match="no CSV file in UTF-8"):
+def test_what_is_not_text_is_refused(info):
+    with pytest.raises(BadGrooveDataset, match="not a CSV file in UTF-8"):
         groove_dataset.read_info(info(HEAD + "é", "latin-1"))
 
 

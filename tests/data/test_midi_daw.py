@@ -150,7 +150,7 @@ def test_signatures_of_every_track_count(tmp_path):
     }
 
 
-def test_harmless_copies_are_no_remark(tmp_path):
+def test_harmless_copies_are_not_remark(tmp_path):
     head = tempo(0, 500_000), metre(0, 4, 2), key(0, 1)
     data = midi(track(*head), track(*head, *groove()), track(*head, *note(0, 60)))
     assert not converted(tmp_path, data, "magenta").lost
@@ -159,7 +159,7 @@ def test_harmless_copies_are_no_remark(tmp_path):
     assert sequence == sequence_of(tmp_path, data, "magenta")
 
 
-def test_the_default_in_another_track_is_no_remark(tmp_path):
+def test_the_default_in_another_track_is_not_a_remark(tmp_path):
     data = midi(track(name("x")), track(tempo(0, 500_000), metre(0, 4, 2), *groove()))
     assert not converted(tmp_path, data, "magenta").lost
 
@@ -172,7 +172,7 @@ JITTER = tempo(4 * QUARTER, 499_999), tempo(8 * QUARTER, 500_000)
 @pytest.mark.parametrize(
     "more", [JITTER, [metre(LATE, 3, 2)], [tempo(LATE, 400_000)], [metre(LATE, 5, 2)]]
 )
-def test_changes_that_no_note_hears_are_none(tmp_path, reader, more):
+def test_changes_without_a_note_do_not_count(tmp_path, reader, more):
     data = midi(track(tempo(0, 500_000), metre(0, 4, 2), *more), GROOVE)
     sequence = sequence_of(tmp_path, data, reader)
     assert len(GrooveConverter(split_bars=4).to_examples(sequence)) == 1
@@ -180,7 +180,7 @@ def test_changes_that_no_note_hears_are_none(tmp_path, reader, more):
         assert len(sequence.tempos) == len(sequence.time_signatures) == 1
 
 
-def test_changes_that_are_heard_say_from_what_to_what_and_where(tmp_path):
+def test_changes_with_notes_are_named_with_both_values_and_the_bar(tmp_path):
     head = track(metre(0, 4, 2), tempo(LATE, 612_245))
     sequence = sequence_of(tmp_path, midi(head, track(*groove(8))))
     assert GrooveConverter(split_bars=4).extract(sequence).left_out == {
@@ -213,7 +213,7 @@ BROKEN = {
     "an empty track": (midi(HEAD, b"", GROOVE), "empty tracks"),
     "a foreign chunk": (
         midi(HEAD, chunk(b"XFIH", b"abcd"), GROOVE),
-        "bytes or chunks outside of tracks",
+        "bytes or chunks outside of any track",
     ),
     "bytes at the end": (
         midi(HEAD, GROOVE) + b"\x00\x01\x02",
@@ -244,7 +244,7 @@ BROKEN = {
 
 @pytest.mark.parametrize("reader", ["magenta", "daw"])
 @pytest.mark.parametrize("broken", BROKEN)
-def test_what_is_broken_costs_itself_alone_and_is_counted(tmp_path, broken, reader):
+def test_only_broken_parts_are_skipped_and_they_are_counted(tmp_path, broken, reader):
     data, mended = BROKEN[broken]
     conversion = converted(tmp_path, data, reader)
     sequence = NoteSequence.FromString(conversion.records[0])

@@ -87,7 +87,7 @@ def test_what_is_quickly_made_again_waits_for_no_disk(tmp_path, calls):
     assert calls == ["replace a.mid"]
 
 
-def test_a_folder_that_cannot_be_synced_is_no_error(tmp_path):
+def test_a_folder_that_cannot_be_synced_is_not_an_error(tmp_path):
     sync_folder(tmp_path / "absent")
 
 

@@ -87,7 +87,7 @@ def test_a_failed_import_is_one_error_of_the_installation(function, preload):
         list(map_in_processes(function, range(5), 2, preload))
 
 
-def test_a_process_that_ends_before_it_begins_is_no_fault_of_an_item():
+def test_a_process_that_ends_before_it_begins_is_not_a_fault_of_an_item():
     function = functools.partial(double, EndsItsProcess())
     with pytest.raises(CannotWork, match="ended with exit status 3 before its first"):
         list(map_in_processes(function, range(5), 2, []))

@@ -60,7 +60,7 @@ def test_weighted_draws_follow_the_probabilities():
     np.testing.assert_allclose(shares, [2 / 3, 0, 1 / 3], atol=0.03)
 
 
-def test_a_lower_temperature_makes_the_likeliest_likelier():
+def test_a_lower_temperature_makes_the_mode_more_probable():
     rng = np.random.default_rng(0)
     logits = np.log([0.6, 0.4])
     draws = [top_k_sample(logits, 2, True, 0.25, rng) for _ in range(3000)]

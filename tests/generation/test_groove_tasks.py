@@ -173,7 +173,7 @@ def test_other_outputs_hold_what_they_are_given_and_nothing_else():
         {"split_instruments": True, "num_velocity_bins": 8, "num_offset_bins": 8},
     ],
 )
-def test_rows_are_read_as_the_groove_that_is_heard(options):
+def test_rows_are_read_as_the_groove_that_is_played(options):
     converter = GrooveConverter(split_bars=2, **options)
     example = converter.unpack(converter.extract(PERFORMANCES[0]).examples[0])
     groove = converter.groove_of(example.targets)
@@ -200,7 +200,7 @@ def test_drummers_are_not_rounded_to_the_bins_of_a_model():
         np.testing.assert_array_equal(ours, theirs)
 
 
-def test_what_is_free_is_no_number():
+def test_free_cells_are_nan():
     converter = GrooveConverter(split_bars=2)
     example = converter.unpack(converter.extract(PERFORMANCES[0]).examples[0])
     groove = converter.groove_of(example.targets)

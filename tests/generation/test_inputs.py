@@ -127,7 +127,7 @@ def test_tempo_ramps_bend_nothing(read):
     assert (bent.qpm, plain.qpm) == (60, 120)
 
 
-def test_bars_of_another_metre_are_no_part_of_an_example(read):
+def test_bars_of_another_metre_are_not_part_of_an_example(read):
     head = track([metre(0, 3), metre(2 * 1440, 4)])
     kit = track([(t + 2 * 1440 - BAR, m) for t, m in beat(3) if t >= BAR] + beat(1))
     (one,) = read(song(head, kit))

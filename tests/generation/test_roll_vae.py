@@ -60,7 +60,7 @@ def test_rolls_are_encoded_a_few_at_a_time_as_all_at_once(models):
 
 
 @pytest.mark.parametrize("shape", [(2, 7, 128), (2, 8, 127), (8, 128)])
-def test_rolls_of_another_shape_are_refused(models, shape):
+def test_rolls_of_a_wrong_shape_are_refused(models, shape):
     with pytest.raises(NotARoll, match=r"shape \[N, 8, 128\]; got"):
         trained(models).encode(np.zeros(shape, np.uint8))
 
@@ -136,7 +136,7 @@ def test_a_continuation_by_windows_is_decoded_from_those_of_the_roll(models):
 
 
 @pytest.mark.parametrize("windows", [1, 2])
-def test_what_follows_a_roll_is_said_from_its_own_windows(models, windows):
+def test_a_continuation_of_a_roll_is_decoded_from_its_own_windows(models, windows):
     latents = models[0].window_latents(ROLLS.astype("f4"), windows)
     logits = models[windows].logits(latents, condition_of(ROLLS))
     following = trained(models, windows).follow_rolls(ROLLS)

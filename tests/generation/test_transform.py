@@ -543,8 +543,9 @@ def test_bad_events_and_a_track_that_is_cut_off_cost_only_themselves(tmp_path):
     result.save(tmp_path / "out.mid")
     assert clock_and_key in (tmp_path / "out.mid").read_bytes()
     assert result.report.moved > 40
-    assert "DAW does: 1 byte that is no message, 1 impossible key signature, " in str(
-        result.report
+    assert (
+        "DAW does: 1 byte outside of any message, 1 impossible key signature, "
+        in str(result.report)
     )
     assert "1 track that is cut off" in str(result.report)
 

@@ -125,7 +125,7 @@ def test_bars_that_carry_no_row_are_independent_of_the_bar_before():
 
 
 @pytest.mark.parametrize("carry_last_row", [True, False])
-def test_what_is_sampled_at_no_temperature_is_the_likeliest(carry_last_row):
+def test_a_sample_at_temperature_zero_is_the_mode(carry_last_row):
     model = model_of(carry_last_row=carry_last_row, embedding_size=4)
     z = tf.constant([[0.3, -0.7], [2.0, 1.0]])
     rows = model.sample(z, BARS * STEPS, temperature=1e-6).rows

@@ -135,7 +135,7 @@ def test_cells_that_sound_weigh_more_and_padding_nothing():
     np.testing.assert_allclose(result, expected, rtol=1e-5)
 
 
-def test_tallies_count_sounding_cells_of_the_right_class():
+def test_metrics_count_sounding_cells_of_the_right_class():
     there, said = np.zeros([1, 2, 128], "f4"), np.zeros([1, 2, 128], int)
     there[0, 0, :4] = [1, 1, 2, 3]
     said[0, 0, :5] = [1, 2, 2, 0, 3]

@@ -56,7 +56,7 @@ def test_a_transposed_convolution_adds_kernels_where_the_other_took_them(size, i
     np.testing.assert_allclose(layer(inputs), expected, atol=1e-5)
 
 
-def test_what_the_last_convolution_says_before_training_is_silence():
+def test_the_output_of_the_last_convolution_before_training_is_silence():
     layer = TransposedConvolution(4, Size(2, 2), is_last=True)
     layer.build(1)
     logits = layer(np.zeros([1, 1, 1, 1], "f4"))

@@ -40,8 +40,11 @@ def told(monkeypatch):
         ({"cluster": {**TWO, "ps": 5}}, "cluster > ps should be a list"),
         ({"cluster": {**TWO, "ps": "xy"}}, "cluster > ps should be a list"),
         ({"cluster": {**TWO, "ps": [["q"]]}}, "is not an address"),
-        ({"cluster": {**TWO, "ps": ["a:1"]}}, "comes twice"),
-        ({"cluster": {**TWO, "boss": ["c:1"]}}, "'boss' is no kind of task; known are"),
+        ({"cluster": {**TWO, "ps": ["a:1"]}}, "duplicate address"),
+        (
+            {"cluster": {**TWO, "boss": ["c:1"]}},
+            "'boss' is not a kind of task; known",
+        ),
         (
             {"cluster": {**TWO, "ps": ["c:1"]}, "task": {"type": "ps", "index": 0}},
             "task > type should",

@@ -83,7 +83,7 @@ def test_a_strange_file_of_latents_is_refused(tmp_path, data):
     assert len(str(refusal.value)) < 500
 
 
-def test_several_arrays_are_no_latents(tmp_path):
+def test_several_arrays_are_not_latents(tmp_path):
     np.savez(tmp_path / "z.npz", a=np.zeros([2, 4]))
     with pytest.raises(BadLatents, match="several arrays"):
         read_z(tmp_path / "z.npz", 4)
@@ -153,7 +153,7 @@ def test_rolls_that_claim_more_than_they_have_are_refused(tmp_path):
         rolls.read(tmp_path / "r.npz", 5)
 
 
-def test_a_single_array_is_no_file_of_rolls(tmp_path):
+def test_a_single_array_is_not_a_file_of_rolls(tmp_path):
     (tmp_path / "r.npz").write_bytes(saved([1, 2]))
     with pytest.raises(rolls.BadRolls, match=r"r\.npz"):
         rolls.read(tmp_path / "r.npz", 5)

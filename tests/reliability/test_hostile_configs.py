@@ -147,7 +147,7 @@ def test_a_file_of_absurd_size_is_refused_unread(tmp_path, suffix):
         drum_maps.load(str(path))
 
 
-def test_a_bomb_of_anchors_is_no_drum_map(tmp_path):
+def test_a_bomb_of_anchors_is_not_a_drum_map(tmp_path):
     (tmp_path / "a.yaml").write_text(f"read: {anchors()}")
     with pytest.raises(BadDrumMap, match="anchors and aliases"):
         drum_maps.load(str(tmp_path / "a.yaml"))

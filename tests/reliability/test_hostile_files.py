@@ -1,4 +1,4 @@
-"""Music files with numbers that no music has: each costs itself alone, in words."""
+"""Music files with numbers that no music has: each is skipped with the reason."""
 
 import math
 import time

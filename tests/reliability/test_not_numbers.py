@@ -40,7 +40,7 @@ def spoilt(run_dir, folder, value):
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 3e38])
-def test_weights_that_are_no_numbers_are_refused(run_dir, tmp_path, value):
+def test_weights_that_are_not_numbers_are_refused(run_dir, tmp_path, value):
     copy, name = spoilt(run_dir, tmp_path, value)
     with pytest.raises(CheckpointError, match=f"{name} has values that are not finite"):
         TrainedModel(NAME, 2, copy)
@@ -73,7 +73,7 @@ def test_moments_of_a_training_may_be_anything(run_dir, tmp_path):
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 @pytest.mark.parametrize("dtype", [np.float16, np.float32])
-def test_compact_weights_that_are_no_numbers_are_refused(tmp_path, value, dtype):
+def test_compact_weights_that_are_not_numbers_are_refused(tmp_path, value, dtype):
     import tensorflow as tf
     from safetensors.numpy import save_file
 
@@ -96,7 +96,7 @@ def test_latent_vectors_far_from_all_others_are_refused(model, value):
 
 
 @pytest.mark.parametrize("temperature", [1e-46, 1e-40, 1e300, np.inf, np.nan, -1, 0])
-def test_a_temperature_at_which_logits_are_no_numbers_is_refused(model, temperature):
+def test_a_temperature_at_which_logits_are_not_finite_is_refused(model, temperature):
     with pytest.raises(NotDecodable, match="temperature is"):
         model.sample(1, 4, temperature)
 

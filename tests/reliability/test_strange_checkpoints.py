@@ -185,7 +185,7 @@ def table_of(contents, handles):
     ("contents", "handles", "fault"),
     [
         ([sharing(100_000, 4080)], [0], "names of more than 20,000,000 bytes together"),
-        ([sharing(6_000, 4080)] * 5, range(5), "names of more|comes twice"),
+        ([sharing(6_000, 4080)] * 5, range(5), "names of more|duplicate key"),
         ([sharing(100_001, 0)], [0], "more than 100,000 entries"),
         ([sharing(1, 8)], [0] * 1000, "a block is listed twice"),
         ([sharing(5, 8), sharing(6, 9)], [0, 1, 0], "a block is listed twice"),

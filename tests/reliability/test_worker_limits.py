@@ -102,7 +102,7 @@ def test_absurd_limits_are_refused(tmp_path, capsys, flag):
 
 
 @pytest.mark.parametrize("value", ["nan", "inf", "-1"])
-def test_a_limit_that_is_no_number_is_refused(tmp_path, capsys, value):
+def test_a_limit_that_is_not_a_number_is_refused(tmp_path, capsys, value):
     (tmp_path / "a.mid").write_bytes(DRUMS_MIDI)
     arguments = [f"--input_dir={tmp_path}", f"--output_file={tmp_path / 'o'}"]
     assert convert([*arguments, f"--max_seconds_per_file={value}"]) in (1, 2)

@@ -284,7 +284,7 @@ def test_without_packages_pretty_midis_soundfont_is_found(monkeypatch):
     assert audio.find_soundfont().name == "TimGM6mb.sf2"
 
 
-def test_a_file_that_is_no_soundfont_is_refused(tmp_path):
+def test_a_file_that_is_not_a_soundfont_is_refused(tmp_path):
     path = tmp_path / "bad.sf2"
     path.write_bytes(b"RIFF....sfbk")
     with pytest.raises(audio.NoSound, match="cannot be read as a SoundFont"):

@@ -14,13 +14,13 @@ BODIES = [b"", b"\xff", b"{", b"[1, 2", DEEP, b"NaN", b'{"a": Infinity}', b"9" *
 
 
 @pytest.mark.parametrize("body", BODIES, ids=range(len(BODIES)))
-def test_what_is_no_json_is_refused(body):
+def test_what_is_not_json_is_refused(body):
     with pytest.raises(Refused, match="not JSON"):
         bodies.parsed(body)
 
 
 @pytest.mark.parametrize("content", [None, 3, [], "text", True])
-def test_what_is_no_object_is_refused(content):
+def test_what_is_not_an_object_is_refused(content):
     with pytest.raises(Refused, match="object"):
         Fields(content)
 
@@ -28,7 +28,7 @@ def test_what_is_no_object_is_refused(content):
 @pytest.mark.parametrize(
     "value", [None, "1", True, [], {}, -1, 11, 10**400, float("nan"), float("inf")]
 )
-def test_what_is_no_number_within_its_limits_is_refused(value):
+def test_what_is_not_a_number_within_its_limits_is_refused(value):
     with pytest.raises(Refused, match=r"size: a number from 0 to 10"):
         Fields({"size": value}).number("size", 0, 10)
 
@@ -39,7 +39,7 @@ def test_a_number_within_its_limits_is_read():
     assert Fields({"size": 7.0}).integer("size", 0, 10) == 7
 
 
-def test_a_fraction_is_no_whole_number():
+def test_a_fraction_is_not_a_whole_number():
     with pytest.raises(Refused, match="whole"):
         Fields({"size": 1.5}).integer("size", 0, 10)
 
@@ -66,13 +66,13 @@ def test_a_latent_vector_comes_back_bit_by_bit():
         (bodies.encoded(np.array([1, 1e9], np.float32)), "-100 to 100"),
     ],
 )
-def test_what_is_no_latent_vector_of_the_model_is_refused(text, words):
+def test_what_is_not_a_latent_vector_of_the_model_is_refused(text, words):
     with pytest.raises(Refused, match=words):
         Fields({"z": text}).vector("z", 2)
 
 
 @pytest.mark.parametrize("value", [None, [], [1], [1, 2, 3], [1, "2"], [1, 99], "ab"])
-def test_what_is_no_place_of_the_map_is_refused(value):
+def test_what_is_not_a_place_of_the_map_is_refused(value):
     with pytest.raises(Refused, match="xy"):
         Fields({"xy": value}).numbers("xy", 2, 10)
 

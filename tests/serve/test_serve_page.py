@@ -312,7 +312,7 @@ def test_a_link_to_the_same_place_restores_its_attributes(page):
     page.wait(lambda: page.script(value) == "0")
 
 
-def test_a_file_that_is_no_midi_is_refused_in_words(page, tmp_path):
+def test_a_file_that_is_not_midi_is_refused_in_words(page, tmp_path):
     path = tmp_path / "notes.mid"
     path.write_bytes(b"These are no notes.")
     page["file"].send_keys(str(path))

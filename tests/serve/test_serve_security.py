@@ -22,7 +22,7 @@ PATHS = ["/", "/static/app.js", "/static/nothing.js", "/api/models", "/nothing"]
         ("evil.example:8765", "evil.example"),
     ],
 )
-def test_the_port_is_no_part_of_a_host_name(host, name):
+def test_the_port_is_not_a_part_of_a_host_name(host, name):
     assert security.name_of(host) == name
 
 

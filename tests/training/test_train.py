@@ -270,7 +270,7 @@ def test_one_note_sequence_belongs_into_a_list(sequences, tmp_path):
         first_batch(sequences[0], tmp_path)
 
 
-def test_an_item_that_is_no_music_is_named(sequences, tmp_path):
+def test_an_item_that_is_not_music_is_named(sequences, tmp_path):
     with pytest.raises(NotMusic, match="item 1 of the data is a int; a NoteSequence"):
         first_batch([sequences[0], 2, *sequences], tmp_path)
 

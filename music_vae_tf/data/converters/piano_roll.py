@@ -60,7 +60,7 @@ class ClassRoll(NamedTuple):
         one class is a note.
 
         Raises:
-            NotARoll: of another shape, or with other values than 0, 1, 2 and 3.
+            NotARoll: of a wrong shape, or with other values than 0, 1, 2 and 3.
         """
         cells = np.asarray(cells)
         if cells.ndim != 2 or cells.shape[1] != PITCHES:
@@ -98,7 +98,7 @@ class ClassRoll(NamedTuple):
         return ClassRoll(*(np.pad(plane[cut], padding)[:steps] for plane in self))
 
     def over(self, other: ClassRoll) -> ClassRoll:
-        """This roll laid over another of its length, which is heard where this is
+        """This roll laid over another of its length, which sounds where this is
         silent."""
         here = self.classes != NONE
         return ClassRoll(

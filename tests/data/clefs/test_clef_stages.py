@@ -113,7 +113,7 @@ def test_the_way_home_is_the_shorter_one():
     ]
 
 
-def test_the_key_of_a_piece_is_heard(tmp_path):
+def test_the_key_of_a_piece_is_found(tmp_path):
     write_piano(tmp_path / "d.mid", *two_hands(shift=2))
     key = keys.estimated_key(files.parse(tmp_path / "d.mid"))
     assert str(key) == "D major"
@@ -205,7 +205,7 @@ def test_elements_are_notes_chords_and_rests_in_the_scores_order():
     ]
 
 
-def test_drums_are_no_elements(tmp_path):
+def test_drums_are_not_elements(tmp_path):
     write_piano(tmp_path / "drums.mid", two_hands()[1], channel=9)
     score = files.parse(tmp_path / "drums.mid")
     for part in score.parts:

@@ -156,7 +156,7 @@ def test_two_files_are_not_split():
 
 
 def test_an_unfinished_folder_is_told(tmp_path):
-    with pytest.raises(BadPreparation, match="clef_lstm_prepare has finished"):
+    with pytest.raises(BadPreparation, match="a finished folder of clef_lstm_prep"):
         Prepared(tmp_path).split  # noqa: B018
     (tmp_path / "split.json").write_text("{}")
     with pytest.raises(BadPreparation, match="is damaged"):

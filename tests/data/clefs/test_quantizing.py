@@ -34,7 +34,7 @@ def onsets_in(path):
 
 
 @pytest.mark.parametrize("step", [3, 4], ids=["thirty-seconds", "sextuplets"])
-def test_fast_runs_are_no_chords(step, tmp_path):
+def test_fast_runs_are_not_chords(step, tmp_path):
     run = [(i * step / 24, step / 24, [72 + i % 5]) for i in range(8 * 24 // step)]
     write_piano(tmp_path / "run.mid", run, LEFT)
     onsets, sizes = onsets_in(tmp_path / "run.mid")

@@ -49,7 +49,7 @@ def test_silence_is_a_rest_that_ends_with_its_bar():
     ]
 
 
-def test_a_short_silence_is_no_rest():
+def test_a_short_silence_is_not_a_rest():
     line = merged_line([[element(0, 20, 60), element(24, 72, 62)]], BARS, 96)
     assert line == [Event(0, 24, (60,)), Event(24, 72, (62,))]
 
@@ -140,7 +140,7 @@ def test_labels_are_kept_as_text():
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"treble": {"notes": []}}'])
-def test_other_texts_are_no_labels(text):
+def test_other_texts_are_not_labels(text):
     with pytest.raises(labels.BadLabels, match="no labels of two staves"):
         labels.from_json(text)
 

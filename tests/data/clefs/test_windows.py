@@ -122,7 +122,7 @@ def test_the_clock_knows_bars_of_all_lengths_and_upbeats():
     assert clock.at(10_000)[0] == 15  # clipped
 
 
-def test_before_and_after_a_line_there_is_nothing_to_hear():
+def test_before_and_after_a_line_there_is_no_context():
     line = [Event(24, 24, (60,)), Event(48, 24, (62,))]
     assert Context(line).at(0) == ([0, 0], (), (60,))
     assert Context(line).at(30) == ([6, 18], (60,), (62,))

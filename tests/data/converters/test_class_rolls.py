@@ -152,13 +152,13 @@ def test_rolls_are_written_with_the_first_program_of_each_family():
 
 
 @pytest.mark.parametrize("shape", [(128, 300), (300, 127), (300,), (1, 300, 128)])
-def test_arrays_of_another_shape_are_no_rolls(shape):
+def test_arrays_of_a_wrong_shape_are_not_rolls(shape):
     with pytest.raises(NotARoll, match=r"shape \[steps, 128\]; got"):
         ClassRoll.of_cells(np.zeros(shape))
 
 
 @pytest.mark.parametrize("value", [-1, 4, 0.5, np.nan])
-def test_other_values_than_classes_are_no_rolls(value):
+def test_other_values_than_classes_are_not_rolls(value):
     with pytest.raises(NotARoll, match="classes 0 to 3"):
         ClassRoll.of_cells(np.full([2, 128], value))
 
@@ -203,7 +203,7 @@ def test_pieces_of_other_instruments_give_nothing_and_say_so():
     assert left_out["pieces without piano, guitar or bass"] == 1
 
 
-def test_one_roll_is_heard_over_another():
+def test_one_roll_is_laid_over_another():
     over = ClassRoll.of_cells(np.eye(4, 128, dtype=int) * BASS)
     under = ClassRoll.of_cells(np.ones([4, 128], int))
     cells = over.over(under).cells()

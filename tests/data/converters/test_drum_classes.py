@@ -47,6 +47,6 @@ def test_an_unknown_preset_names_the_known_ones():
 
 
 @pytest.mark.parametrize("lists", [[], [[36], []], [[128]], [36, 38], [["kick"]], None])
-def test_lists_that_are_no_classes_are_refused(lists):
+def test_lists_that_are_not_classes_are_refused(lists):
     with pytest.raises(UnknownDrums, match="lists of MIDI pitches"):
         classes(lists)

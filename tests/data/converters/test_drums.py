@@ -231,7 +231,7 @@ def test_what_is_left_out_says_why():
     assert left_out(mute) == {"drum notes of velocity 0": 1}
 
 
-def test_notes_of_other_channels_are_no_drums():
+def test_notes_of_other_channels_are_not_drums():
     sequence = drums((0, 36), (1, 36))
     sequence.notes[0].is_drum = False
     (example,) = DrumsConverter().to_examples(sequence)

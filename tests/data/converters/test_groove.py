@@ -175,7 +175,7 @@ def test_tapping_plays_the_loudest_drum_on_the_open_hihat():
     ]
 
 
-def test_tapping_what_is_not_heard_plays_the_kick():
+def test_tapping_without_a_hit_plays_the_kick():
     silence = Groove(*np.zeros([3, 2, 4]))
     taps = groove_edits.tapped(silence, GROOVE)
     assert as_lists(taps)[:2] == [

@@ -144,7 +144,7 @@ def test_drums_come_last_and_programs_ascend():
     assert [note.is_drum for note in back.notes] == [False, False, True]
 
 
-def test_velocities_are_said_when_they_change():
+def test_velocities_are_emitted_when_they_change():
     options = {"min_num_instruments": 1, "max_events_per_instrument": 20}
     converter = MultitrackConverter(**SMALL | options, num_velocity_bins=2)
     bar = bars((0, 0, 1, 60), (0, 1, 2, 60), (0, 2, 4, 60))
@@ -178,7 +178,7 @@ def test_a_silent_chunk_counts_as_drums_as_in_magenta():
     assert second == [PROGRAM, ON, SHIFT + 4, OFF, END]
 
 
-def test_chords_are_told_at_every_token():
+def test_chords_are_given_at_every_token():
     converter = MultitrackConverter(**SMALL, chord_encoding="triad")
     bar = bars((0, 0, 4, 60), (1, 1, 3, 61))
     for step, symbol in [(0, "C"), (2, "Gm")]:
@@ -200,7 +200,7 @@ def test_chords_are_told_at_every_token():
     assert not converter.to_sequence(dense.targets).text_annotations
 
 
-def test_what_is_said_after_the_end_of_a_chunk_is_not_heard():
+def test_tokens_after_the_end_of_a_chunk_are_ignored():
     converter = MultitrackConverter(**SMALL)
     tokens = np.full([3, 10], END)
     tokens[0, :7] = [PROGRAM + 5, ON, SHIFT + 3, PROGRAM, SHIFT + 3, OFF, ON + 1]

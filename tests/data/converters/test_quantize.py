@@ -172,7 +172,7 @@ def test_a_score_that_fits_no_grid_says_why(fields, reason):
         quantize(read(sequence_with(**fields)), 4, 4)
 
 
-def test_a_repeated_tempo_is_no_change():
+def test_a_repeated_tempo_is_not_a_change():
     tempos = [{"qpm": 90}, {"qpm": 90, "time": 2}]
     assert quantize(read(sequence_with(tempos=tempos)), 4, 4).qpm == 90
 

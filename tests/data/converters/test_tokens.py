@@ -180,7 +180,7 @@ KICK = ("Position_0", "Pitch_36", "Velocity_99")
         ([(), ("Bar_None", *KICK)], []),
     ],
 )
-def test_whatever_is_said_becomes_notes_where_it_makes_some(bars, kicks_at):
+def test_any_tokens_become_notes_where_they_make_some(bars, kicks_at):
     sequence = CONVERTER.to_sequence(one_hot(*bars))
     assert notes_of(sequence) == [(36, 99, at) for at in kicks_at]
 

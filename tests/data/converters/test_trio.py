@@ -180,7 +180,7 @@ def test_what_is_left_out_says_why():
     assert converter().extract(waltz).left_out == {"time signature 3/4": 1}
 
 
-def test_chords_and_keys_are_told_to_all_windows():
+def test_chords_and_keys_are_given_to_all_windows():
     sequence = nine_bars(range(9))
     sequence.key_signatures.add(key=7)
     for bar, chord in enumerate(["C", "Am"]):

@@ -263,7 +263,7 @@ def test_parts_are_played_in_their_order(order, expected):
     assert "".join("C D EF"[pitch - 60] for pitch in found) == expected
 
 
-def test_a_part_that_is_a_sign_is_no_part():
+def test_a_part_that_is_a_sign_is_not_a_part():
     music = "P:A\nC|\nP:segno\nD|\nP:B\nE|"
     assert pitches(music, header=f"{HEADER}P:AB\n") == [60, 62, 64]
 
@@ -327,7 +327,7 @@ def test_upbeats_and_odd_metres_keep_the_bars():
     assert signatures("CDE:|F|CDEF|") == [(0, 3, 4), (3, 4, 4)]
 
 
-def test_lyrics_comments_and_other_fields_are_no_music():
+def test_lyrics_comments_and_other_fields_are_not_music():
     music = "CD|% EF\nw: c d e f\nN: note\n%%text abc\nE[r:remark]F|\nW: a b c"
     assert pitches(music) == [60, 62, 64, 65]
 
@@ -416,6 +416,6 @@ def test_what_has_no_meaning_is_named():
 
 
 @pytest.mark.parametrize("data", [b"", b"\n\n", b"Hello\n", b"\x00\x01\x02"])
-def test_what_is_no_book_is_refused(data):
+def test_what_is_not_a_book_is_refused(data):
     with pytest.raises(UnreadableScore, match="no tune in it"):
         read_abc(data)
