@@ -17,8 +17,14 @@ MAX_RATIO = 100  # of unpacked to packed bytes; zeros reach 1000, weights hardly
 ALWAYS_ALLOWED_BYTES = 100_000_000
 MAX_READ_BYTES = 1 << 18  # at once; tarfile reads the headers of a member at once
 DAMAGED = (
-    *(tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile),
-    *(ValueError, OverflowError, RecursionError),  # headers that make no sense
+    tarfile.TarError,
+    EOFError,
+    zlib.error,
+    lzma.LZMAError,
+    gzip.BadGzipFile,
+    ValueError,
+    OverflowError,
+    RecursionError,  # headers that make no sense
 )
 
 

@@ -40,7 +40,13 @@ class _Item(NamedTuple):
 _MARK, _ATOM, _OBJECT = _Item("mark"), _Item("atom"), _Item("object")
 _KEEPS_STACK = ("PROTO", "FRAME", "STOP")
 _NUMBERS = (
-    *("NONE", "NEWTRUE", "NEWFALSE", "BININT", "BININT1", "BININT2", "LONG1"),
+    "NONE",
+    "NEWTRUE",
+    "NEWFALSE",
+    "BININT",
+    "BININT1",
+    "BININT2",
+    "LONG1",
     "BINFLOAT",
 )
 _TEXTS = ("BINUNICODE", "SHORT_BINUNICODE", "BINSTRING", "SHORT_BINSTRING")

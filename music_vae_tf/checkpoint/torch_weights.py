@@ -42,9 +42,19 @@ ALWAYS_ALLOWED_BYTES = 10_000_000
 COPIES = 4  # of all storages together, which tensors may be
 # What the libraries raise for archives and pickles that are damaged.
 DAMAGE = (
-    *(pickle.UnpicklingError, zipfile.BadZipFile, zlib.error, struct.error, EOFError),
-    *(ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError),
-    *(RuntimeError, MemoryError),  # encrypted, an unknown compression, recursion
+    pickle.UnpicklingError,
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    EOFError,
+    ValueError,
+    TypeError,
+    KeyError,
+    IndexError,
+    AttributeError,
+    OverflowError,
+    RuntimeError,
+    MemoryError,  # encrypted, an unknown compression, recursion
 )
 
 

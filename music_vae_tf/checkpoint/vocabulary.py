@@ -50,7 +50,9 @@ def check_vocabulary(path: str | os.PathLike, vocabulary: Any) -> None:
     else:
         log.warning(
             "%s is not there: nothing tells that the checkpoint's %d tokens are %s's",
-            *(where, len(vocabulary.tokens), vocabulary.made_by),
+            where,
+            len(vocabulary.tokens),
+            vocabulary.made_by,
         )
 
 

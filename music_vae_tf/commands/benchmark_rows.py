@@ -48,7 +48,10 @@ ROWS = (
         2.0,
         "train",
         **_training(
-            *("hierdec-mel_16bar", 32, 256, 90),
+            "hierdec-mel_16bar",
+            32,
+            256,
+            90,
             "enc_rnn_size=[512,512],dec_rnn_size=[256,256]",
         ),
     ),

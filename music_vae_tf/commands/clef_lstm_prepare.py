@@ -73,8 +73,11 @@ def main(flags):
         _prepare_one, str(root), str(output_dir), flags.quantization
     )
     usable = _prepare(
-        *(work, names, output_dir),
-        *(flags.num_workers, worker_limits(flags)),
+        work,
+        names,
+        output_dir,
+        flags.num_workers,
+        worker_limits(flags),
     )
     _split(flags, output_dir, usable)
 

@@ -48,7 +48,10 @@ def _what_next(flags) -> str:
     generate = [
         "clef_lstm_generate",
         f"--run_dir={flags.run_dir}",
-        *("--key=C", "--tempo=90", "--bars=8", "--output_dir=generated"),
+        "--key=C",
+        "--tempo=90",
+        "--bars=8",
+        "--output_dir=generated",
     ]
     return f"Hear and see what it has learned:\n    {shlex.join(generate)}"
 

@@ -127,7 +127,10 @@ class Command:
         switch, or with a value those that it fits."""
         parser = absl_flags.ArgumentParser()
         flag = absl_flags.Flag(
-            *(parser, absl_flags.ArgumentSerializer(), "list_configs", None),
+            parser,
+            absl_flags.ArgumentSerializer(),
+            "list_configs",
+            None,
             "List all configs, and stop; --list_configs=groovae lists some.",
             boolean=True,
         )

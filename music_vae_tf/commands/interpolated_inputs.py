@@ -32,7 +32,9 @@ def one_example_each(flags, config, converter, write) -> list:
                 log.warning(
                     "%s has %d examples; the first %d are written "
                     "(--max_examples writes more)",
-                    *(path, len(error.sequences), len(chosen)),
+                    path,
+                    len(error.sequences),
+                    len(chosen),
                 )
             write(
                 f"input{number}-extractions",
@@ -73,5 +75,7 @@ def _say_what_is_left_out(converter, sequence, path, steps):
     if bars > steps / bar:
         log.warning(
             "%s has %d bars; its windows of %d bars are equal, and one of them is used",
-            *(path, bars, steps / bar),
+            path,
+            bars,
+            steps / bar,
         )

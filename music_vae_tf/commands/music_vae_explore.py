@@ -206,7 +206,8 @@ def _write_places(collection, output_dir):
     collections.write_projector(collection, projector)
     log.info(
         "%d examples in %d dimensions, %d of them active: %s",
-        *(*collection.means.shape, active_units(collection.means)),
+        *collection.means.shape,
+        active_units(collection.means),
         output_dir / "latent.csv",
     )
     watch = shlex.join(["tensorboard", f"--logdir={projector}"])
@@ -238,15 +239,23 @@ def _draw(flags, collection, labels, output_dir):
         for number, share in enumerate(plane.shares, 1)
     ]
     scatter.write(
-        *(plane.points, output_dir / "pca.png", f"{title} principal components"),
-        *(axes, of_examples, name),
+        plane.points,
+        output_dir / "pca.png",
+        f"{title} principal components",
+        axes,
+        of_examples,
+        name,
     )
     if flags.umap:
         log.info("Drawing by UMAP, which takes a minute or so")
         points = latent_space.neighbourhoods(collection.means, flags.seed)
         scatter.write(
-            *(points, output_dir / "umap.png", f"{title} neighbours (UMAP)"),
-            *(("", ""), of_examples, name),
+            points,
+            output_dir / "umap.png",
+            f"{title} neighbours (UMAP)",
+            ("", ""),
+            of_examples,
+            name,
         )
     log.info("Drew: %s", output_dir / "*.png")
 
@@ -330,7 +339,9 @@ def _go_along(flags, model, collection, folder, outputs):
     music = model.decode(z.reshape(-1, model.z_size), length, flags.temperature)
     log.info(
         "Units %s, those of the highest variance, from %g to %g:",
-        *(", ".join(map(str, units)), -FURTHEST, FURTHEST),
+        ", ".join(map(str, units)),
+        -FURTHEST,
+        FURTHEST,
     )
     # Not `with_suffix` or the like: the names have points.
     names = [f"unit_{unit:03d}_at_{place:+.2f}" for unit in units for place in places]

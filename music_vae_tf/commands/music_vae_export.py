@@ -41,7 +41,12 @@ from music_vae_tf.commands.trained import (
 from music_vae_tf.quiet import import_tensorflow
 
 FORMATS = (
-    *("magentajs", "safetensors", "savedmodel", "onnx", "bundle", "huggingface"),
+    "magentajs",
+    "safetensors",
+    "savedmodel",
+    "onnx",
+    "bundle",
+    "huggingface",
     "checkpoint",
 )
 COMPACT = ("safetensors", "huggingface")

@@ -243,7 +243,8 @@ def _tempos(asked, inputs, number) -> list[float]:
         log.info(
             "The tempo changes from %.4g to %.4g BPM, like that of the inputs; "
             "--tempo sets one for all",
-            *(first, last),
+            first,
+            last,
         )
     return np.linspace(first, last, number).tolist()
 

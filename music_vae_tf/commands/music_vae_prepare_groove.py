@@ -130,7 +130,9 @@ def _compare(counts, all_splits):
         elif counts[split] != count:
             log.warning(
                 "%s: %d performances, where the Groove MIDI Dataset 1.0.0 has %d",
-                *(split, counts[split], count),
+                split,
+                counts[split],
+                count,
             )
 
 

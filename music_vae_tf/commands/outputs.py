@@ -198,7 +198,9 @@ class Outputs:
                 return
             shown = functools.partial(progress, title="Rendering", unit="minutes")
             audio.write_wav(
-                *(sequence, file, self._soundfont),
+                sequence,
+                file,
+                self._soundfont,
                 **{"progress": shown, "scratch": os.path.dirname(path)},
             )
 

@@ -16,7 +16,12 @@ from music_vae_tf.rendering import class_roll, scatter
 from music_vae_tf.rendering.class_roll import Picture
 
 CONDITIONS = (
-    *("piano", "guitar", "bass", "piano+guitar", "piano+bass", "guitar+bass"),
+    "piano",
+    "guitar",
+    "bass",
+    "piano+guitar",
+    "piano+bass",
+    "guitar+bass",
     "piano+guitar+bass",
 )
 PICTURES_IN_A_ROW = 2

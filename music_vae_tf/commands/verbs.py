@@ -21,8 +21,15 @@ MODES = (TRANSFORM, *(m for m in latent_modes.MODES if m != "interpolate"))
 OWN_FLAGS = {**dict.fromkeys(OF_TRANSFORM, (TRANSFORM,)), **latent_modes.OWN_FLAGS}
 # Flags that belong to samples, and to Magenta's two inputs.
 FOREIGN = (
-    *("input_midi_1", "input_midi_2", "z_file", "save_z", "same_z", "chords"),
-    *("control_midi", "attribute_vector", "attribute_strength"),
+    "input_midi_1",
+    "input_midi_2",
+    "z_file",
+    "save_z",
+    "same_z",
+    "chords",
+    "control_midi",
+    "attribute_vector",
+    "attribute_strength",
 )
 
 

@@ -201,7 +201,10 @@ def _instruments(sequence, places) -> list[Instrument]:
             numbers.index(key[0]) + 1,
             *(places[key[0]] if key[0] < len(places) else unknown),
             names.get(key[0], ""),
-            *(*key[1:], len(p), min(p), max(p)),
+            *key[1:],
+            len(p),
+            min(p),
+            max(p),
         )
         for key, p in sorted(parts.items())
     ]

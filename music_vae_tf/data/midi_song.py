@@ -187,8 +187,15 @@ def _notes(number, track) -> list[SongNote]:
             program = programs[message.channel]
             notes.append(
                 SongNote(
-                    *(number, message.channel, program, message.note, message.velocity),
-                    *(tick, tick, index, -1),
+                    number,
+                    message.channel,
+                    program,
+                    message.note,
+                    message.velocity,
+                    tick,
+                    tick,
+                    index,
+                    -1,
                 )
             )
         elif message.type in ("note_on", "note_off"):

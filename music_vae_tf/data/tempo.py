@@ -37,8 +37,11 @@ def retimed(
     for note in changed.notes:
         note.start_time, note.end_time = map(new_time, (note.start_time, note.end_time))
     for events in (
-        *(changed.pitch_bends, changed.control_changes, changed.text_annotations),
-        *(changed.time_signatures, changed.key_signatures),
+        changed.pitch_bends,
+        changed.control_changes,
+        changed.text_annotations,
+        changed.time_signatures,
+        changed.key_signatures,
     ):
         for event in events:
             event.time = new_time(event.time)

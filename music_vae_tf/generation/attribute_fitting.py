@@ -176,9 +176,14 @@ def _fitted(names, vectors, means, deviations, effects, num_tested) -> Fitted:
         if correlation < WEAKEST:
             continue
         found[name] = AttributeVector(
-            *(vectors[k].astype(np.float32), means[k], deviations[k]),
-            *(correlation, effects.moved[k, k]),
-            *(known.unit, known.description, known.is_of_hits),
+            vectors[k].astype(np.float32),
+            means[k],
+            deviations[k],
+            correlation,
+            effects.moved[k, k],
+            known.unit,
+            known.description,
+            known.is_of_hits,
         )
     return Fitted(names, found, effects, num_tested)
 

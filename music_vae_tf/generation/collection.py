@@ -125,7 +125,9 @@ def encode(
         encode_waiting()
     nothing = np.zeros([0, model.z_size])
     return Collection(
-        *(rows, np.concatenate([nothing, *means]), report),
+        rows,
+        np.concatenate([nothing, *means]),
+        report,
         np.concatenate([nothing, *deviations]),
         np.array(measured, float).reshape(-1, len(NAMES)),
         np.array(held, np.float32) if keeps_hits and held else None,

@@ -118,7 +118,9 @@ def _say_what_is_not_read(name, starts, number):
         log.warning(
             "%s has up to %d examples; the first %d are read (--max_examples reads "
             "more)",
-            *(name, len(starts), len(starts) - left),
+            name,
+            len(starts),
+            len(starts) - left,
         )
 
 

@@ -14,8 +14,17 @@ MAGIC = b"\x93NUMPY"
 MAX_VECTORS = 10_000
 # What NumPy raises for headers that are damaged, or nested without end.
 DAMAGE = (
-    *(ValueError, EOFError, TypeError, KeyError, AttributeError, OverflowError),
-    *(MemoryError, RuntimeError, SyntaxError, tokenize.TokenError, zlib.error),
+    ValueError,
+    EOFError,
+    TypeError,
+    KeyError,
+    AttributeError,
+    OverflowError,
+    MemoryError,
+    RuntimeError,
+    SyntaxError,
+    tokenize.TokenError,
+    zlib.error,
 )
 
 

@@ -50,7 +50,11 @@ class AutoregressiveHierarchicalDecoder(HierarchicalDecoder):
             embedding_size, carry_last_row: as in `ParallelHierarchicalDecoder`.
         """
         levels = conductors(
-            *(level_lengths, sizes, keep_probability, residual, cell_dtype),
+            level_lengths,
+            sizes,
+            keep_probability,
+            residual,
+            cell_dtype,
             embedding_size=embedding_size,
         )
         super().__init__(core, levels, level_lengths, carry_last_row, **kwargs)

@@ -152,12 +152,14 @@ class GrooveMixture(Output):
             _Logistics(
                 tf.sigmoid(parts[0] + self._apart(FIRST_VELOCITIES)),
                 _log_scales(parts[1]),
-                *(VELOCITIES, VELOCITY_BIN),
+                VELOCITIES,
+                VELOCITY_BIN,
             ),
             _Logistics(
                 tf.tanh(parts[2] + self._apart(FIRST_OFFSETS)),
                 _log_scales(parts[3]),
-                *(OFFSETS, OFFSET_BIN),
+                OFFSETS,
+                OFFSET_BIN,
             ),
         )
 

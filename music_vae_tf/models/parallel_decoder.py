@@ -49,7 +49,11 @@ class ParallelHierarchicalDecoder(HierarchicalDecoder):
                 before, as in Magenta. Otherwise it is zeros, as before the first.
         """
         levels = conductors(
-            *(level_lengths, sizes, keep_probability, residual, cell_dtype),
+            level_lengths,
+            sizes,
+            keep_probability,
+            residual,
+            cell_dtype,
             learned_input_size=learned_input_size,
             embedding_size=embedding_size,
         )

@@ -32,9 +32,22 @@ NOTE_NAMES = ("C", "C♯", "D", "D♯", "E", "F", "F♯", "G", "G♯", "A", "A�
 BLACK_KEYS = (1, 3, 6, 8, 10)
 # General MIDI's sixteen families, of eight programs each.
 FAMILIES = (
-    *("Piano", "Chromatic percussion", "Organ", "Guitar", "Bass", "Strings"),
-    *("Ensemble", "Brass", "Reed", "Pipe", "Synth lead", "Synth pad"),
-    *("Synth effects", "Ethnic", "Percussive", "Sound effects"),
+    "Piano",
+    "Chromatic percussion",
+    "Organ",
+    "Guitar",
+    "Bass",
+    "Strings",
+    "Ensemble",
+    "Brass",
+    "Reed",
+    "Pipe",
+    "Synth lead",
+    "Synth pad",
+    "Synth effects",
+    "Ethnic",
+    "Percussive",
+    "Sound effects",
 )
 
 INK, PALE, GRID = "#22262e", "#737b8c", "#b4bac6"

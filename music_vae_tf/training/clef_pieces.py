@@ -181,7 +181,10 @@ class ClefPieceData(TrainingData):
         report.require(at_least or self._batch_size)
         log.info(
             "%s: %d pieces for %s, in %d keys, gave %s windows",
-            *(self.name, len(self._prepared.split[split]), split, len(keys)),
+            self.name,
+            len(self._prepared.split[split]),
+            split,
+            len(keys),
             f"{len(store):,}",
         )
         return store

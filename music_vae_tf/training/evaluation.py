@@ -17,7 +17,6 @@ from music_vae_tf.run_directory import RunDirectory
 from music_vae_tf.training.devices import use_devices
 from music_vae_tf.training.options import EvaluationOptions, OptionError
 from music_vae_tf.training.request import Request, make_writable, request
-from music_vae_tf.training.run import vocabulary_of
 
 log = logging.getLogger("music_vae_tf")
 EVAL_INTERVAL_S = 60  # as Magenta waits between two looks for a checkpoint
@@ -115,7 +114,7 @@ def _measured(
     from music_vae_tf.training import summaries
 
     by_step, newest = {}, None
-    vocabulary = vocabulary_of(data)
+    vocabulary = data.converter.token_vocabulary
     for newest in _checkpoints(asked):
         if vocabulary is not None:
             checkpoint.check_vocabulary(newest, vocabulary)

@@ -187,11 +187,20 @@ def train(
     try:
         with strategies.translate_worker_errors(strategy):
             logs = _take_steps(
-                *(model, batches, num_steps, saver, writer, on_step, strategy),
-                *(validation, check_finite),
+                model,
+                batches,
+                num_steps,
+                saver,
+                writer,
+                on_step,
+                strategy,
+                validation,
+                check_finite,
             )
     except (
-        *(LossNotFinite, checkpoint.CheckpointError, strategies.WorkerLost),
+        LossNotFinite,
+        checkpoint.CheckpointError,
+        strategies.WorkerLost,
         run_lock.RunInUse,
     ):
         raise

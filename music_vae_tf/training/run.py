@@ -15,25 +15,19 @@ from music_vae_tf import folders
 from music_vae_tf.config import Config
 from music_vae_tf.data.training_data import TrainingData
 from music_vae_tf.quiet import import_quietly
-from music_vae_tf.run_directory import (
-    FAILED,
-    FINISHED,
-    INTERRUPTED,
-    STOPPED_EARLY,
-)
-from music_vae_tf.run_lock import RunInUse, check_held
-from music_vae_tf.training.alone import alone_in
+from music_vae_tf.run_directory import FINISHED
 from music_vae_tf.training.devices import sigterm_interrupts, strategy_of, use_devices
+from music_vae_tf.training.exclusive import exclusive_access
 from music_vae_tf.training.options import OptionError, TrainingOptions
 from music_vae_tf.training.progress import progress_of
 from music_vae_tf.training.request import Request, make_writable, request
 from music_vae_tf.training.result import TrainingResult, best_checkpoint
+from music_vae_tf.training.state import state_kept
 from music_vae_tf.training.warm_start import warm_start, weights_to_start_from
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
-    from music_vae_tf.data.converters.base import TokenVocabulary
     from music_vae_tf.models.trainable import Trainable
 
 log = logging.getLogger("music_vae_tf")
@@ -110,7 +104,7 @@ def train_with(
         make_writable(asked.directory.train_dir)
         start_tensorflow()
         strategy = _strategy(asked)
-        with alone_in(asked, strategy):
+        with exclusive_access(asked, strategy):
             return _Training.start(asked, training_data, strategy).run()
 
 
@@ -153,7 +147,10 @@ class _Training(NamedTuple):
         if newest is None or not 0 < wanted <= checkpoint.step_of(newest):
             data.prepare(asked.seed)
         model = loop.compiled_model(
-            *(asked.config, data.converter, asked.seed, strategy),
+            asked.config,
+            data.converter,
+            asked.seed,
+            strategy,
             asked.options.mixed_precision,
         )
         training = cls(asked, data, strategy, model)
@@ -187,7 +184,9 @@ class _Training(NamedTuple):
         if validation and validation.best and (best := self.request.directory.best()):
             log.info(
                 "The lowest validation loss was %.4g, at step %d: %s",
-                *(validation.best[1], validation.best[0], best),
+                validation.best[1],
+                validation.best[0],
+                best,
             )
         return _result(self, metrics, self.model.steps_taken - done)
 
@@ -221,8 +220,11 @@ class _Training(NamedTuple):
             asked.keep()
         log.info(
             "Training %s (%s weights) in %s, batches of %d, seed %d",
-            *(asked.config.name, f"{self.model.count_params():,}"),
-            *(asked.directory.path, asked.config.training.batch_size, asked.seed),
+            asked.config.name,
+            f"{self.model.count_params():,}",
+            asked.directory.path,
+            asked.config.training.batch_size,
+            asked.seed,
         )
         folder = asked.directory.path
         watch = shlex.join(["tensorboard", f"--logdir={folder}"])
@@ -238,7 +240,8 @@ class _Training(NamedTuple):
         writer = tf.summary.create_noop_writer()
         if self.is_chief:
             writer = summary_writer(
-                *(self.request.directory.train_dir, self.data.name),
+                self.request.directory.train_dir,
+                self.data.name,
                 self.request.config,
             )
         try:
@@ -253,18 +256,13 @@ def _restore(training: _Training) -> None:
     from music_vae_tf.training import loop
 
     directory, model = training.request.directory, training.model
-    vocabulary = vocabulary_of(training.data)
+    vocabulary = training.data.converter.token_vocabulary
     warm_start(training.request, training.model, vocabulary)
     if vocabulary is not None and training.is_chief:
         checkpoint.keep_vocabulary(directory.train_dir, vocabulary)
     newest = loop.resume(model, directory.train_dir)
     if newest is not None:
         log.info("Resuming from %s (step %d)", newest, model.steps_taken)
-
-
-def vocabulary_of(data: TrainingData) -> TokenVocabulary | None:
-    """What the tokens are, where the music is made of tokens; otherwise None."""
-    return data.converter.token_vocabulary
 
 
 def _saver(training: _Training):
@@ -303,8 +301,13 @@ def _validation(training: _Training, batches, saver, writer):
     log.info("Validating every %d steps", rule.every_n_steps)
     evaluation = validation.Evaluation(model, batches) if saver.is_chief else None
     return validation.Validation(
-        *(evaluation, saver, writer, rule, training.strategy),
-        *(model.steps_taken, options.num_steps),
+        evaluation,
+        saver,
+        writer,
+        rule,
+        training.strategy,
+        model.steps_taken,
+        options.num_steps,
     )
 
 
@@ -322,10 +325,15 @@ def _take_steps(training, batches, writer, saver, validation) -> dict[str, float
         note="compiling the first one",
     )
     try:
-        with sigterm_interrupts(), _state_kept(training, validation), shown as bar:
+        with sigterm_interrupts(), state_kept(training, validation), shown as bar:
             return loop.train(
-                *(model, batches, options.num_steps, saver, writer),
-                *(_on_step(options, bar, validation, done), training.strategy),
+                model,
+                batches,
+                options.num_steps,
+                saver,
+                writer,
+                _on_step(options, bar, validation, done),
+                training.strategy,
                 validation=validation,
                 pieces_of_batch=lambda batch: training.data.pieces_of_batch(
                     training.request.seed, batch
@@ -351,29 +359,6 @@ def _on_step(options, bar, validation, done: int):
             options.on_step(step, loss)
 
     return on_step
-
-
-@contextlib.contextmanager
-def _state_kept(training: _Training, validation):
-    """Records the training's state for evaluations: running, and then how it ended."""
-    directory, model = training.request.directory, training.model
-
-    def write(state):
-        if training.is_chief:
-            directory.write_state(state, model.steps_taken)
-
-    write("training")
-    try:
-        yield
-    except BaseException as error:
-        interrupted = isinstance(error, KeyboardInterrupt)
-        with contextlib.suppress(OSError, RunInUse):
-            check_held(directory.train_dir, now=True)
-            write(INTERRUPTED if interrupted else FAILED)
-        raise
-    num_steps = training.request.options.num_steps
-    early = validation and not (0 < num_steps <= model.steps_taken)
-    write(STOPPED_EARLY if early else FINISHED)
 
 
 def _result(

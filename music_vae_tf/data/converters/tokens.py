@@ -35,8 +35,12 @@ from music_vae_tf.errors import UserFacingError
 BAR = "Bar_None"
 # Options that are numbers of something.
 COUNTS = (
-    *("split_bars", "hop_bars", "max_tokens_per_bar", "steps_per_quarter"),
-    *("num_velocities", "max_tensors_per_notesequence"),
+    "split_bars",
+    "hop_bars",
+    "max_tokens_per_bar",
+    "steps_per_quarter",
+    "num_velocities",
+    "max_tensors_per_notesequence",
 )
 
 

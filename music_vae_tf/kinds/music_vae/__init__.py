@@ -123,8 +123,10 @@ class Plan(NamedTuple):
         """Units by layer, keep probability, whether residual, dtype."""
         section = self.section
         return (
-            *(section.enc_rnn_size, section.dropout_keep_prob),
-            *(section.residual_encoder, self.cell_dtype),
+            section.enc_rnn_size,
+            section.dropout_keep_prob,
+            section.residual_encoder,
+            self.cell_dtype,
         )
 
     @property
@@ -132,8 +134,10 @@ class Plan(NamedTuple):
         """The same of the decoder."""
         section = self.section
         return (
-            *(section.dec_rnn_size, section.dropout_keep_prob),
-            *(section.residual_decoder, self.cell_dtype),
+            section.dec_rnn_size,
+            section.dropout_keep_prob,
+            section.residual_decoder,
+            self.cell_dtype,
         )
 
 

@@ -1,4 +1,4 @@
-"""A training has its run directory for itself, and finds it tidy."""
+"""Exclusive access of one training to its run directory."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from music_vae_tf.training.request import Request
 
 
 @contextlib.contextmanager
-def alone_in(asked: Request, strategy: Any) -> Iterator[None]:
+def exclusive_access(asked: Request, strategy: Any) -> Iterator[None]:
     """Keeps other trainings out of a run directory; removes what a killed one left.
 
     Of several workers, the chief does so, which alone writes there.
