@@ -27,6 +27,7 @@ from music_vae_tf.data.converters import drum_parts
 from music_vae_tf.data.midi import UnreadableMusic, parse_as_daw, read_midi
 from music_vae_tf.data.midi_editing import Edits
 from music_vae_tf.data.midi_song import MidiSong
+from music_vae_tf.data.song_drums import NoDrums
 from music_vae_tf.data.song_grid import grid
 from music_vae_tf.generation import TrainedModel, transform
 from music_vae_tf.generation.transform_edits import Blend, NewNotes, add_edits
@@ -558,7 +559,7 @@ def test_drums_of_every_task_are_found_where_they_are_alone():
     taps = [(step, 60, 90) for step in (0, 3, 6, 10)]
     tapped = song(track(beat(2, channel=0, hits=taps), "Piano"))
     assert only(tapped, TAP).report.taken == 8
-    with pytest.raises(transform.NoDrums):
+    with pytest.raises(NoDrums):
         only(tapped)
 
 
