@@ -53,7 +53,13 @@ def test_a_notebook_shows_each_picture_and_sound_once_and_is_quiet():
     assert [text.split()[0] for text in html] == ["<img", "<audio"]
 
 
-@pytest.mark.parametrize("line", ["disable_v2_behavior", "disable_eager_execution"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "disable_v2_behavior",
+        pytest.param("disable_eager_execution", marks=pytest.mark.slow),
+    ],
+)
 def test_a_notebook_for_tensorflow_1_is_told_which_line_to_remove(line):
     program = (
         "import tensorflow.compat.v1 as tf\n"

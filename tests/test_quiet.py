@@ -128,7 +128,9 @@ def test_a_start_that_fails_shows_why_and_leaves_no_file(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("module", ["build", "magenta_api"])
+@pytest.mark.parametrize(
+    "module", ["build", pytest.param("magenta_api", marks=pytest.mark.slow)]
+)
 def test_modules_that_need_tensorflow_are_imported_quietly(module):
     environment = {**os.environ}
     environment.pop("TF_CPP_MIN_LOG_LEVEL", None)

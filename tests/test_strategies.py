@@ -119,6 +119,7 @@ def test_two_processes_take_the_steps_of_one(trainings, alone):
     assert len(events) == 1
 
 
+@pytest.mark.slow
 def test_two_processes_stop_early_at_the_same_step(trainings):
     options = ("--holdout=0.25", "--early_stop", "--patience=1", "--num_steps=40")
     rate = f"--hparams={TINY},learning_rate=1"  # so that the loss soon rises

@@ -14,8 +14,8 @@ from untrained_runs import untrained_run
 
 from music_vae_tf import build
 from music_vae_tf import config as configs
+from music_vae_tf.commands import interpolated_inputs, music_vae_train
 from music_vae_tf.commands import music_vae_generate as command
-from music_vae_tf.commands import music_vae_train
 from music_vae_tf.data import grooves
 from music_vae_tf.data.midi import read_midi
 from music_vae_tf.data.midi_writer import write_midi
@@ -191,7 +191,7 @@ def test_windows_that_are_equal_are_mentioned(tmp_path, caplog):
     sequence.total_time = 8
     melody = build.converter(configs.load("cat-mel_2bar_small"))
     caplog.set_level("WARNING")
-    command._say_what_is_left_out(melody, sequence, "loop.mid", 32)
+    interpolated_inputs._say_what_is_left_out(melody, sequence, "loop.mid", 32)
     assert "loop.mid has 4 bars; its windows of 2 bars are equal" in caplog.text
 
 
@@ -216,7 +216,7 @@ def test_drums_beside_channel_10_are_a_remark_and_nothing_that_is_left_out(
     music.notes.add(instrument=7, pitch=82, velocity=90, end_time=0.1)
     drums = build.converter(configs.load("groovae_2bar_humanize")).for_inference()
     caplog.set_level("INFO")
-    command._say_what_is_left_out(drums, music, "song.mid", 32)
+    interpolated_inputs._say_what_is_left_out(drums, music, "song.mid", 32)
     assert "song.mid: taken as drums beside channel 10" in caplog.text
     assert "left out" not in caplog.text
 

@@ -213,7 +213,9 @@ def expected_of_clefs(run_dir):
     return inputs, expected
 
 
-@pytest.mark.parametrize("format", RUNTIMES)
+@pytest.mark.parametrize(
+    "format", ["onnx", pytest.param("savedmodel", marks=pytest.mark.slow)]
+)
 def test_the_clef_lstm_predicts_as_the_model_does(format, clefs_run):
     inputs, expected = expected_of_clefs(clefs_run)
     folder = exported(format, clefs_run)

@@ -142,6 +142,7 @@ SLOW = {
     "autoregressive_below",
     "autoregressive_controls",
     "reencoder",
+    "reencoder_of_lstm",
     "hierarchical_residual",
 }
 
