@@ -16,7 +16,7 @@ MAY_IMPORT = {
     "raw_ops": {"quiet"},
     "errors": set(),
     "json_files": set(),
-    "memory": set(),
+    "machine": set(),
     "old_names": set(),
     "quiet": set(),
     "notebook": {"rendering"},
@@ -28,8 +28,8 @@ MAY_IMPORT = {
     "rendering": set(),
     "analysis": set(),
     "checkpoint": {"quiet", "data"},  # whole files
-    "data": {"batch", "memory", "safe_yaml"},
-    "models": {"batch", "losses", "memory", "quiet"},
+    "data": {"batch", "machine", "safe_yaml"},
+    "models": {"batch", "losses", "machine", "quiet"},
     "kinds": {"config", "data", "models", "schedules", "batch", "losses"},
     "build": {"kinds", "config", "data", "models", "schedules", "batch", "losses"},
     "run_directory": {"kinds", "config", "checkpoint", "data"},  # whole files
@@ -63,7 +63,7 @@ FOR_ALL = {
     "__version__",
     "errors",
     "json_files",
-    "memory",
+    "machine",
     "old_names",
     "wording",
     "raw_ops",

@@ -20,7 +20,7 @@ import numpy as np
 
 from music_vae_tf.checkpoint.finding import CheckpointError
 from music_vae_tf.data.whole_file import whole_file
-from music_vae_tf.memory import memory_bytes
+from music_vae_tf.machine import memory_bytes
 
 SUFFIX = ".safetensors"
 FORMAT = "music_vae_tf compact 1"  # the key of the metadata

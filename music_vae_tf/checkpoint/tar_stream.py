@@ -22,9 +22,10 @@ DAMAGED = (
     zlib.error,
     lzma.LZMAError,
     gzip.BadGzipFile,
+    # Headers that make no sense:
     ValueError,
     OverflowError,
-    RecursionError,  # headers that make no sense
+    RecursionError,
 )
 
 

@@ -53,8 +53,8 @@ DAMAGE = (
     IndexError,
     AttributeError,
     OverflowError,
-    RuntimeError,
-    MemoryError,  # encrypted, an unknown compression, recursion
+    RuntimeError,  # encrypted, an unknown compression, recursion
+    MemoryError,
 )
 
 

@@ -36,7 +36,6 @@ from music_vae_tf.wording import counted
 
 MANY_FILES = 4  # more than so many are shown as totals, with --verbose one by one
 PRELOADED = ("inspection", "scores.files", "song_drums", "song_grid")  # by workers
-FILES_A_WORKER = 50  # a process more takes as long as so many small files
 MOST_REASONS = 3  # for each config
 # How drums are found, in words.
 FOUND = {
@@ -112,14 +111,10 @@ def _inspect(converters, kit, drums, transform, path):
 def _inspected(inspect, paths, limits):
     """The reports of each file; of several, in processes that limits end."""
     from music_vae_tf.data.inspection import FileReport
-    from music_vae_tf.data.workers import Died, map_in_processes, usable_cores
+    from music_vae_tf.data.workers import Died, map_files
 
-    if len(paths) == 1:
-        yield inspect(paths[0])
-        return
-    num_workers = min(usable_cores(), 1 + len(paths) // FILES_A_WORKER)
     preload = [f"music_vae_tf.data.{name}" for name in PRELOADED]
-    results = map_in_processes(inspect, paths, num_workers, preload, limits)
+    results = map_files(inspect, paths, preload, limits)
     with contextlib.closing(results):
         for path, result in zip(paths, results):
             if isinstance(result, Died):

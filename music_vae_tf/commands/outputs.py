@@ -201,7 +201,8 @@ class Outputs:
                 sequence,
                 file,
                 self._soundfont,
-                **{"progress": shown, "scratch": os.path.dirname(path)},
+                progress=shown,
+                scratch=os.path.dirname(path),
             )
 
 

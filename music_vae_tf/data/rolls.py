@@ -26,7 +26,7 @@ from music_vae_tf.data.example_store import ExampleStore
 from music_vae_tf.data.holdout import held_out, rank
 from music_vae_tf.data.whole_file import whole_file
 from music_vae_tf.errors import UserFacingError
-from music_vae_tf.memory import memory_bytes
+from music_vae_tf.machine import memory_bytes
 
 LAYOUT = TwoBit(PITCHES)
 # A file is refused that takes a larger share of the memory, or many more bytes than it

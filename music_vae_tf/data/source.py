@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 
 from music_vae_tf.data.holdout import NothingHeldOut, held_out, rank
-from music_vae_tf.data.workers import Died, Limits, map_in_processes, usable_cores
+from music_vae_tf.data.workers import Died, Limits, map_files
 from music_vae_tf.errors import UserFacingError
 from music_vae_tf.wording import amount
 
@@ -22,7 +22,6 @@ EXPECTED = (
     "expected the path of a TFRecord file, of a folder or of a music file, or several "
     "NoteSequences"
 )
-FILES_A_WORKER = 50  # a process more takes as long as so many small files
 LIMITS = Limits(command="convert_dir_to_note_sequences ")
 READING = ["music_vae_tf.data.midi", "music_vae_tf.data.scores.files"]
 
@@ -202,26 +201,14 @@ def _rank(sequence, seed: int) -> bytes:
     return rank(file, seed)
 
 
-def _conversions(root, names) -> Iterator:
-    """`midi.Conversion`s of files, or what ended their reading.
-
-    Several files are read in processes of their own, which limits cost alone.
-    """
-    from music_vae_tf.data import midi
-
-    convert = functools.partial(midi.convert, root, reader=midi.DAW)
-    if len(names) == 1:
-        yield convert(names[0])
-        return
-    num_workers = min(usable_cores(), 1 + len(names) // FILES_A_WORKER)
-    yield from map_in_processes(convert, names, num_workers, READING, LIMITS)
-
-
 def _read_files(root, names) -> Iterator:
     from note_seq.protobuf.music_pb2 import NoteSequence
 
+    from music_vae_tf.data import midi
+
+    convert = functools.partial(midi.convert, root, reader=midi.DAW)
     mended = Counter()
-    for name, conversion in zip(names, _conversions(root, names)):
+    for name, conversion in zip(names, map_files(convert, names, READING, LIMITS)):
         if isinstance(conversion, Died):
             log.warning("left out %s: %s", name, conversion.problem)
             continue

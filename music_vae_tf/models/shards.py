@@ -15,6 +15,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from music_vae_tf.machine import usable_cores
+
 SMALLEST_SHARD = 16  # examples; with fewer, products mostly wait for their weights
 
 
@@ -28,14 +30,7 @@ def one_core_each() -> None:
         return
     with contextlib.suppress(RuntimeError):
         tf.config.threading.set_intra_op_parallelism_threads(1)
-        tf.config.threading.set_inter_op_parallelism_threads(_cores())
-
-
-def _cores() -> int:
-    """Number of cores that this process may run on."""
-    if hasattr(os, "sched_getaffinity"):  # not on macOS
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        tf.config.threading.set_inter_op_parallelism_threads(usable_cores())
 
 
 def num_shards(batch_size: int | None, cores_taken: int = 1) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from music_vae_tf.errors import UserFacingError
-from music_vae_tf.memory import memory_bytes
+from music_vae_tf.machine import memory_bytes
 from music_vae_tf.models.uninitialized import weights_without_memory
 
 BYTES = 4  # of a weight

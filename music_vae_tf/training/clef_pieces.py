@@ -117,8 +117,13 @@ class ClefPieceData(TrainingData):
 
     @functools.cached_property
     def _training_store(self):
+        return self._store("train", self._keys)
+
+    @property
+    def _keys(self) -> tuple[int, ...]:
+        """By how many semitones each piece is transposed."""
         low, high = self._request.config.dataset.transpose_range or (0, 0)
-        return self._store("train", range(low, high + 1))
+        return tuple(range(low, high + 1))
 
     def training_batches(
         self,
@@ -141,10 +146,7 @@ class ClefPieceData(TrainingData):
     def pieces_of_batch(self, seed: int, step: int) -> list[str]:
         from music_vae_tf.data import pieces, pipeline
 
-        low, high = self._request.config.dataset.transpose_range or (0, 0)
-        converter = dataclasses.replace(
-            self.converter, keys=tuple(range(low, high + 1))
-        )
+        converter = dataclasses.replace(self.converter, keys=self._keys)
         found = zip(self._prepared.split["train"], self._pieces("train"))
         names = [
             name

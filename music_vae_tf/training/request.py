@@ -46,6 +46,10 @@ class Request(Generic[AnyOptions]):
     def evaluates(self) -> bool:
         return isinstance(self.options, EvaluationOptions)
 
+    def is_complete(self, step: int) -> bool:
+        """Whether all requested steps are taken; never where there is no end."""
+        return 0 < self.options.num_steps <= step
+
     def data(self) -> TrainingData:
         """What is trained or evaluated on. Reads nothing that takes long.
 

@@ -143,8 +143,8 @@ class _Training(NamedTuple):
         from music_vae_tf import checkpoint, strategies
         from music_vae_tf.training import loop
 
-        newest, wanted = asked.directory.checkpoint(), asked.options.num_steps
-        if newest is None or not 0 < wanted <= checkpoint.step_of(newest):
+        newest = asked.directory.checkpoint()
+        if newest is None or not asked.is_complete(checkpoint.step_of(newest)):
             data.prepare(asked.seed)
         model = loop.compiled_model(
             asked.config,
@@ -167,7 +167,7 @@ class _Training(NamedTuple):
     def run(self) -> TrainingResult:
         """Takes the steps that are left."""
         done = self.model.steps_taken
-        if 0 < self.request.options.num_steps <= done:
+        if self.request.is_complete(done):
             log.info(
                 "Already trained for %d steps: nothing to do. A larger --num_steps "
                 "goes on",

@@ -48,6 +48,5 @@ def state_kept(training: Started, validation: Any) -> Iterator[None]:
             check_held(directory.train_dir, now=True)
             write(INTERRUPTED if interrupted else FAILED)
         raise
-    num_steps = training.request.options.num_steps
-    early = validation and not (0 < num_steps <= model.steps_taken)
+    early = validation and not training.request.is_complete(model.steps_taken)
     write(STOPPED_EARLY if early else FINISHED)

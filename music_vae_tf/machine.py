@@ -1,4 +1,4 @@
-"""How much memory this process may have."""
+"""How much of its machine this process may have: memory and cores."""
 
 from __future__ import annotations
 
@@ -22,3 +22,11 @@ def memory_bytes() -> float:
         with contextlib.suppress(OSError, ValueError):  # ValueError: it says "max"
             found.append(int(Path(path).read_text()))
     return min(found)
+
+
+def usable_cores() -> int:
+    """How many cores this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on macOS or Windows
+        return os.cpu_count() or 1
