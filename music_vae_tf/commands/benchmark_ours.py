@@ -10,6 +10,7 @@ import os
 import re
 import sys
 import tempfile
+from pathlib import Path
 
 from music_vae_tf import quiet
 from music_vae_tf.commands.benchmark_magenta import measure, say
@@ -31,6 +32,7 @@ def train(config, hparams, examples_path, shape, mixed_precision=False):
     from music_vae_tf.training import loop
 
     shards.one_core_each()
+    shards.limit_malloc_arenas()
     config = _config(config, hparams)
     converter = build.converter(config)
     model = training.compiled_model(
@@ -51,7 +53,7 @@ def train(config, hparams, examples_path, shape, mixed_precision=False):
         left, start_s = int(line), time.perf_counter()
 
     with tempfile.TemporaryDirectory() as folder:
-        saver = training.Saver(folder, 100, 1)
+        saver = training.Saver(Path(folder), 100, 1)
         writer = training.summary_writer(folder, "benchmark", config)
         try:
             loop.train(model, batches, 0, saver, writer, hold)
@@ -162,7 +164,7 @@ def untrained(config, directory):
 
     config = _config(config, "")
     model = training.compiled_model(config, build.converter(config), seed=0)
-    training.Saver(directory, 1, 1).save(model)
+    training.Saver(Path(directory), 1, 1).save(model)
     say("done")
 
 

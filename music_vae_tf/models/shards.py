@@ -9,7 +9,9 @@ divided into as many shards as there are cores.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +19,7 @@ import tensorflow as tf
 
 from music_vae_tf.machine import usable_cores
 
+M_ARENA_MAX = -8  # as in malloc.h
 SMALLEST_SHARD = 16  # examples; with fewer, products mostly wait for their weights
 
 
@@ -31,6 +34,18 @@ def one_core_each() -> None:
     with contextlib.suppress(RuntimeError):
         tf.config.threading.set_intra_op_parallelism_threads(1)
         tf.config.threading.set_inter_op_parallelism_threads(usable_cores())
+
+
+def limit_malloc_arenas() -> None:
+    """Limits `malloc` of the GNU C library to one arena per core, instead of eight.
+
+    Each arena keeps memory that was free at some time of a step. With two cores, a
+    training of groovae_4bar then holds 950 MiB instead of 983 MiB. It has no effect
+    with another C library, or if MALLOC_ARENA_MAX is set.
+    """
+    if sys.platform == "linux" and "MALLOC_ARENA_MAX" not in os.environ:
+        with contextlib.suppress(AttributeError):
+            ctypes.CDLL(None).mallopt(M_ARENA_MAX, usable_cores())
 
 
 def num_shards(batch_size: int | None, cores_taken: int = 1) -> int:

@@ -30,6 +30,7 @@ def use_devices(tf: Any) -> None:
         from music_vae_tf.models import shards
 
         shards.one_core_each()
+        shards.limit_malloc_arenas()
 
 
 def strategy_of(

@@ -1,9 +1,14 @@
 """A batch divided among cores gives what it gives undivided."""
 
+import platform
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from music_vae_tf.machine import usable_cores
 from music_vae_tf.models import encoders, lstm_decoder, outputs, shards
 from music_vae_tf.models.decoder import ReconstructOptions
 from music_vae_tf.models.lstm_decoder import LstmDecoder
@@ -122,3 +127,48 @@ def test_a_batch_is_divided_evenly_and_not_too_far(
     assert shards.num_shards(batch_size, cores_taken) == expected
     monkeypatch.setattr(threading, "get_intra_op_parallelism_threads", lambda: 0)
     assert shards.num_shards(batch_size) == 1
+
+
+# Threads that allocate side by side; prints how many arenas malloc has made for them.
+COUNT_ARENAS = """
+import ctypes, io, os, re, sys, tempfile, threading
+from music_vae_tf.models import shards
+
+libc = ctypes.CDLL(None)
+libc.malloc.restype = ctypes.c_void_p
+libc.fdopen.restype = ctypes.c_void_p
+if sys.argv[1] == "limited":
+    shards.limit_malloc_arenas()
+wait = threading.Barrier(32)
+
+
+def allocate():
+    wait.wait()
+    for size in range(1, 200):
+        libc.malloc(ctypes.c_size_t(size * 100))
+    wait.wait()
+
+
+threads = [threading.Thread(target=allocate) for _ in range(32)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+with tempfile.NamedTemporaryFile() as file:
+    stream = ctypes.c_void_p(libc.fdopen(os.dup(file.fileno()), b"w"))
+    libc.malloc_info(0, stream)
+    libc.fclose(stream)
+    print(len(re.findall(b"<heap nr=", open(file.name, "rb").read())))
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="of the GNU C library")
+def test_malloc_makes_no_more_arenas_than_cores(monkeypatch):
+    monkeypatch.delenv("MALLOC_ARENA_MAX", raising=False)
+
+    def arenas(mode):
+        command = [sys.executable, "-c", COUNT_ARENAS, mode]
+        return int(subprocess.run(command, capture_output=True, check=True).stdout)
+
+    # Python's own threads start with an arena or two before the limit is set.
+    assert arenas("limited") <= usable_cores() + 1 < arenas("as it is")
