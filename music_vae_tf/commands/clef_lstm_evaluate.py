@@ -13,6 +13,7 @@ import os
 import sys
 from pathlib import Path
 
+from music_vae_tf.commands.clef_runs import add_model_flags, trained_clef_lstm
 from music_vae_tf.commands.command import LARGEST_SEED, Command, UserError
 from music_vae_tf.commands.progress import progress
 from music_vae_tf.quiet import import_tensorflow
@@ -20,7 +21,7 @@ from music_vae_tf.quiet import import_tensorflow
 PREDICTORS = ("unigram", "bigram", "clef_lstm")
 
 command = Command("clef_lstm_evaluate", __doc__)
-command.string("run_dir", None, "Run directory of clef_lstm_train.", required=True)
+add_model_flags(command)
 command.string("data_dir", None, "Output folder of clef_lstm_prepare.", required=True)
 command.enum("split", "test", ["test", "validation"], "Which held-out pieces to use.")
 command.integer(
@@ -38,7 +39,6 @@ command.string("output_file", None, "Where to write all numbers, as JSON.")
 
 
 def main(flags):
-    from music_vae_tf.commands.clef_runs import trained_clef_lstm
     from music_vae_tf.data.clefs import require_libraries
     from music_vae_tf.data.clefs.prepared import Prepared
 
@@ -50,7 +50,7 @@ def main(flags):
             "at least three"
         )
     import_tensorflow()
-    model = trained_clef_lstm(flags.run_dir)
+    model = trained_clef_lstm(flags)
     voices = model.config.converter.arguments["voices"]
     pieces = {
         split: list(prepared.pieces(split, voices))

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import sys
 
+from music_vae_tf.commands.clef_runs import add_model_flags, trained_clef_lstm
 from music_vae_tf.commands.command import LARGEST_SEED, Command, UserError
 from music_vae_tf.commands.outputs import Outputs, Piece, add_file_flags
 from music_vae_tf.commands.progress import progress
@@ -22,7 +23,7 @@ SLOWEST, FASTEST = 4, 1000  # BPM; a MIDI file cannot hold much slower ones
 MAX_BARS, MAX_OUTPUTS = 1000, 10_000
 
 command = Command("clef_lstm_generate", __doc__)
-command.string("run_dir", None, "Run directory of clef_lstm_train.", required=True)
+add_model_flags(command)
 command.string(
     "output_dir", "generated", "Where the files go; all files of a piece share a name."
 )
@@ -125,10 +126,9 @@ def _generate(flags, form, key) -> list:
     import_tensorflow()
     import numpy as np
 
-    from music_vae_tf.commands.clef_runs import trained_clef_lstm
     from music_vae_tf.generation.clef_lstm import Sampling, to_sequence
 
-    model = trained_clef_lstm(flags.run_dir)
+    model = trained_clef_lstm(flags)
     usual = model.usual_sampling
     sampling = Sampling(
         flags.top_k_notes or usual.top_k_notes,

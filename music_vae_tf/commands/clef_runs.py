@@ -1,20 +1,28 @@
-"""What the commands of the clef-split LSTM share: a training's model."""
+"""What the commands of the clef-split LSTM share: a trained model, and its flags."""
 
 from __future__ import annotations
 
+from music_vae_tf.commands.command import Command
+from music_vae_tf.commands.trained import add_checkpoint_flags, labels_of, named_model
 
-def trained_clef_lstm(run_dir: str):
-    """The TrainedClefLSTM of a run directory's newest checkpoint.
+KIND = "clef_lstm"
+
+
+def add_model_flags(command: Command) -> None:
+    """The flags that name a trained clef-split LSTM."""
+    add_checkpoint_flags(command)
+
+
+def trained_clef_lstm(flags):
+    """The TrainedClefLSTM that the flags name; the pretrained one where none is named.
 
     Raises:
-        OptionError: no clef-split LSTM was trained there.
+        UserError: no clef-split LSTM was trained there, or two models are named.
     """
+    from music_vae_tf import pretrained
     from music_vae_tf.generation.clef_lstm import TrainedClefLSTM
-    from music_vae_tf.run_directory import RunDirectory
-    from music_vae_tf.training.clef_pieces import labels_of_run
-    from music_vae_tf.training.request import config_of_run
 
-    config = config_of_run("run_dir", run_dir, "clef_lstm", "clef_lstm_train")
-    directory = RunDirectory.at(run_dir)
-    labels = labels_of_run(directory.path)
-    return TrainedClefLSTM(config, labels, directory.to_generate_from())
+    if not (flags.config or flags.run_dir or flags.checkpoint_file):
+        flags["config"].value = pretrained.of_kind(KIND)
+    config, path = named_model(flags, (KIND,))
+    return TrainedClefLSTM(config, labels_of(path), path)

@@ -14,6 +14,12 @@ log = logging.getLogger("music_vae_tf")
 
 
 def add_model_flags(command: Command) -> None:
+    """The flags that name a trained model, and its drums."""
+    add_checkpoint_flags(command)
+    add_drums(command)
+
+
+def add_checkpoint_flags(command: Command) -> None:
     """The flags that name a trained model."""
     command.string(
         "run_dir", None, "Directory of a training; its newest checkpoint is used."
@@ -30,16 +36,25 @@ def add_model_flags(command: Command) -> None:
         "Name of the config, or a YAML file; by default what the run_dir was trained "
         "with. With neither run_dir nor checkpoint_file: its pretrained model.",
     )
-    add_drums(command)
 
 
 def config_and_checkpoint(flags, kinds=("music_vae",)):
-    """The config that was trained, and the path of a checkpoint of it.
+    """The config that was trained, with --drums, and the path of a checkpoint of it.
 
     kinds: of models that are accepted; empty for all.
 
     Raises:
         UserError: none is named, or two; or they do not go together.
+    """
+    config, checkpoint = named_model(flags, kinds)
+    return with_drums(config, flags.drums), checkpoint
+
+
+def named_model(flags, kinds):
+    """The config and the checkpoint that the flags of `add_checkpoint_flags` name.
+
+    Raises:
+        UserError: as `config_and_checkpoint`.
     """
     from music_vae_tf import config as configs
 
@@ -47,12 +62,10 @@ def config_and_checkpoint(flags, kinds=("music_vae",)):
         raise UserError("give --run_dir or --checkpoint_file, not both")
     asked = configs.load(flags.config, *kinds) if flags.config else None
     if flags.run_dir is None and flags.checkpoint_file is None:
-        config, checkpoint = _pretrained(asked)
-    elif flags.run_dir is not None:
-        config, checkpoint = config_of_run(flags.run_dir, asked, kinds)
-    else:
-        config, checkpoint = _of_file(flags.checkpoint_file, asked, kinds)
-    return with_drums(config, flags.drums), checkpoint
+        return _pretrained(asked)
+    if flags.run_dir is not None:
+        return config_of_run(flags.run_dir, asked, kinds)
+    return _of_file(flags.checkpoint_file, asked, kinds)
 
 
 def _of_file(path, asked, kinds):
@@ -147,11 +160,21 @@ def converter_of(config, path):
     Raises:
         UserError: a clef LSTM's labels are not with its checkpoint.
     """
-    from music_vae_tf import build, checkpoint
+    from music_vae_tf import build
 
     converter = build.converter(config)
     if config.kind != "clef_lstm":
         return converter
+    return converter.windows(labels_of(path))
+
+
+def labels_of(path):
+    """The labels of a clef LSTM's checkpoint, {staff: Labels}.
+
+    Raises:
+        UserError: they are not with it, or damaged.
+    """
+    from music_vae_tf import checkpoint
     from music_vae_tf.checkpoint.companions import LABELS
     from music_vae_tf.data.clefs import labels
 
@@ -161,7 +184,10 @@ def converter_of(config, path):
             f"{path}: {LABELS} is not beside the checkpoint; without it the classes of "
             "a clef LSTM mean nothing. clef_lstm_train writes it into run_dir/train"
         )
-    return converter.windows(labels.from_json(text))
+    try:
+        return labels.from_json(text)
+    except labels.BadLabels as error:
+        raise UserError(f"{path}: {LABELS}: {error}") from error
 
 
 def restored(config, converter, path):

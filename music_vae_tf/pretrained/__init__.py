@@ -37,6 +37,21 @@ def usual(mode: str) -> str:
     return next(name for name in fitting if name in names())
 
 
+def of_kind(kind: str) -> str:
+    """The first config of a kind that has a pretrained model.
+
+    Raises:
+        PretrainedError: none has one.
+    """
+    for name in names():
+        if config(name).kind == kind:
+            return name
+    raise PretrainedError(
+        f"no config of kind {kind} has a pretrained model: train one, and give its "
+        "--run_dir"
+    )
+
+
 def weights_path(name: str) -> str:
     """The file of weights, which all functions take that take a checkpoint.
 

@@ -121,8 +121,15 @@ class ClefPieceData(TrainingData):
 
     @property
     def _keys(self) -> tuple[int, ...]:
-        """By how many semitones each piece is transposed."""
-        low, high = self._request.config.dataset.transpose_range or (0, 0)
+        """By how many semitones each piece is transposed.
+
+        Networks without a clock do not know the key. They learn C major and A minor
+        alone, or what they generate would be in any key.
+        """
+        config = self._request.config
+        low, high = config.dataset.transpose_range or (0, 0)
+        if not config.model.shared_clock:
+            low, high = 0, 0
         return tuple(range(low, high + 1))
 
     def training_batches(

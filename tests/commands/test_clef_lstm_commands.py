@@ -1,6 +1,7 @@
 """From a folder of piano music to a new piece, as a user calls the commands."""
 
 import json
+import shutil
 import wave
 from xml.etree import ElementTree
 
@@ -15,6 +16,7 @@ from music_vae_tf.commands import (
     clef_lstm_generate,
     clef_lstm_prepare,
     clef_lstm_train,
+    music_vae_export,
     music_vae_train,
 )
 from music_vae_tf.rendering import audio
@@ -73,6 +75,16 @@ def generate(run_dir, tmp_path):
         )
 
     return run
+
+
+@pytest.fixture(scope="module")
+def compact(run_dir, tmp_path_factory):
+    """The weights of the training as one file, which holds labels and config."""
+    pytest.importorskip("safetensors")
+    folder = tmp_path_factory.mktemp("compact") / "weights"
+    export = [f"--run_dir={run_dir}", f"--output_dir={folder}"]
+    assert music_vae_export.run(["--format=safetensors", *export]) == 0
+    return folder / "clef_lstm.safetensors"
 
 
 def files_in(folder):
@@ -200,7 +212,7 @@ def test_without_a_soundfont_nothing_is_generated(generate, tmp_path, capsys):
         ("--temperature=-1", "expected a number above 0"),
         ("--formats=mp3", "--format=mp3: mp3 is none of mid, musicxml"),
         ("--top_k_notes=500", "knows"),
-        ("--run_dir=/nowhere", "no training is recorded there"),
+        ("--run_dir=/nowhere", "there is no such directory"),
     ],
 )
 def test_what_cannot_be_generated_is_told(generate, capsys, flag, words):
@@ -236,3 +248,33 @@ def test_an_evaluation_shows_the_model_beside_its_baselines(
         of_staves = sorted([treble[figure], bass[figure]])
         assert of_staves[0] <= both[figure] <= of_staves[1]
     assert 0 <= numbers["generation"]["generated"]["consonant intervals"] <= 1
+
+
+# Other checkpoints than those of a run directory.
+
+
+def test_a_file_of_weights_writes_and_measures_pieces(compact, prepared, tmp_path):
+    flags = [f"--checkpoint_file={compact}", "--bars=2"]
+    made = tmp_path / "made"
+    assert clef_lstm_generate.run([*flags, "--format=mid", f"--output_dir={made}"]) == 0
+    assert [path.suffix for path in made.iterdir()] == [".mid"]
+    numbers = tmp_path / "numbers.json"
+    measure = [f"--data_dir={prepared}", "--num_pieces=1", f"--output_file={numbers}"]
+    assert clef_lstm_evaluate.run([*flags, *measure]) == 0
+    assert json.loads(numbers.read_text())["prediction"]
+
+
+def test_a_run_dir_and_a_file_are_not_given_together(generate, compact, capsys):
+    assert generate(f"--checkpoint_file={compact}") == 1
+    assert "--run_dir or --checkpoint_file, not both" in capsys.readouterr().err
+
+
+def test_a_checkpoint_without_its_labels_is_refused(run_dir, tmp_path, capsys):
+    alone = tmp_path / "alone"
+    shutil.copytree(run_dir, alone)
+    (alone / "train" / "labels.json").unlink()
+    out = tmp_path / "out"
+    flags = [f"--run_dir={alone}", f"--output_dir={out}"]
+    assert clef_lstm_generate.run(flags) == 1
+    assert "labels.json is not beside the checkpoint" in capsys.readouterr().err
+    assert not out.exists() or not list(out.iterdir())

@@ -14,8 +14,7 @@ import tensorflow as tf
 from music_vae_tf import build, training
 from music_vae_tf import config as configs
 from music_vae_tf.batch import Batch
-from music_vae_tf.commands import music_vae_export
-from music_vae_tf.commands.clef_runs import trained_clef_lstm
+from music_vae_tf.commands import clef_lstm_generate, clef_runs, music_vae_export
 from music_vae_tf.data.clefs import STAVES, Form, labels
 from music_vae_tf.data.clefs.labels import Encoding, Labels
 from music_vae_tf.data.clefs.windows import multi_hot
@@ -176,9 +175,14 @@ def clefs_run(request, tmp_path_factory):
     return clef_run(request.param, tmp_path_factory.mktemp("clefs"))
 
 
+def trained_clef_lstm(run_dir):
+    flags = clef_lstm_generate.command.parse([f"--run_dir={run_dir}"])
+    return clef_runs.trained_clef_lstm(flags)
+
+
 def expected_of_clefs(run_dir):
     """Inputs of every endpoint, and what the model computes."""
-    model = trained_clef_lstm(str(run_dir)).model
+    model = trained_clef_lstm(run_dir).model
     rng = np.random.default_rng(2)
     shape, pitches = (2, 7), lambda *shape: rng.integers(0, 2, shape).astype("f4")
     predict = {
@@ -251,7 +255,7 @@ class ExportedStep:
 
 
 def test_a_piece_of_most_probable_events_is_the_same_in_onnx(clefs_run):
-    trained = trained_clef_lstm(str(clefs_run))
+    trained = trained_clef_lstm(clefs_run)
     greedy = Sampling(top_k_notes=1, top_k_durations=1)
     piece = lambda: trained.sample(FORM, "minor", greedy, np.random.default_rng(0))
     ours, folder = piece(), exported("onnx", clefs_run)

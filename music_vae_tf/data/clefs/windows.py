@@ -29,7 +29,14 @@ from music_vae_tf.data.converters.base import Extraction
 
 NUM_PITCHES = 128
 # Columns of `controls`, and how many values each takes; larger ones are the largest.
-CLOCK = {"quarter": 16, "tick": TICKS_PER_QUARTER, "bar_quarters": 17, "mode": 2}
+CLOCK = {
+    "quarter": 16,
+    "tick": TICKS_PER_QUARTER,
+    "bar_quarters": 17,
+    "mode": 2,
+    "key": 12,  # semitones above C major or A minor
+}
+KEY_COLUMN = list(CLOCK).index("key")
 CONTEXT = {"since": 4 * TICKS_PER_QUARTER, "until": 4 * TICKS_PER_QUARTER}
 
 
@@ -49,7 +56,7 @@ class Piece:
 
 
 class Clock:
-    """Where in its bar a moment is."""
+    """Where in its bar a moment is, and the key: C major or A minor."""
 
     def __init__(self, bars, end: int, mode: str):
         """bars: where they begin, in ticks, ascending; end: of the last one."""
@@ -62,8 +69,8 @@ class Clock:
         bar = min(max(bisect.bisect_right(self._edges, tick) - 1, 0), last)
         start, end = self._edges[bar : bar + 2]
         quarter, in_quarter = divmod(tick - start, TICKS_PER_QUARTER)
-        values = quarter, in_quarter, (end - start) // TICKS_PER_QUARTER, self._mode
-        return _clipped(values, CLOCK)
+        bar_quarters = (end - start) // TICKS_PER_QUARTER
+        return _clipped((quarter, in_quarter, bar_quarters, self._mode, 0), CLOCK)
 
 
 class Context:
@@ -94,7 +101,7 @@ class Windows:
     The rows of an example:
 
         targets   [T, 4]         note and duration of the treble, then of the bass
-        controls  [T, 10]        the treble's clock, the bass's, the bass's context
+        controls  [T, 12]        the treble's clock, the bass's, the bass's context
         inputs    [T, 4 * 128]   pitches of the treble, of the bass, and of the bass's
                                  context, now and next
         length    [2]            events of the treble, of the bass
@@ -166,6 +173,8 @@ class Windows:
             encoding.encode(_label_of(event.pitches, semitones))
             for event in piece.lines[staff]
         ]
+        clock = clock.copy()
+        clock[:, KEY_COLUMN] = semitones % CLOCK["key"]
         return (
             np.stack([notes, classes[:, 1]], 1),
             clock,
@@ -209,7 +218,7 @@ class Windows:
         return bar if bar > start else reached
 
     def _rows(self, piece, staff):
-        """Classes [N, 2], clock [N, 4], context [N, 2], bits [N, 3 * 128] of a line."""
+        """Classes [N, 2], clock [N, 5], context [N, 2], bits [N, 3 * 128] of a line."""
         line, labels = piece.lines[staff], self.labels[staff]
         clock, context = (
             Clock(piece.bars, piece.end, piece.mode),

@@ -77,10 +77,16 @@ def test_the_rows_of_a_window_say_what_where_and_what_else_sounds(windows, piece
     assert labels["treble"].durations.decode(duration) == "1/2"
     assert labels["bass"].notes.decode(bass_note) == "D3"
     assert labels["bass"].durations.decode(bass_duration) == "1"
-    minor = 1
+    minor, home = 1, 0
     assert list(example.controls[3]) == [
-        *(1, 0, 4, minor),  # the treble's event: quarter, tick, quarters of the bar
-        *(2, 0, 4, minor),  # the bass's
+        *(
+            1,
+            0,
+            4,
+            minor,
+            home,
+        ),  # the treble: quarter, tick, quarters, mode, key
+        *(2, 0, 4, minor, home),  # the bass's
         *(0, 12),  # what the treble plays then began just now, and lasts an eighth
     ]
     dense = windows.inputs.unpack(example.inputs)[3].reshape(4, 128)
@@ -116,9 +122,9 @@ def test_unknown_labels_are_a_class_of_their_own(piece):
 
 def test_the_clock_knows_bars_of_all_lengths_and_upbeats():
     clock = Clock((-72, 24, 96), end=200, mode="major")
-    assert clock.at(0) == [3, 0, 4, 0]
-    assert clock.at(24 + 25) == [1, 1, 3, 0]
-    assert clock.at(96 + 96) == [4, 0, 4, 0]
+    assert clock.at(0) == [3, 0, 4, 0, 0]
+    assert clock.at(24 + 25) == [1, 1, 3, 0, 0]
+    assert clock.at(96 + 96) == [4, 0, 4, 0, 0]
     assert clock.at(10_000)[0] == 15  # clipped
 
 
@@ -130,11 +136,20 @@ def test_before_and_after_a_line_there_is_no_context():
     assert Context(line).at(1000) == ([95, 0], (62,), ())
 
 
+KEY_COLUMNS = [4, 9]  # of the treble's clock, of the bass's
+
+
 def test_windows_come_in_all_keys_with_what_is_known_there(windows, piece):
     in_keys = dataclasses.replace(windows, keys=(0, 2)).examples(piece)
     at_home, higher = in_keys[:3], in_keys[3:]
     for one, other in zip(at_home, higher):
-        np.testing.assert_array_equal(one.controls, other.controls)
+        is_key = np.isin(np.arange(12), KEY_COLUMNS)
+        np.testing.assert_array_equal(
+            one.controls[:, ~is_key], other.controls[:, ~is_key]
+        )
+        events = other.targets[1:, ::2] >= 0  # of the treble, of the bass
+        assert (other.controls[1:, KEY_COLUMNS][events] == 2).all()
+        assert not one.controls[:, KEY_COLUMNS][1:][events].any()
         np.testing.assert_array_equal(one.targets[:, 1::2], other.targets[:, 1::2])
         bits, moved = (windows.inputs.unpack(e.inputs) for e in (one, other))
         bits, moved = (b.reshape(-1, 4, 128) for b in (bits, moved))
