@@ -61,7 +61,7 @@ def _shown(command: str) -> str:
 
 
 def _output_of(command: str) -> str:
-    """What a command of the package prints.
+    """What a command of the package prints; plain text as a block of code.
 
     Raises:
         SystemExit: it failed; its own message stands above.
@@ -72,7 +72,8 @@ def _output_of(command: str) -> str:
     result = subprocess.run(program, stdout=subprocess.PIPE, text=True)
     if result.returncode:
         sys.exit(result.returncode)
-    return result.stdout.strip()
+    printed = result.stdout.strip()
+    return printed if "\n|" in f"\n{printed}" else f"```text\n{printed}\n```"
 
 
 def _commit() -> str:

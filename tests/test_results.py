@@ -39,7 +39,7 @@ def test_a_page_has_its_commands_and_what_they_print(tmp_path):
     assert result.returncode == 0, result.stderr
     page = (tmp_path / "small.md").read_text()
     assert page.startswith("# Results: small\n\nWhat a page looks like.\n\n```bash\n")
-    assert "music_vae_train --list_configs=groovae_4bar\n```\n\nDrums" in page
+    assert "music_vae_train --list_configs=groovae_4bar\n```\n\n```text\nDrums" in page
     assert "`bin/results small`" in page
 
 
