@@ -47,6 +47,21 @@ def workers() -> list[str]:
     return _addresses(_parsed(text).get("cluster", {}))
 
 
+def check_task() -> None:
+    """Checks that this process is one that trains, where TF_CONFIG names any.
+
+    One that TF_CONFIG starts for another task, such as a parameter server, would train
+    all by itself.
+
+    Raises:
+        StrategyError: it is not, or TF_CONFIG makes no sense.
+    """
+    config = _parsed(os.environ.get("TF_CONFIG") or "{}")
+    _addresses(config.get("cluster", {}))
+    if any(config.get("cluster", {}).values()):
+        _check_task(config)
+
+
 def peers() -> list[str]:
     """The addresses of all workers but this one.
 

@@ -29,7 +29,8 @@ def named(name: str) -> tf.distribute.Strategy:
     machine has several GPUs, and single otherwise.
 
     Raises:
-        StrategyError: TF_CONFIG is missing, or cannot be understood.
+        StrategyError: TF_CONFIG is missing, cannot be understood, or gives this
+            process a task that does not train.
     """
     if name == "auto":
         name = _automatic()
@@ -60,6 +61,7 @@ def _of_workers(peers: list[str]) -> tf.distribute.Strategy:
 
 
 def _automatic():
+    cluster.check_task()
     if len(cluster.workers()) > 1:
         return "multiworker"
     return "mirrored" if len(tf.config.list_physical_devices("GPU")) > 1 else "single"

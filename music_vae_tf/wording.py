@@ -1,4 +1,4 @@
-"""Words that depend on a number."""
+"""Words that depend on a number, and texts that are too long to show."""
 
 import re
 
@@ -31,3 +31,15 @@ def amount(number: int, plural: str) -> str:
     if number == 1:
         plural = re.sub(r"[a-z]+", lambda m: SINGULAR.get(m[0], m[0]), plural)
     return f"{number:,} {plural}"
+
+
+def shortened(text: str, longest: int = 600) -> str:
+    """A text of a stranger's file as a message shows it: `abc [...] xyz`.
+
+    Beyond `longest` characters its middle is left out; both ends say what is wrong.
+    """
+    if len(text) <= longest:
+        return text
+    tail = longest // 3
+    gap = " [...] "
+    return text[: longest - tail - len(gap)] + gap + text[-tail:]

@@ -31,6 +31,7 @@ from pathlib import Path
 from absl import flags as absl_flags
 
 from music_vae_tf import folders
+from music_vae_tf.commands import streams
 from music_vae_tf.errors import UserFacingError
 from music_vae_tf.training.devices import sigterm_interrupts
 from music_vae_tf.training.options import LARGEST_SEED as LARGEST_SEED
@@ -173,14 +174,23 @@ class Command:
 
         def run(argv=None) -> int:
             arguments = sys.argv[1:] if argv is None else list(argv)
-            if _asks_for_help(arguments):
-                return _show(self.help())
-            return self._call(main, arguments)
+            with streams.unfailing() as stdout:
+                return self._after_printing(self._call(main, arguments), stdout.end())
 
         return run
 
+    def _after_printing(self, status, error):
+        """The exit status, which tells when what was printed could not be written; a
+        reader that has read enough, as `| head` does, is not a failure."""
+        if error is None or isinstance(error, BrokenPipeError):
+            return status
+        self._say(f"standard output cannot be written to: {error.strerror}")
+        return status or FAILED
+
     def _call(self, main, arguments):
         try:
+            if _asks_for_help(arguments):
+                return _show(self.help())
             flags = self._read(arguments)
             if _lists_configs(flags):
                 from music_vae_tf.commands import config_list
@@ -209,7 +219,7 @@ class Command:
         return MISUSED
 
     def _say(self, message):
-        print(f"{self.name}: {message}", file=sys.stderr)
+        print(streams.shown(f"{self.name}: {message}"), file=sys.stderr)
 
     def parse(self, arguments: list[str]) -> absl_flags.FlagValues:
         """The values of all flags.
@@ -277,9 +287,12 @@ def _check_value(flag):
     """Expands `~` in a path, as a shell does not after `--flag=`.
 
     Raises:
-        Misuse: a number is not finite.
+        Misuse: a number is not finite, or a text has a null character, which no path
+            and no name has.
     """
     value = flag.value
+    if isinstance(value, str) and "\0" in value:
+        raise Misuse(f"--{flag.name}={value!r}: a null character is not allowed")
     if isinstance(value, float) and not math.isfinite(value):
         raise Misuse(f"--{flag.name}={value}: a finite number is expected")
     if isinstance(value, str) and value.startswith("~") and PATH.search(flag.name):
@@ -288,12 +301,7 @@ def _check_value(flag):
 
 
 def _show(text: str) -> int:
-    """Prints it; a reader that has read enough, as `| head` does, is not a failure."""
-    try:
-        print(text, flush=True)
-    except BrokenPipeError:
-        # Python flushes once more when it ends, into the same closed pipe.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    print(text)
     return DONE
 
 
@@ -361,4 +369,4 @@ class _ToStderr(logging.Handler):
     def emit(self, record):
         notable = record.levelno > logging.INFO
         prefix = f"{record.levelname.lower()}: " if notable else ""
-        print(prefix + self.format(record), file=sys.stderr)
+        print(streams.shown(prefix + self.format(record)), file=sys.stderr)

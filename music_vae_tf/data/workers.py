@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import errno
 import importlib
 import math
 import multiprocessing
+import os
 import pickle
 import signal
 import sys
@@ -93,6 +95,15 @@ class _MissingImport(NamedTuple):
     reason: str
 
 
+class _CannotWrite(NamedTuple):
+    """In place of a result: the error of a disk, which the next item would meet too."""
+
+    number: int | None
+    reason: str | None
+    path: str | None
+
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 LONGEST_WAIT_S = 3600
 FILES_A_WORKER = 50  # a process more takes as long as so many small files
 _ONE_AT_A_TIME = threading.Lock()
@@ -132,6 +143,7 @@ def map_in_processes(
 
     Raises:
         CannotWork: a process does not start, or an import fails in it.
+        OSError: `function` found the disk full, or not to be written to.
     """
     waiting = collections.deque(enumerate(items))
     num_workers = num_workers or usable_cores()
@@ -238,6 +250,8 @@ class _Worker:
             return Died(_last_words(self._process.exitcode))
         if isinstance(answer, _MissingImport):
             raise CannotWork.from_import(answer.reason)
+        if isinstance(answer, _CannotWrite):
+            raise OSError(*answer)
         return answer
 
     def stop(self):
@@ -287,6 +301,9 @@ def _result(function, item, limits):
     except MemoryError:
         return limits.too_large
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in FULL:
+            path = None if error.filename is None else os.fsdecode(error.filename)
+            return _CannotWrite(error.errno, error.strerror, path)
         return Died(f"raised {type(error).__name__}: {error}")
 
 

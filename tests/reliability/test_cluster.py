@@ -69,6 +69,38 @@ def test_what_makes_no_sense_is_an_error_in_words(told, config, fault):
     assert "TF_CONFIG cannot be understood" in str(error.value)
 
 
+ONE = {"worker": ["b:1"]}
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"cluster": {"ps": ["a:1"], **ONE}, "task": {"type": "ps", "index": 0}},
+        {"cluster": {"ps": ["a:1"]}, "task": {"type": "ps", "index": 0}},
+        {"cluster": ONE, "task": {"type": "evaluator", "index": 0}},
+        {"cluster": ONE, "task": {"type": "worker", "index": 1}},
+        {"cluster": ONE},
+    ],
+)
+def test_a_process_of_another_task_does_not_train_alone(told, config):
+    from music_vae_tf import strategies
+
+    told(config)
+    with pytest.raises(StrategyError, match="TF_CONFIG cannot be .* task > (type|ind)"):
+        strategies.named("auto")
+
+
+def test_a_worker_that_is_alone_trains(told):
+    from music_vae_tf import strategies
+
+    for config in (
+        {"cluster": ONE, "task": {"type": "worker", "index": 0}},
+        *("", {}, {"cluster": {}}, {"cluster": {"worker": []}}),
+    ):
+        told(config)
+        assert not strategies.is_multiworker(strategies.named("auto"))
+
+
 @pytest.mark.parametrize(
     ("cluster_of", "fault"),
     [

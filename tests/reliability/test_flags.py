@@ -80,6 +80,12 @@ def test_the_home_is_expanded_in_every_path(command, name):
     assert bool(PATH.search(name)) == (name in PATHS) or name.endswith("files")
 
 
+@pytest.mark.parametrize(("command", "name"), cases("string"))
+def test_a_null_character_is_misuse(command, name):
+    with pytest.raises(Misuse, match=rf"--{name}='.*a null character"):
+        read(command, f"--{name}=a\0b")
+
+
 # Integers that make nothing larger: what is read, kept or left out, and training steps.
 WITHOUT_LIMIT = [
     *("num_steps", "eval_num_batches", "validation_interval", "patience", "seed"),

@@ -7,6 +7,7 @@ import pytest
 from midi_bytes import DRUMS, metre, note, off, on, tempo, track
 from midi_bytes import midi as midi_file
 
+from music_vae_tf import wording
 from music_vae_tf.commands import music_vae_inspect
 from music_vae_tf.data import beats, limits, midi
 from music_vae_tf.serve import songs
@@ -83,6 +84,37 @@ def test_strange_numbers_of_abc_are_left_out_or_refused_in_words(tmp_path, value
         text = ABC.format(directive.format(value))
         conversion = written(tmp_path, "a.abc", text)
         assert_costs_no_more_than_itself(conversion, directive)
+
+
+LONG = 5000  # characters
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.abc", ABC.format("C" + "'" * LONG)),
+        ("a.abc", ABC.format("(" + "0" * LONG + "CDE")),
+        ("a.abc", ABC.format("T:" + "t" * LONG).replace("CDEF", "[")),
+        ("a.abc", ABC.replace("M:", "T:" + "t" * LONG + "\nM:").format("[")),
+        ("a.xml", XML.format(**PLAIN).replace("<step>C", "<step>" + "C" * LONG)),
+        ("a.xml", XML.format(**PLAIN).replace("part>", "p" * LONG + ">")),
+    ],
+    ids=["pitch", "tuplet", "title in the tune", "title", "step", "element"],
+)
+def test_a_message_is_short_whatever_it_quotes(tmp_path, name, text):
+    conversion = written(tmp_path, name, text)
+    assert conversion.problems and not conversion.records
+    assert all(len(problem) < 1000 for problem in conversion.problems)
+    with pytest.raises(midi.UnreadableMusic) as refusal:
+        midi.read_music_file(tmp_path / name)
+    assert len(str(refusal.value)) < 1200
+
+
+def test_the_ends_of_a_long_message_are_kept():
+    assert wording.shortened("short") == "short"
+    text = wording.shortened("begin " + "x" * 10**6 + " (line 7)")
+    assert text.startswith("begin x") and text.endswith("x (line 7)")
+    assert len(text) == 600 and " [...] " in text
 
 
 def test_a_program_may_have_zeros_before_it(tmp_path):

@@ -1,5 +1,6 @@
 """Files that take too long or too much memory are given up, and the others go on."""
 
+import errno
 import time
 
 import pytest
@@ -108,3 +109,17 @@ def test_a_limit_that_is_not_a_number_is_refused(tmp_path, capsys, value):
     assert convert([*arguments, f"--max_seconds_per_file={value}"]) in (1, 2)
     assert "max_seconds_per_file" in capsys.readouterr().err
     assert not (tmp_path / "o").exists()
+
+
+def finds_the_disk_full(item):
+    if item == "a":
+        raise OSError(errno.EACCES, "Permission denied", "a.mid")
+    raise OSError(errno.ENOSPC, "No space left on device", "out/b.csv")
+
+
+def test_a_full_disk_is_the_fault_of_no_item():
+    results = map_in_processes(finds_the_disk_full, ["a", "b", "c"], 1, [])
+    assert next(results).problem.startswith("crash: ")  # of this item alone
+    with pytest.raises(OSError, match="No space") as error:
+        next(results)
+    assert error.value.filename == "out/b.csv" and error.value.errno == errno.ENOSPC

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from music_vae_tf.data.scores.abc import read_abc
 from music_vae_tf.data.scores.musicxml import musicxml_and_remarks
 from music_vae_tf.data.scores.score import UnreadableScore
+from music_vae_tf.wording import shortened
 
 SOUNDING, MAGENTA = SCORE_READERS = "sounding", "magenta"
 
@@ -43,7 +44,8 @@ def _musicxml(data, repeats):
 def _abc(data, repeats):
     sequences, problems = {}, []
     for tune in read_abc(data, repeats):
-        name = f'X:{tune.number} "{tune.title}"' if tune.title else f"X:{tune.number}"
+        title = shortened(tune.title, 60)
+        name = f'X:{tune.number} "{title}"' if title else f"X:{tune.number}"
         if tune.error:
             problems.append(f"tune that cannot be read: {name}, {tune.error}")
         else:

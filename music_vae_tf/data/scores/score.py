@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from music_vae_tf.errors import UserFacingError
+from music_vae_tf.wording import shortened
 
 # What is beyond these is refused before anything is allocated for it.
 MAX_NOTES = 200_000  # as played; Mahler's longest movements have some 60,000
@@ -64,7 +65,13 @@ DRUM_STAFF = {
 
 
 class UnreadableScore(UserFacingError, ValueError):
-    """A score of which no NoteSequence can be made; the message has the reason."""
+    """A score of which no NoteSequence can be made; the message has the reason.
+
+    It quotes the score, of which a word may have a million characters.
+    """
+
+    def __init__(self, message: str):
+        super().__init__(shortened(message))
 
 
 class Pitch(NamedTuple):
