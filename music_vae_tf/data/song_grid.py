@@ -203,7 +203,7 @@ def _with_grace_notes(steps, position, velocities, drums, used, is_place):
 
 def _in_rolls(gaps, off_grid) -> list[bool]:
     """Whether a stroke goes on evenly from one on a step: what leads to the next in a
-    roll of 32nds, however it swells, is no grace note.
+    roll of 32nds, however it swells, is not a grace note.
 
     Args:
         gaps: `[N - 1]`, steps between the strokes of a drum.

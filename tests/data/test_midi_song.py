@@ -346,6 +346,6 @@ def test_names_of_windows_are_read_and_their_bytes_stay(name, encoding):
     assert data(read.edited(Edits())) == data(midi)
 
 
-def test_a_folder_is_no_midi_file(tmp_path):
+def test_a_folder_is_not_a_midi_file(tmp_path):
     with pytest.raises(UnreadableMusic, match="a folder; a MIDI file is expected"):
         MidiSong.read(tmp_path)
