@@ -27,9 +27,10 @@ def counted(number: int, noun: str) -> str:
 
 
 def amount(number: int, plural: str) -> str:
-    """`2 tracks that are cut off`, `1 track that is cut off`."""
+    """`2 tracks that are cut off`, `1 track that is cut off`; never `these bar`."""
     if number == 1:
-        plural = re.sub(r"[a-z]+", lambda m: SINGULAR.get(m[0], m[0]), plural)
+        words = re.compile(r"(?<!\bthese )\b[a-z]+")
+        plural = words.sub(lambda m: SINGULAR.get(m[0], m[0]), plural)
     return f"{number:,} {plural}"
 
 

@@ -18,6 +18,8 @@ def test_a_noun_has_the_number_of_what_is_counted():
             "bytes or chunks outside of any track",
             "1 byte or chunk outside of any track",
         ),
+        ("bars in 3/4", "1 bar in 3/4"),
+        ("notes in these bars", "1 note in these bars"),
     ],
 )
 def test_a_reason_has_the_number_of_what_is_counted(plural, one):

@@ -44,16 +44,17 @@ def one_example_each(flags, config, converter, write) -> list:
                 f"{error} Call again with one of the files that are written now."
             ) from error
         except generation.NoExtractedExamplesError as error:
-            raise UserError(f"{error}{_other_drums(error)}") from error
+            raise UserError(f"{error}{other_drums(error)}") from error
     return inputs
 
 
-def _other_drums(error) -> str:
+def other_drums(error: Exception) -> str:
     """How to take other notes for drums, where none were found."""
     from music_vae_tf.data.converters.drum_parts import NO_DRUMS
 
-    hint = " --drums=all or --drums=track:NAME takes other notes for drums."
-    return hint if NO_DRUMS in str(error) else ""
+    hint = "--drums=all or --drums=track:NAME takes other notes for drums."
+    stop = "" if str(error).endswith(".") else "."
+    return f"{stop} {hint}" if NO_DRUMS in str(error) else ""
 
 
 def _say_what_is_left_out(converter, sequence, path, steps):

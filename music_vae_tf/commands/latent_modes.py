@@ -9,6 +9,7 @@ import re
 from music_vae_tf.commands.attribute_flag import attribute_shift
 from music_vae_tf.commands.command import Command, UserError
 from music_vae_tf.commands.drum_map_flag import read_music
+from music_vae_tf.commands.interpolated_inputs import other_drums
 from music_vae_tf.commands.outputs import Outputs, loop
 from music_vae_tf.commands.trained import config_and_checkpoint
 from music_vae_tf.quiet import import_tensorflow
@@ -77,6 +78,7 @@ def run(flags, paths: list[str], outputs: Outputs) -> None:
     outputs.check()
     import_tensorflow()
     from music_vae_tf.generation import TrainedModel, latent_verbs
+    from music_vae_tf.generation.examples import NoExtractedExamplesError
     from music_vae_tf.generation.inputs import InputOptions
 
     continues = flags.mode == CONTINUE
@@ -92,7 +94,10 @@ def run(flags, paths: list[str], outputs: Outputs) -> None:
     if continues:
         latent_verbs.check_continues(model)
     music = [read_music(flags, path, config) for path in paths]
-    read = latent_verbs.read_inputs(model, music, options)
+    try:
+        read = latent_verbs.read_inputs(model, music, options)
+    except NoExtractedExamplesError as error:
+        raise UserError(f"{error}{other_drums(error)}") from error
     read = latent_verbs.moved(read, attribute_shift(flags, model))
     for one in read:
         _say_what_is_read(one, model)

@@ -32,7 +32,7 @@ from music_vae_tf.commands.drums_flag import KINDS, add_drums, with_drums
 from music_vae_tf.commands.progress import progress
 from music_vae_tf.commands.verbs import input_paths
 from music_vae_tf.quiet import import_tensorflow
-from music_vae_tf.wording import counted
+from music_vae_tf.wording import amount, counted
 
 MANY_FILES = 4  # more than so many are shown as totals, with --verbose one by one
 PRELOADED = ("inspection", "scores.files", "song_drums", "song_grid")  # by workers
@@ -272,7 +272,7 @@ def _made(examples, left_out, noun="example"):
 def _list(counts, noun=""):
     if noun:
         return ", ".join(f"{what}: {counted(n, noun)}" for what, n in counts.items())
-    return ", ".join(f"{n} {what}" for what, n in counts.items())
+    return ", ".join(amount(n, what) for what, n in counts.items())
 
 
 def _totals(reports) -> list[str]:

@@ -22,7 +22,8 @@ def add_transform_flags(command: Command) -> None:
     command.float(
         "amount",
         1.0,
-        "transform: 0 changes no note, 1 is the model's playing, more exaggerates it.",
+        "transform: 0 changes no note and adds none, 1 is the model's playing, more "
+        "exaggerates it. A kit takes the place of taps at any amount.",
         at_least=0,
         at_most=10,
     )

@@ -81,12 +81,17 @@ def tracks_in_time(file: MidiFile) -> list[Track]:
 
 def channels(file: MidiFile) -> list[list[int]]:
     """Of each track the channels, from 0, of its instruments in `to_note_sequence`."""
-    unhurried = _FrameClock(1.0, [])
     return [
-        [channel for _, channel in _on_stage(track, pairing.notes, unhurried)]
+        [channel for _, channel in parts(track, file.sixteenth)]
         for track in tracks_in_time(file)
-        for pairing in [_Pairing(track, file.sixteenth)]
     ]
+
+
+def parts(track: Track, sixteenth: int) -> list[tuple[int, int]]:
+    """Program and channel of each instrument of a track, in the order of
+    `to_note_sequence`. A `sixteenth` is in ticks."""
+    notes, unhurried = _Pairing(track, sixteenth).notes, _FrameClock(1.0, [])
+    return list(_on_stage(track, notes, unhurried))
 
 
 def lost_by_magenta(ticks_per_quarter: int, tracks: list[Track]) -> Counter[str]:

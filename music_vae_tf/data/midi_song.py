@@ -98,7 +98,8 @@ class MidiSong:
             return cls(*_parsed(music))
         path = os.path.expanduser(os.fspath(music))
         if os.path.exists(path) and not os.path.isfile(path):  # a pipe would block
-            raise UnreadableMusic(f"{path}: not an ordinary file")
+            what = "a folder" if os.path.isdir(path) else "not an ordinary file"
+            raise UnreadableMusic(f"{path}: {what}; a MIDI file is expected")
         try:
             return cls(*_parsed(Path(path).read_bytes()))
         except UnreadableMusic as error:

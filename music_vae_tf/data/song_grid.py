@@ -22,6 +22,8 @@ from music_vae_tf.data.midi_song import MidiSong
 # A grace note may be nearer to the step before its stroke: at most so many steps before
 # the stroke, at least so far from a step of its own, and softer.
 LONGEST_FLAM, LEAST_OFF_GRID = 0.65, 0.3
+# From the note before it, it is so many times further, or it is part of a roll.
+LEAST_APART = 1.25
 
 
 class Span(NamedTuple):
@@ -106,7 +108,7 @@ def grid(
         is_inside |= inside
         if stretch.cells:
             stretches.append(stretch)
-    outside = np.count_nonzero(~is_inside & (drums >= 0))
+    outside = int(np.count_nonzero(~is_inside & (drums >= 0)))
     left_out["notes in these bars"] += outside
     return SongGrid(stretches, +left_out)
 
@@ -152,7 +154,10 @@ def _stretch(span, song, converter, numbers, starts, velocities, drums):
     inside = (steps >= 0) & (position < (span.end - span.start) / step - 0.5)
     used = inside & (drums >= 0)
     distance = np.abs(position - steps)
-    steps, is_grace = _with_grace_notes(steps, position, velocities, drums, used)
+    is_place = (distance <= LEAST_OFF_GRID) | (not converter.humanize)
+    steps, is_grace = _with_grace_notes(
+        steps, position, velocities, drums, used, is_place
+    )
     shape = [span.num_bars * per_bar, len(converter.pitch_classes)]
     played, cells = Groove(*np.zeros([3, *shape])), defaultdict(list)
     # The loudest first; of equals the nearest to its step, where Magenta takes the
@@ -172,17 +177,40 @@ def _stretch(span, song, converter, numbers, starts, velocities, drums):
     return Stretch(span.start, span.end, step, played, dict(cells), between), inside
 
 
-def _with_grace_notes(steps, position, velocities, drums, used):
+def _with_grace_notes(steps, position, velocities, drums, used, is_place):
     """The steps, where a grace note has that of the stroke that it leads to; and which
-    notes are grace notes."""
+    notes are grace notes.
+
+    is_place: bool `[N]`, notes that keep their place on a step. A grace note of another
+    has its step, but is none of those: the stroke itself lies between two steps.
+    """
     steps, is_grace = steps.copy(), np.zeros(len(steps), bool)
+    off_grid = np.abs(position - steps) > LEAST_OFF_GRID
     for drum in np.unique(drums[used]):
         (mine,) = np.nonzero(used & (drums == drum))
         mine = mine[np.argsort(position[mine], kind="stable")]
-        for grace, stroke in zip(mine, mine[1:]):
-            is_near = position[stroke] - position[grace] < LONGEST_FLAM
-            is_off_grid = abs(position[grace] - steps[grace]) > LEAST_OFF_GRID
-            if is_near and is_off_grid and velocities[grace] < velocities[stroke]:
+        gaps = np.diff(position[mine])
+        in_roll = _in_rolls(gaps, off_grid[mine])
+        # From the last one on, as a grace note may lead to another.
+        for k in range(len(gaps) - 1, -1, -1):
+            grace, stroke = mine[k], mine[k + 1]
+            is_flam = gaps[k] < LONGEST_FLAM and not in_roll[k]
+            if is_flam and off_grid[grace] and velocities[grace] < velocities[stroke]:
                 steps[grace] = steps[stroke]
-                is_grace[grace] = True
+                is_grace[grace] = is_place[stroke] or is_grace[stroke]
     return steps, is_grace
+
+
+def _in_rolls(gaps, off_grid) -> list[bool]:
+    """Whether a stroke goes on evenly from one on a step: what leads to the next in a
+    roll of 32nds, however it swells, is not a grace note.
+
+    Args:
+        gaps: `[N - 1]`, steps between the strokes of a drum.
+        off_grid: bool `[N]`.
+    """
+    found = [False]
+    for k in range(1, len(gaps)):
+        is_even = gaps[k - 1] < LEAST_APART * gaps[k]
+        found.append(bool(is_even and (found[-1] or not off_grid[k - 1])))
+    return found

@@ -85,7 +85,7 @@ class Report:
         )
         lines = [f"Drums: {places}", *self.remarks]
         if self.left_out:
-            listed = ", ".join(f"{n} {what}" for what, n in self.left_out.items())
+            listed = _listed(self.left_out)
             lines.append(f"Unchanged: {listed}")
         if self.between:
             notes = amount_of(self.between, "notes between sixteenths")
@@ -138,7 +138,8 @@ def transform(
     Args:
         trained: a `TrainedModel` of a GrooVAE config.
         music: path or bytes of a MIDI file, or a `mido.MidiFile`.
-        amount: 0 changes no note, 1 is the model's playing, more exaggerates it.
+        amount: 0 changes no note and adds none, 1 is the model's playing, more
+            exaggerates it. A kit takes the place of taps at any amount.
         apply: what is taken of the playing of given notes: 'velocity', 'timing'.
         preserve_onsets: no hit is lost, or leaves its step; humanizing adds none. The
             default is the task's: yes, except where a kit takes the place of taps.
@@ -170,11 +171,10 @@ def transform(
     )
     gridded = grid(song, numbers, task.converter, drum_map)
     if not gridded.stretches:
-        reasons = ", ".join(f"{n} {what}" for what, n in gridded.left_out.items())
+        reasons = _listed(gridded.left_out)
         raise NothingToTransform(f"no drums that the model can read: {reasons}")
     if song.mended:
-        broken = ", ".join(amount_of(n, what) for what, n in song.mended.items())
-        remarks.append(f"Broken MIDI, read as a DAW does: {broken}")
+        remarks.append(f"Broken MIDI, read as a DAW does: {_listed(song.mended)}")
     if song.is_finer:
         remarks.append(f"The output has {song.ticks_per_quarter} ticks a quarter")
     model = _window_model(trained, task)
@@ -185,10 +185,15 @@ def transform(
     for version in versions:
         new = new_notes(song, numbers, task, gridded.stretches, drum_map)
         edits = Edits(hi_hats=_hi_hats(drum_map))
-        _add_edits(edits, song, gridded, version, task, blend, new)
+        if amount or new.replaces:
+            _add_edits(edits, song, gridded, version, task, blend, new)
         report = _report(song, gridded, edits, task, tracks, remarks)
         results.append(Transformed(song.edited(edits), report, parts))
     return results
+
+
+def _listed(counts) -> str:
+    return ", ".join(amount_of(n, what) for what, n in counts.items())
 
 
 def _blend(amount, apply, temperature) -> Blend:

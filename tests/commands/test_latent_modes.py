@@ -207,3 +207,10 @@ def test_a_file_without_an_example_is_refused_with_the_reason(
     song(track([metre(0, 3)]), track(beat(2))).save(tmp_path / "waltz.mid")
     assert generate(mode="vary", input_midi=tmp_path / "waltz.mid") == 1
     assert "waltz.mid: time signature 3/4" in capsys.readouterr().err
+
+
+def test_where_no_drums_are_found_the_flag_is_named(generate, tmp_path, capsys):
+    path = tmp_path / "bass.mid"
+    song(track(beat(4, channel=0, hits=[(0, 60, 90)]), "Bass")).save(path)
+    assert generate(mode="reconstruct", input_midi=path) == 1
+    assert "no drums on channel 10. --drums=all or" in capsys.readouterr().err

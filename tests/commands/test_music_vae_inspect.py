@@ -76,6 +76,16 @@ def test_json_holds_the_same(inspect, tmp_path):
     assert instrument["track"] == 1 and instrument["channel"] == 10
 
 
+def test_json_counts_bars_and_notes_that_a_transformation_leaves_out(inspect, tmp_path):
+    head = track([metre(0, 3, 4), metre(3 * 480, 4, 4)])
+    song(head, track(beat(3))).save(tmp_path / "one.mid")
+    status, printed, _ = inspect(config="groovae_2bar_humanize", json="true")
+    assert status == 0
+    (made,) = json.loads(printed)[0]["made"]
+    left_out = made["transform"]["left_out"]
+    assert left_out["bars in 3/4"] == 1 and left_out["notes in these bars"] > 5
+
+
 def test_tracks_and_channels_are_shown_and_those_without_notes(inspect, tmp_path):
     band(bars=1).save(tmp_path / "song.mid")
     _, printed, _ = inspect(config="groovae_2bar_humanize")

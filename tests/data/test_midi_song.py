@@ -326,3 +326,26 @@ def test_names_are_read_in_either_encoding_and_their_bytes_stay():
     read = MidiSong.read(data(midi))
     assert read.names == ["Drums Schlägel", "鼓", "Flöte", ""]
     assert data(read.edited(Edits())) == data(midi)
+
+
+@pytest.mark.parametrize(
+    ("name", "encoding"),
+    [
+        ("ドラム", "cp932"),
+        ("太鼓", "cp932"),
+        ("Drummer\u2019s Kit", "cp1252"),
+        ("\u201cKit\u201d", "cp1252"),
+        ("Größe äöüä", "latin-1"),
+    ],
+)
+def test_names_of_windows_are_read_and_their_bytes_stay(name, encoding):
+    stored = name.encode(encoding).decode("latin-1")
+    midi = song(track(beat(1), stored))
+    read = MidiSong.read(data(midi))
+    assert read.names == [name]
+    assert data(read.edited(Edits())) == data(midi)
+
+
+def test_a_folder_is_not_a_midi_file(tmp_path):
+    with pytest.raises(UnreadableMusic, match="a folder; a MIDI file is expected"):
+        MidiSong.read(tmp_path)

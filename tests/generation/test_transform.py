@@ -91,6 +91,15 @@ def test_an_amount_of_zero_changes_nothing(name):
     assert events(only(midi, name, amount=0).midi) == events(midi)
 
 
+def test_an_amount_of_zero_adds_and_removes_no_hit_either():
+    midi = band()
+    for name in (HUMANIZE, INFILL):
+        result = only(midi, name, amount=0, preserve_onsets=False)
+        assert events(result.midi) == events(midi)
+        assert not result.report.added and not result.report.removed
+    assert only(midi, TAP, amount=0).report.removed  # of taps nothing stays
+
+
 def test_half_the_amount_goes_half_the_way():
     midi = song(track(beat(2)))
     before, half, whole = (
@@ -173,6 +182,35 @@ def test_notes_between_sixteenths_keep_their_place(ticks, velocities):
     for late in (-0.1, 0.1):
         moves = np.subtract(with_offset(midi, late), ticks)
         assert set(moves.tolist()) == {round(late * STEP)}
+
+
+@pytest.mark.parametrize("gap", [40, 60], ids=["triplets", "32nds"])
+def test_a_roll_that_swells_moves_as_one(gap):
+    ticks = list(range(0, 480, gap))
+    midi = song(track(onsets(ticks, range(30, 30 + len(ticks))), end=3 * BAR))
+    (stretch,) = played(midi, task_of(model().config, model().converter))
+    on_steps = {number for number, tick in enumerate(ticks) if not tick % STEP}
+    assert stretch.between == set(range(len(ticks))) - on_steps
+    assert with_offset(midi, late=0, amount=0) == ticks
+
+
+def test_a_drag_leads_to_its_stroke():
+    ticks = [0, 240 - 80, 240 - 40, 240]
+    midi = song(track(onsets(ticks, (100, 30, 40, 100)), end=3 * BAR))
+    (stretch,) = played(midi, task_of(model().config, model().converter))
+    assert set(map(tuple, stretch.cells.values())) == {(0,), (3, 2, 1)}
+    assert not stretch.between
+    # Late enough that the drag would be another step's by itself.
+    moves = np.subtract(with_offset(midi, late=0.2), ticks)
+    assert moves.tolist() == [24] * 4
+
+
+def test_a_grace_note_of_a_stroke_between_steps_moves_with_it():
+    ticks = [0, 157, 193, 480]
+    midi = song(track(onsets(ticks, (90, 8, 11, 90)), end=3 * BAR))
+    assert with_offset(midi, late=-0.3, amount=0) == ticks
+    moves = np.subtract(with_offset(midi, late=0.1), ticks)
+    assert moves.tolist() == [12] * 4
 
 
 def test_notes_near_a_step_take_the_timing_of_the_model():
@@ -577,3 +615,26 @@ def test_drums_on_a_track_each_are_transformed_beside_others():
     assert events(result.midi)[0] == events(midi)[0]
     assert only(midi, drums="track:Kick,Snare").report.taken == 10
     assert only(midi, drums="track:4").report.taken == 16
+
+
+def test_a_number_of_a_track_is_that_of_the_note_sequence():
+    """Not by channels and programs, but by the notes that end first."""
+    melody = [e for t in range(0, 2 * BAR, QUARTER) for e in note(t, 60, 90, 5)]
+    bass = [e for t in range(QUARTER, 2 * BAR, BAR) for e in note(t, 36, 90, 0)]
+    kit = [(t + 2 * QUARTER, message) for t, message in beat(2, channel=2)]
+    swap = [
+        (0, mido.Message("program_change", channel=2, program=25)),
+        (BAR, mido.Message("program_change", channel=2, program=8)),
+    ]
+    midi = song(track(melody + bass + swap + kit, "Song"), kind=0)
+    read, data = MidiSong(midi), io.BytesIO()
+    midi.save(file=data)
+    sequence = parse_as_daw(data.getvalue())
+    count = len({one.instrument for one in sequence.notes})
+    assert count == 4
+    for number in range(1, count + 1):
+        chosen, _ = transform.chosen_drums(read, f"track:{number}", "reduced")
+        same = [one for one in sequence.notes if one.instrument == number - 1]
+        assert sorted((read.notes[n].program, read.notes[n].pitch) for n in chosen) == (
+            sorted((one.program, one.pitch) for one in same)
+        )
