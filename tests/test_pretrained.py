@@ -2,12 +2,15 @@
 
 import dataclasses
 import re
+from pathlib import Path
 
 import pytest
 
 from music_vae_tf import checkpoint, config, pretrained
-from music_vae_tf.commands import music_vae_generate
+from music_vae_tf.commands import clef_lstm_generate, music_vae_generate
+from music_vae_tf.data import midi
 
+REPOSITORY = Path(__file__).resolve().parent.parent
 NAMES = pretrained.names()
 OF_MUSIC_VAE = [name for name in NAMES if pretrained.config(name).kind == "music_vae"]
 CARD_SECTIONS = ("Data", "Training", "Measurements", "Limits")
@@ -41,6 +44,26 @@ def test_a_pretrained_model_plays(name):
     model = TrainedModel(name, 1, seed=0)
     outputs = model.sample(1, model.config.model.max_seq_len, temperature=0.5)
     assert outputs[0].notes
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_pretrained_model_is_listed_in_the_documentation(name):
+    page = REPOSITORY / "docs" / "play" / "checkpoints.md"
+    assert f"\n| `{name}` |" in page.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("key", "tonic"), [("C", 0), ("F#m", 9)])
+def test_pieces_for_two_hands_are_in_their_key(tmp_path, key, tonic):
+    """A scale has seven of the twelve pitch classes, so chance would give 58 %."""
+    pytest.importorskip("music21")
+    flags = ["--num_outputs=3", "--seed=1", "--format=mid", f"--output_dir={tmp_path}"]
+    assert clef_lstm_generate.run([f"--key={key}", *flags]) == 0
+    pitches = [
+        note.pitch for path in tmp_path.iterdir() for note in midi.read_midi(path).notes
+    ]
+    scale = {(tonic + step) % 12 for step in (0, 2, 4, 5, 7, 9, 11)}
+    assert len(pitches) > 100
+    assert sum(pitch % 12 in scale for pitch in pitches) > 0.8 * len(pitches)
 
 
 def test_the_command_plays_a_pretrained_model(tmp_path, caplog):

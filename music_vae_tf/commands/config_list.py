@@ -32,7 +32,7 @@ PAGE_HEAD = """# All configs
 A config is a file in `configs/`. It describes the data, the model and the training, and
 it is complete: no config builds on another. Copy one, change it, and give its path to
 `--config`. *Size* is the number of weights; a checkpoint takes 12 bytes for each.
-*Pretrained*: `music_vae_generate --config=NAME` plays a model of the package.
+*Pretrained*: `--config=NAME` alone plays a model of the package.
 `music_vae_train --list_configs=groovae` prints these tables on the terminal, filtered.
 """
 COLUMNS = (

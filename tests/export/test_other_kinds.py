@@ -188,7 +188,7 @@ def expected_of_clefs(run_dir):
     predict = {
         "inputs": pitches(*shape, 512),
         "targets": rng.integers(-1, 3, (*shape, 4)).astype("f4"),
-        "controls": rng.integers(0, 2, (*shape, 10)).astype("f4"),
+        "controls": rng.integers(0, 2, (*shape, 12)).astype("f4"),
         "lengths": np.array([[6, 4], [3, 6]], np.int32),
     }
     inputs, logits = {"predict": predict}, model(Batch(*predict.values()))
