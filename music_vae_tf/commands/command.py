@@ -48,7 +48,7 @@ HELP_WIDTH = 88
 # How the names of flags end whose values are paths.
 PATH = re.compile(
     r"(?:^|_)(?:dir|path|file|files|csv|midi(?:_\d)?|tfrecord|checkpoint|soundfont|"
-    r"config|vector|z|input|output|json)$"
+    r"config|vector|z|input|output|json|weights|magenta|magentajs|drum_map)$"
 )
 
 
@@ -287,10 +287,15 @@ def _check_value(flag):
     """Expands `~` in a path, as a shell does not after `--flag=`.
 
     Raises:
-        Misuse: a number is not finite, or a text has a null character, which no path
-            and no name has.
+        Misuse: a number is not finite, a path is empty, or a text has a null character,
+            which no path and no name has.
     """
     value = flag.value
+    if value == "" != flag.default and PATH.search(flag.name):  # not the current folder
+        raise Misuse(
+            f"--{flag.name}= is empty: give a value, or leave out the flag. A variable "
+            "of the shell may not be set"
+        )
     if isinstance(value, str) and "\0" in value:
         raise Misuse(f"--{flag.name}={value!r}: a null character is not allowed")
     if isinstance(value, float) and not math.isfinite(value):

@@ -66,7 +66,7 @@ def add_limits(command: Command) -> None:
     command.float(
         "max_seconds_per_file",
         10,
-        "Seconds that one file may take; one that takes longer is skipped. 0 sets no "
+        "Seconds that one file may take; one that takes longer is not read. 0 sets no "
         "limit.",
         at_least=0,
         at_most=MAX_SECONDS,
@@ -75,7 +75,7 @@ def add_limits(command: Command) -> None:
         "max_mb_per_file",
         1000,
         "Megabytes of memory that one file may take, on Linux; one that takes more is "
-        "skipped. 0 sets no limit.",
+        "not read. 0 sets no limit.",
         at_least=0,
         at_most=MAX_MEGABYTES,
     )

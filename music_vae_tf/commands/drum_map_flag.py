@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from music_vae_tf.commands.command import Command
+from music_vae_tf.commands.convert_dir_to_note_sequences import worker_limits
 from music_vae_tf.commands.drums_flag import KINDS
 
 
@@ -30,10 +31,12 @@ def drum_map(flags):
 
 def read_music(flags, path, config):
     """A music file whose drums have the notes of General MIDI, which models know."""
+    from music_vae_tf.data import limited_reading
     from music_vae_tf.data.drum_maps import translated
     from music_vae_tf.data.midi import read_midi
 
-    every = config.converter.kind in KINDS
-    sequence = translated(read_midi(path), drum_map(flags).read, every)
+    every, kit = config.converter.kind in KINDS, drum_map(flags)
+    sequence = limited_reading.read(read_midi, path, worker_limits(flags))
+    sequence = translated(sequence, kit.read, every)
     sequence.filename = str(path)
     return sequence

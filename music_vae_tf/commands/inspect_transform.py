@@ -53,6 +53,6 @@ class TransformReader:
             numbers, _ = chosen_drums(song, converter.drums, classes, drum_map)
         except NothingToTransform as refusal:
             return Used(0, {getattr(refusal, "reason", str(refusal)): 1})
-        stretches, left_out = grid(song, numbers, converter, drum_map)
-        read = sum(len(cell) for one in stretches for cell in one.cells.values())
-        return Used(read, dict(left_out))
+        gridded = grid(song, numbers, converter, drum_map)
+        cells = [cell for one in gridded.stretches for cell in one.cells.values()]
+        return Used(sum(map(len, cells)), dict(gridded.left_out))

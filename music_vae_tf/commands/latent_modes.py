@@ -10,7 +10,7 @@ from music_vae_tf.commands.attribute_flag import attribute_shift
 from music_vae_tf.commands.command import Command, UserError
 from music_vae_tf.commands.drum_map_flag import read_music
 from music_vae_tf.commands.interpolated_inputs import other_drums
-from music_vae_tf.commands.outputs import Outputs, loop
+from music_vae_tf.commands.outputs import Outputs, check_program, loop
 from music_vae_tf.commands.trained import config_and_checkpoint
 from music_vae_tf.quiet import import_tensorflow
 
@@ -75,6 +75,7 @@ def run(flags, paths: list[str], outputs: Outputs) -> None:
     """Writes what the mode makes of the files."""
     _check(flags, paths)
     config, checkpoint = config_and_checkpoint(flags)
+    check_program(flags, config)
     outputs.check()
     import_tensorflow()
     from music_vae_tf.generation import TrainedModel, latent_verbs
@@ -100,7 +101,7 @@ def run(flags, paths: list[str], outputs: Outputs) -> None:
         raise UserError(f"{error}{other_drums(error)}") from error
     read = latent_verbs.moved(read, attribute_shift(flags, model))
     for one in read:
-        _say_what_is_read(one, model)
+        _say_what_is_read(one, model, options.fit)
     sequences = _generate(flags, model, read)
     _write(flags, model, read, sequences, outputs)
 
@@ -128,13 +129,14 @@ def _check(flags, paths):
         raise UserError("--grid takes one part of each input: not --input_bar=all")
 
 
-def _say_what_is_read(one, model):
-
-    size = model.converter.window_bars
-    last = one.input.bar + one.input.num_bars - 1
+def _say_what_is_read(one, model, fit):
+    size, number = model.converter.window_bars, one.input.num_bars
+    last = one.input.bar + number - 1
     bars = f"bar {last}" if last == one.input.bar else f"bars {one.input.bar} to {last}"
-    missing = size - one.input.num_bars
-    filled = f", of the {size} of an example" if missing > 0 else ""
+    filled = ""
+    if number < size:
+        after = "repeated up to" if fit == "loop" else "then silence up to"
+        filled = f", {after} the {size} bars that the model reads"
     log.info("%s: reading %s%s", one.name, bars, filled)
 
 

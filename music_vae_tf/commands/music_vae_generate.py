@@ -40,9 +40,15 @@ from music_vae_tf.commands.attribute_flag import (
     attribute_shift,
 )
 from music_vae_tf.commands.command import LARGEST_SEED, Command, UserError
+from music_vae_tf.commands.convert_dir_to_note_sequences import add_limits
 from music_vae_tf.commands.drum_map_flag import read_music
 from music_vae_tf.commands.interpolated_inputs import one_example_each
-from music_vae_tf.commands.outputs import Outputs, add_format_flags, loop
+from music_vae_tf.commands.outputs import (
+    Outputs,
+    add_format_flags,
+    check_program,
+    loop,
+)
 from music_vae_tf.commands.trained import add_model_flags, config_and_checkpoint
 from music_vae_tf.quiet import import_tensorflow
 
@@ -139,6 +145,7 @@ command.boolean(
 add_attribute_flags(command)
 verbs.add_verb_flags(command)
 add_format_flags(command)
+add_limits(command)
 command.lists_configs()
 
 
@@ -162,6 +169,7 @@ def _names_a_model(flags) -> bool:
 def _write_new_music(flags):
     _check(flags)
     config, checkpoint = config_and_checkpoint(flags)
+    check_program(flags, config)
     outputs = Outputs(flags)
     outputs.check()
 

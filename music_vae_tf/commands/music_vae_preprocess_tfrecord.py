@@ -31,6 +31,8 @@ from music_vae_tf.commands.command import Command, UserError
 from music_vae_tf.commands.drums_flag import add_drums, with_drums
 from music_vae_tf.quiet import import_tensorflow
 
+MOST_SHARDS = 1_000  # each is written, closed and renamed on its own
+
 command = Command("music_vae_preprocess_tfrecord", __doc__)
 command.string(
     "input_tfrecord",
@@ -44,9 +46,8 @@ command.string(
 command.integer(
     "output_shards",
     32,
-    "Number of output files; 0: chosen by the runner.",
+    f"Number of output files, at most {MOST_SHARDS:,}; 0: chosen by the runner.",
     at_least=0,
-    at_most=100_000,
 )
 command.string("config", None, "Name of a config, or a YAML file.", required=True)
 command.boolean("enable_filtering", True, "Whether the flags below are heeded.")
@@ -73,6 +74,11 @@ command.string(
 
 
 def main(flags):
+    if flags.output_shards > MOST_SHARDS:
+        raise UserError(
+            f"--output_shards={flags.output_shards}: at most {MOST_SHARDS:,} files are "
+            "written; 0 leaves the number to the runner"
+        )
     _require_beam()
     import_tensorflow()  # which `build` imports, less quietly
     from music_vae_tf import build, config

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from music_vae_tf.commands.command import Command, UserError, writable_directory
 from music_vae_tf.commands.drum_map_flag import add_drum_map, drum_map
+from music_vae_tf.commands.drums_flag import KINDS
 from music_vae_tf.commands.progress import progress
 from music_vae_tf.wording import counted
 
@@ -70,6 +71,18 @@ def add_format_flags(command: Command) -> None:
         at_least=0,
         at_most=127,
     )
+
+
+def check_program(flags, config) -> None:
+    """
+    Raises:
+        UserError: --program beside a config whose music is drums alone.
+    """
+    if flags.program is not None and config.converter.kind in KINDS:
+        raise UserError(
+            f"--program={flags.program} has no effect on drums, and the music of "
+            f"config {config.name} is drums: leave out --program"
+        )
 
 
 class Outputs:

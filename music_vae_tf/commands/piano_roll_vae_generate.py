@@ -16,6 +16,10 @@ import os
 import sys
 
 from music_vae_tf.commands.command import LARGEST_SEED, Command, UserError
+from music_vae_tf.commands.convert_dir_to_note_sequences import (
+    add_limits,
+    worker_limits,
+)
 from music_vae_tf.commands.outputs import FORMATS, Outputs, Piece, add_file_flags
 from music_vae_tf.commands.roll_runs import add_model_flags, trained_roll_vae
 
@@ -53,6 +57,7 @@ command.boolean(
 )
 command.boolean("overlay", True, "Lay the input over what comes out.")
 add_file_flags(command, "mid,png")
+add_limits(command)
 command.integer(
     "seed", None, "Repeats the same draws.", at_least=0, at_most=LARGEST_SEED
 )
@@ -70,7 +75,7 @@ def main(flags):
     outputs = Outputs(flags, FORMATS)
     outputs.check()
     model, converter = trained_roll_vae(flags, flags.seed)
-    melody, qpm = _melody(flags.input_midi, converter)
+    melody, qpm = _melody(flags.input_midi, converter, worker_limits(flags))
     prior = _prior(flags.prior_path, model, converter, condition)
     if melody is None:
         z = model.draw(flags.num_outputs, prior)
@@ -96,18 +101,19 @@ def _prior(path, model, converter, condition):
     return model.prior_of(first, condition)
 
 
-def _melody(path, converter):
+def _melody(path, converter, limits):
     """The roll of a MIDI file's beginning and its first tempo; nothing without one.
 
     Raises:
         UserError: nothing of it sounds there.
     """
+    from music_vae_tf.data import limited_reading
     from music_vae_tf.data.converters.score import DEFAULT_QPM
     from music_vae_tf.data.midi import read_midi
 
     if not path:
         return None, DEFAULT_QPM
-    sequence = read_midi(os.path.expanduser(path))
+    sequence = limited_reading.read(read_midi, os.path.expanduser(path), limits)
     roll, left_out = converter.roll(sequence)
     roll = roll.window(0, converter.roll_steps)
     if not roll.classes.any():

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from music_vae_tf.commands.attribute_flag import attribute_options
 from music_vae_tf.commands.command import Command, UserError
+from music_vae_tf.commands.convert_dir_to_note_sequences import worker_limits
 from music_vae_tf.commands.outputs import Outputs, Piece
 from music_vae_tf.commands.progress import progress
 from music_vae_tf.commands.trained import config_and_checkpoint
@@ -82,8 +83,12 @@ def _of_file(path, error) -> str:
 
 
 def _transform(flags, model, path, outputs) -> list[Piece]:
+    from music_vae_tf.data import limited_reading
+    from music_vae_tf.data.midi_song import MidiSong
+
+    song = limited_reading.read(MidiSong.read, path, worker_limits(flags))
     versions = model.transform(
-        path,
+        song,
         amount=flags.amount,
         apply=[word.strip() for word in flags.apply.split(",")],
         preserve_onsets=flags.preserve_onsets,

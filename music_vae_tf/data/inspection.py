@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -182,14 +182,18 @@ def _music(sequence, contents, drums, mended) -> Music:
         tempos=(round(qpm[0], 2), round(min(qpm), 2), round(max(qpm), 2)),
         tempo_changes=len(qpm) - 1,
         time_signatures=dict(Counter("{}/{}".format(*bar.metre) for bar in bars)),
-        instruments=_instruments(sequence, contents.places),
+        instruments=instruments(sequence, contents.places),
         empty_tracks=contents.empty,
         drums=_drums(sequence, drums),
         mended=mended,
     )
 
 
-def _instruments(sequence, places) -> list[Instrument]:
+def instruments(sequence: Any, places: Sequence[midi_tracks.Place]) -> list[Instrument]:
+    """The instruments of a NoteSequence, in the order of their numbers.
+
+    places: where each stands in its file; fewer where the file is not MIDI.
+    """
     names, parts = track_names.of_instruments(sequence), {}
     numbers = sorted({note.instrument for note in sequence.notes})
     unknown = midi_tracks.Place(None, None)

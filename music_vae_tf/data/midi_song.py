@@ -86,12 +86,14 @@ class MidiSong:
 
     @classmethod
     def read(cls, music) -> MidiSong:
-        """The song of a path, the bytes of a file, or a `mido.MidiFile`.
+        """The song of a path, the bytes of a file, or a `mido.MidiFile`; or itself.
 
         Raises:
             UnreadableMusic: it is not MIDI, or in frames instead of beats.
             OSError: it cannot be opened.
         """
+        if isinstance(music, cls):
+            return music
         if isinstance(music, mido.MidiFile):
             return cls(music)
         if isinstance(music, bytes):

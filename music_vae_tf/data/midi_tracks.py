@@ -40,7 +40,12 @@ def read(path: str) -> Contents:
     """
     if (kind_of(os.fspath(path)) or "midi") != "midi":
         return Contents([], {})
-    file = midi_daw.read_file(midi_lenient.unwrapped(Path(path).read_bytes()))
+    return of_bytes(Path(path).read_bytes())
+
+
+def of_bytes(data: bytes) -> Contents:
+    """The tracks of a MIDI file that `midi.parse_as_daw` has read."""
+    file = midi_daw.read_file(midi_lenient.unwrapped(data))
     places, empty = [], {}
     instruments = midi_daw.channels(file)
     tracks = midi_daw.tracks_in_time(file)

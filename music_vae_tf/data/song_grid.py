@@ -72,10 +72,16 @@ class Stretch:
 
 
 class SongGrid(NamedTuple):
-    """The drums of a song that a model can read, and what it cannot."""
+    """The drums of a song that a model can read, and what it cannot.
+
+    Attributes:
+        left_out: bars and notes, in a user's words.
+        paired: bars of half the length that are read two by two, in a user's words.
+    """
 
     stretches: list[Stretch]
-    left_out: Counter[str]  # bars and notes, in a user's words
+    left_out: Counter[str]
+    paired: Counter[str]
 
 
 def grid(
@@ -98,19 +104,23 @@ def grid(
     half_step = song.ticks_per_quarter / converter.steps_per_quarter / 2
     end = int(starts.max(initial=-1) + half_step) + 1
     stretches, is_inside = [], np.zeros(len(notes), bool)
+    paired = Counter()
     for span in spans(song, end):
-        if not _fits(span.metre, converter):
-            left_out["bars in {}/{}".format(*span.metre)] += span.num_bars
+        bars, is_paired = "bars in {}/{}".format(*span.metre), _pairs(span, converter)
+        if not is_paired and not _fits(span.metre, converter):
+            left_out[bars] += span.num_bars
             continue
+        read = span._replace(bar=2 * span.bar) if is_paired else span
         stretch, inside = _stretch(
-            span, song, converter, numbers, starts, velocities, drums
+            read, song, converter, numbers, starts, velocities, drums
         )
         is_inside |= inside
         if stretch.cells:
             stretches.append(stretch)
+            paired[bars] += span.num_bars * is_paired
     outside = int(np.count_nonzero(~is_inside & (drums >= 0)))
     left_out["notes in these bars"] += outside
-    return SongGrid(stretches, +left_out)
+    return SongGrid(stretches, +left_out, +paired)
 
 
 def spans(song: MidiSong, end: int) -> list[Span]:
@@ -142,6 +152,13 @@ def _goes_on(before: Span, span: Span):
 
 def _fits(metre, converter):
     return fills_bar(metre, converter.steps_per_quarter, converter.quarters_per_bar)
+
+
+def _pairs(span, converter):
+    """Whether two bars of a span, such as 2/4, are one of the converter's. One such bar
+    among others is none: it stays as it is."""
+    numerator, denominator = span.metre
+    return span.num_bars > 1 and _fits((2 * numerator, denominator), converter)
 
 
 def _stretch(span, song, converter, numbers, starts, velocities, drums):

@@ -115,12 +115,8 @@ def map_files(
 ) -> Iterator:
     """`function(file)` of all files, in their order; of several, as `map_in_processes`.
 
-    There are as many processes as pay. A file that is alone is read in this one,
-    without limits.
+    There are as many processes as pay.
     """
-    if len(files) == 1:
-        yield function(files[0])
-        return
     num_workers = min(usable_cores(), 1 + len(files) // FILES_A_WORKER)
     yield from map_in_processes(function, files, num_workers, preload, limits)
 

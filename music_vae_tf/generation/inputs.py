@@ -44,9 +44,9 @@ class InputOptions:
     """Which part of a file is read.
 
     Attributes:
-        bar: `first` (from the first bar with music on), `last`, `longest` (the most
-            bars, then the most notes), `all` (one part after another), or the number of
-            a bar.
+        bar: `first` (from the first bar on with notes that the config reads), `last`,
+            `longest` (the most bars, then the most notes), `all` (one part after
+            another), or the number of a bar.
         fit: what makes music that is too short as long as an example: `pad` silence, or
             `loop` it.
         most: how many parts of a file are read for `all`; those after them are not.
@@ -85,6 +85,10 @@ def inputs_of(
     for number in starts:
         part = _part(converter, music, bars, number, options.fit, reasons)
         if part is not None:
+            if options.bar == FIRST:
+                number, part = _from_first_note(
+                    converter, music, bars, number, part, options.fit
+                )
             example, num_bars = part
             qpm = tempo_map.qpm(bars[number].start)
             found.append(Input(example, number + 1, num_bars, qpm))
@@ -181,6 +185,50 @@ def _part(converter, music, bars, number, fit, reasons):
     if example is None and fit == PAD and is_short and not converter.can_pad:
         reasons["this config's music cannot be padded: --fit=loop repeats it"] += 1
     return None if example is None else (example, min(filled, size))
+
+
+def _from_first_note(converter, music, bars, number, part, fit):
+    """Bar and part of the first note that the converter reads: other instruments may
+    begin earlier."""
+    while number + 1 < len(bars) and _begins_later(converter, music, bars[number]):
+        later = _part(converter, music, bars, number + 1, fit, Counter())
+        if later is None:
+            break
+        # A note that is none of an example by itself, such as an upbeat, is not lost.
+        before, after = (music_of(converter, one[0]).notes for one in (part, later))
+        if _is_silent(before, converter) or _has_same_start(before, after):
+            number, part = number + 1, later
+        else:
+            break
+    return number, part
+
+
+def _begins_later(converter, music, bar):
+    """Whether a bar by itself gives no example, or a silent one."""
+    if not converter.can_pad:
+        return False
+    early = 0.5 / converter.steps_per_quarter
+    alone = beats.excerpt(music, bar.start, bar.quarters, early)
+    shorter = dataclasses.replace(converter, **{converter.window_field: 1})
+    example = _example(shorter, alone, 1, Counter()) if alone.notes else None
+    return example is None or not music_of(converter, example).notes
+
+
+def _is_silent(notes, converter):
+    """Whether the first bar of an example is."""
+    first = min((note.start_time for note in notes), default=0.0)
+    quarters = first / beats.SECONDS_PER_QUARTER + 0.5 / converter.steps_per_quarter
+    return quarters >= converter.quarters_per_bar
+
+
+def _has_same_start(notes, others):
+    """Whether an example is the beginning of another: converters of tracks leave out
+    the silence before them."""
+    strokes, of_others = (
+        [(round(note.start_time, 3), note.pitch) for note in some]
+        for some in (notes, others)
+    )
+    return set(strokes) <= set(of_others)
 
 
 def _run(converter, bars, number, size):

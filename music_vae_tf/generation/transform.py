@@ -137,7 +137,7 @@ def transform(
 
     Args:
         trained: a `TrainedModel` of a GrooVAE config.
-        music: path or bytes of a MIDI file, or a `mido.MidiFile`.
+        music: path or bytes of a MIDI file, a `mido.MidiFile` or a `MidiSong`.
         amount: 0 changes no note and adds none, 1 is the model's playing, more
             exaggerates it. A kit takes the place of taps at any amount.
         apply: what is taken of the playing of given notes: 'velocity', 'timing'.
@@ -173,6 +173,9 @@ def transform(
     if not gridded.stretches:
         reasons = _listed(gridded.left_out)
         raise NothingToTransform(f"no drums that the model can read: {reasons}")
+    if gridded.paired:
+        whole = f"{task.converter.quarters_per_bar}/4"
+        remarks.append(f"Read two by two as bars of {whole}: {_listed(gridded.paired)}")
     if song.mended:
         remarks.append(f"Broken MIDI, read as a DAW does: {_listed(song.mended)}")
     if song.is_finer:

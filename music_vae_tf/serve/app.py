@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
@@ -79,10 +79,15 @@ def application(
         Route("/api/song.png", page.song_png, methods=["POST"]),
         Route("/api/shelf.zip", page.shelf, methods=["POST"]),
     ]
-    handlers = {404: _no_address, 405: _no_address, Exception: _failure}
-    app = Starlette(
-        routes=routes, exception_handlers={**handlers, UserFacingError: _refusal}
-    )
+    handlers = {
+        404: _no_address,
+        405: _no_address,
+        UserFacingError: _refusal,
+        ClientDisconnect: _gone,
+        Exception: _failure,
+    }
+    app = Starlette(routes=routes, exception_handlers=handlers)
+    app.router.redirect_slashes = False
     return security.Guard(app, settings.hosts)
 
 
@@ -94,7 +99,15 @@ def _refusal(request, error):
 
 
 def _no_address(request, error):
-    return JSONResponse({"error": "there is no such address"}, error.status_code)
+    words = "there is no such address"
+    if error.status_code == 405:
+        words = f"this address is not for {request.method[:20]}"
+    return JSONResponse({"error": words}, error.status_code, error.headers)
+
+
+def _gone(request, error):
+    """Nobody reads this: the upload was broken off."""
+    return JSONResponse({"error": "the upload was broken off"}, status_code=400)
 
 
 def _failure(request, error):
@@ -257,9 +270,11 @@ class _Page:
 def _drums(query) -> str | None:
     """Which notes are drums; None is as the model has it: auto, or taps on any key."""
     drums = query.text("drums", "auto")
-    if drums not in songs.DRUMS and not drums.startswith(songs.TRACK):
+    is_track = drums.startswith(songs.TRACK) and drums[len(songs.TRACK) :].strip(" ,")
+    if drums not in songs.DRUMS and not is_track:
         raise Refused(
-            f"drums: one of {', '.join(songs.DRUMS)} or {songs.TRACK}NAME is expected"
+            f"drums: one of {', '.join(songs.DRUMS)}, {songs.TRACK}NAME or "
+            f"{songs.TRACK}NUMBER is expected"
         )
     return None if drums == "auto" else drums
 

@@ -106,7 +106,7 @@ class Fields:
         is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
         # A comparison, unlike a conversion, takes integers of any size.
         if not is_number or not low <= value <= high or not math.isfinite(value):
-            raise Refused(f"{name}: a number from {low:g} to {high:g} is expected")
+            raise Refused(f"{name}: a number from {low} to {high} is expected")
         return float(value)
 
     def integer(self, name: str, low: int, high: int, default=None) -> int:

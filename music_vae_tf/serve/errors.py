@@ -44,7 +44,8 @@ class Unplayable(Refused):
 class DrumsUnknown(Unplayable):
     """Music in which no drums are found, with the tracks that can be chosen."""
 
-    def __init__(self, message: str, tracks: list[str]):
+    def __init__(self, message: str, tracks: list[dict[str, str]]):
+        """tracks: as `tracks.choices` gives them."""
         super().__init__(message)
         self.details = {"tracks": tracks}
 

@@ -8,7 +8,7 @@ import itertools
 from collections.abc import Iterator
 from typing import Any
 
-from music_vae_tf.data import beats, track_names
+from music_vae_tf.data import beats
 from music_vae_tf.data import midi as midi_reading
 from music_vae_tf.data.converters import drum_parts, score
 from music_vae_tf.data.converters.base import NotConvertible
@@ -17,6 +17,7 @@ from music_vae_tf.data.midi_song import MidiSong
 from music_vae_tf.data.midi_sounding import on_drum_channel
 from music_vae_tf.data.midi_writer import file_bytes
 from music_vae_tf.errors import UserFacingError
+from music_vae_tf.serve import tracks
 from music_vae_tf.serve.errors import DrumsUnknown, Refused, Unplayable
 from music_vae_tf.serve.loops import notes
 
@@ -24,8 +25,7 @@ MOST_SECONDS = 900.0
 MOST_NOTES = 20_000
 MOST_BARS = 2_000
 DRUMS = ("auto", "channel10", "all")
-TRACK = "track:"  # followed by a name
-LONGEST_NAME, MOST_NAMES = 100, 64  # of tracks
+TRACK = drum_parts.TRACK  # followed by a name or a number
 
 
 def read(data: bytes) -> Any:
@@ -77,7 +77,7 @@ def transformed(model: Any, data: bytes, check, **options: Any) -> dict:
     """
     from music_vae_tf.data.song_drums import NoDrums
 
-    read(data)
+    sequence = read(data)
     with refused():
         song = MidiSong.read(data)
         try:
@@ -85,9 +85,14 @@ def transformed(model: Any, data: bytes, check, **options: Any) -> dict:
                 data, progress=lambda total: _Progress(check), **options
             )
         except NoDrums as error:
-            words = f"{error.reason}: choose under Drums which notes to take"
-            raise DrumsUnknown(words, _track_names(song)) from error
-        return _before_and_after(song, version)
+            raise _drums_unknown(error.reason, sequence, data) from error
+        offered = tracks.choices(sequence, data)
+        return {"tracks": offered, **_before_and_after(song, version)}
+
+
+def _drums_unknown(reason, sequence, data) -> DrumsUnknown:
+    words = f"{reason}: choose under Drums which notes to take"
+    return DrumsUnknown(words, tracks.choices(sequence, data))
 
 
 def _before_and_after(song, version) -> dict:
@@ -95,7 +100,6 @@ def _before_and_after(song, version) -> dict:
     heard = file_bytes(version.heard())
     before, after = map(midi_reading.parse_as_daw, (file_bytes(original), heard))
     return {
-        "tracks": _track_names(song),
         "before": notes(before),
         "after": notes(after),
         "seconds": max(before.total_time, after.total_time),
@@ -104,15 +108,6 @@ def _before_and_after(song, version) -> dict:
         "midi": base64.b64encode(file_bytes(version.midi)).decode(),
         "heard": base64.b64encode(heard).decode(),
     }
-
-
-def _track_names(song) -> list[str]:
-    """Names of the tracks with notes, of those that the page can ask for."""
-    return _offered(sorted({song.names[note.track] for note in song.notes}))
-
-
-def _offered(names) -> list[str]:
-    return [name for name in names if 0 < len(name) <= LONGEST_NAME][:MOST_NAMES]
 
 
 class _Progress(contextlib.nullcontext):
@@ -143,26 +138,32 @@ def place(model: Any, data: bytes, drums: str | None = None) -> tuple[Any, float
         Unplayable: as in `read`, or the model reads nothing of it.
         DrumsUnknown: there are notes, and none of them is a drum.
     """
+    from music_vae_tf.generation.examples import NoExtractedExamplesError
     from music_vae_tf.generation.latent_verbs import read_inputs
 
     sequence = read(data)
+    sequence.filename = "the file"  # in messages
     if drums is not None and model.converter.is_drums:
-        sequence = _drums_alone(sequence, drums, model.converter.pitch_classes)
+        classes = model.converter.pitch_classes
+        sequence = _drums_alone(sequence, data, drums, classes)
     with refused():
-        (one,) = read_inputs(model, [sequence])
+        try:
+            (one,) = read_inputs(model, [sequence])
+        except NoExtractedExamplesError as error:
+            if drum_parts.NO_DRUMS not in str(error):
+                raise
+            raise _drums_unknown(drum_parts.NO_DRUMS, sequence, data) from error
     return one.mu, one.input.qpm
 
 
-def _drums_alone(sequence, drums, pitch_classes):
+def _drums_alone(sequence, data, drums, pitch_classes):
     """A copy of a NoteSequence with the notes that are chosen, all of them drums."""
     try:
         chosen = drum_parts.choose(
             sequence, score.read(sequence).notes, drums, pitch_classes
         )
     except NotConvertible as refusal:
-        names = sorted(set(track_names.of_instruments(sequence).values()))
-        words = f"{refusal.reason}: choose under Drums which notes to take"
-        raise DrumsUnknown(words, _offered(names)) from refusal
+        raise _drums_unknown(refusal.reason, sequence, data) from refusal
     result = type(sequence)()
     result.CopyFrom(sequence)
     del result.notes[:]

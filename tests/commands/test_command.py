@@ -98,7 +98,8 @@ def test_arguments_come_from_the_command_line_if_not_given(monkeypatch):
     ("arguments", "said"),
     [
         ([], "--input_dir is required: Where it is."),
-        (["--input_dir="], "--input_dir is required"),
+        (["--input_dir="], "--input_dir= is empty: give a value, or leave out"),
+        (["--input_dir", ""], "A variable of the shell may not be set"),
         (["--imput_dir=x"], "unknown flag --imput_dir; did you mean --input_dir?"),
         (["--norecursiv"], "did you mean --norecursive"),
         (["--xyzzy"], "unknown flag --xyzzy\n"),

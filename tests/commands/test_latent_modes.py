@@ -156,6 +156,18 @@ def test_pitched_outputs_are_played_by_a_program(generate, tmp_path):
     assert programs == {11}
 
 
+@pytest.mark.parametrize(
+    ("fit", "words"),
+    [
+        ("pad", "bars 1 to 2, then silence up to the 4 bars that the model reads"),
+        ("loop", "bars 1 to 2, repeated up to the 4 bars that the model reads"),
+    ],
+)
+def test_it_says_what_a_short_input_is_filled_with(generate, files, capsys, fit, words):
+    assert generate(mode="reconstruct", input_midi=files(1), fit=fit) == 0
+    assert words in capsys.readouterr().err
+
+
 def test_the_same_seed_gives_the_same_files(generate, files, tmp_path):
     flags = {"mode": "vary", "input_midi": files(1), "num_outputs": 2}
     for folder in ("one", "two"):
@@ -189,6 +201,8 @@ def test_the_same_seed_gives_the_same_files(generate, files, tmp_path):
         ({"mode": "continue", "length": "64"}, "expected bars, as in --length=8bars"),
         ({"mode": "continue", "length": "0bars"}, "expected bars"),
         ({"mode": "sample", "fit": "loop", "count": 0}, "--fit belongs to"),
+        ({"mode": "vary", "program": 11}, "--program=11 has no effect on drums"),
+        ({"mode": "sample", "program": 0, "count": 0}, "groovae_4bar is drums"),
         ({"mode": "reconstruct", "count": 0}, "needs --input_midi"),
     ],
 )

@@ -136,6 +136,12 @@ def test_a_misspelt_option_is_told(preprocess, capsys):
     assert "Did you mean '--direct_num_workers'" in capsys.readouterr().err
 
 
+def test_more_files_than_are_sensible_are_refused(preprocess, tmp_path, capsys):
+    assert preprocess("--output_shards=100000") == 1
+    assert "at most 1,000 files are written" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_missing_input_ends_with_a_message(preprocess, tmp_path, capsys):
     assert preprocess(source=tmp_path / "nothing") == 1
     error = capsys.readouterr().err

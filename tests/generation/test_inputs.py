@@ -79,6 +79,21 @@ def test_silence_before_the_music_is_passed_over(read):
     assert one.bar == 4 and one.num_bars == 2
 
 
+@pytest.mark.parametrize("bar", range(1, 7))
+@pytest.mark.parametrize("name", ["groovae_2bar_humanize", "cat-drums_2bar_small"])
+def test_the_first_bar_is_the_first_with_drums(read, bar, name):
+    bass = track(beat(9, channel=1, hits=[(0, 40, 90)]), "Bass")
+    (one,) = read(song(bass, track(beat(3, first_bar=bar))), name)
+    assert (one.bar, one.num_bars) == (bar + 1, 2)
+
+
+def test_the_first_bar_is_the_first_with_the_melody(read):
+    events = [(tick + 3 * BAR, message) for tick, message in melody(3)]
+    midi = song(track(beat(9)), track(events))
+    (one,) = read(midi, "cat-mel_2bar_small")
+    assert (one.bar, one.num_bars) == (4, 2)
+
+
 def test_short_inputs_are_padded_or_looped(read):
     midi = song(track(numbered_bars(1)))
     assert [kicks(one) for one in read(midi)] == [[1, 0]]

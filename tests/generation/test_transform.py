@@ -234,6 +234,33 @@ def test_notes_between_sixteenths_are_counted_and_moved_in_between():
     assert not as_played.report.between
 
 
+def test_bars_of_two_quarters_are_read_two_by_two():
+    kit = track(beat(4))
+    halves = only(song(track([metre(0, 2)]), kit))
+    whole = only(song(track([metre(0, 4)]), kit))
+    assert strokes(halves.midi) == strokes(whole.midi) != strokes(song(kit))
+    assert halves.report.left_out == {}
+    said = "Read two by two as bars of 4/4: 8 bars in 2/4"
+    assert said in halves.report.lines() and said not in whole.report.lines()
+    metres = [m for m in halves.midi.tracks[0] if m.type == "time_signature"]
+    assert [m.numerator for m in metres] == [2]
+
+
+def test_of_an_odd_number_of_such_bars_the_last_is_read_too():
+    """And the bars behind it as if they stood alone."""
+    cut = 3 * BAR + BAR // 2
+    kit = track(beat(6))
+    result = only(song(track([metre(0, 2), metre(cut, 4)]), kit))
+    assert result.report.taken == len(strokes(song(kit)))
+    assert cells(result.midi) == cells(song(kit))
+
+
+def test_one_such_bar_among_others_stays():
+    head = track([metre(0, 4), metre(BAR, 2), metre(BAR + BAR // 2, 4)])
+    result = only(song(head, track(beat(4))))
+    assert result.report.left_out["bars in 2/4"] == 1
+
+
 def test_bars_in_another_metre_and_unknown_drums_stay_and_are_counted():
     third = 2 * BAR + 6 * QUARTER  # where 4/4 comes back, after two bars of 3/4
     waltz = [e for e in beat(2, first_bar=2) if e[0] < third - STEP]

@@ -284,11 +284,76 @@ def test_a_track_can_be_taken_as_drums(client):
     data = midi_bytes(kit, bass)
     refused = transform(client, data)
     assert refused.status_code == 422
-    assert refused.json()["tracks"] == ["Bass", "Loop"]
+    assert choices(refused) == {"track:Loop": "track Loop", "track:Bass": "track Bass"}
     assert "--" not in refused.json()["error"]
     result = transform(client, data, drums="track:Loop").json()
-    assert result["tracks"] == ["Bass", "Loop"]
+    assert [one["drums"] for one in result["tracks"]] == ["track:Loop", "track:Bass"]
     assert sum(note[5] for note in result["after"]) == 2 * len(song_files.BEAT)
+
+
+def choices(response):
+    """What the page offers as drums: `{value: label}`."""
+    return {one["drums"]: one["label"] for one in response.json()["tracks"]}
+
+
+def kit_and_bass():
+    bass = song_files.beat(2, channel=1, hits=[(0, 40, 90)])
+    return song_files.beat(2, channel=0), bass
+
+
+def unnamed_tracks():
+    return midi_bytes(*map(song_files.track, kit_and_bass()))
+
+
+def channels_of_one_track(name=""):
+    track, buffer = song_files.track(sum(kit_and_bass(), []), name), io.BytesIO()
+    song_files.song(track, kind=0).save(file=buffer)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("data", "labels"),
+    [
+        (
+            unnamed_tracks(),
+            ["track 1 of the file, channel 1", "track 2 of the file, channel 2"],
+        ),
+        (
+            channels_of_one_track(),
+            ["track 1 of the file, channel 1", "track 1 of the file, channel 2"],
+        ),
+        (
+            channels_of_one_track("Song"),
+            ["track Song", "track Song, channel 1", "track Song, channel 2"],
+        ),
+    ],
+    ids=["unnamed tracks", "channels", "channels of a named track"],
+)
+def test_tracks_without_names_and_channels_can_be_taken_as_drums(client, data, labels):
+    """By the numbers that --drums=track:NUMBER takes, too."""
+    place = lambda: client.post("/api/place", params={"model": MODEL}, content=data)
+    for response in (transform(client, data), place()):
+        assert response.status_code == 422
+        assert list(choices(response).values()) == labels
+    numbered = [value for value in choices(response) if value[6:].isdecimal()]
+    hits = [
+        sum(note[5] for note in transform(client, data, drums=one).json()["after"])
+        for one in numbered
+    ]
+    assert hits == [2 * len(song_files.BEAT), 2]
+
+
+def test_a_name_that_is_a_number_is_not_offered_as_another_track(client):
+    kit, bass = kit_and_bass()
+    data = midi_bytes(song_files.track(kit), song_files.track(bass, "1"))
+    assert choices(transform(client, data)) == {"track:1": "track 1"}
+
+
+def test_tracks_of_one_name_are_offered_together_and_one_by_one(client):
+    kit, bass = kit_and_bass()
+    data = midi_bytes(song_files.track(kit, "Pad"), song_files.track(bass, "PAD"))
+    values = ["track:Pad", "track:1", "track:2"]
+    assert list(choices(transform(client, data))) == values
 
 
 def test_a_song_is_moved_by_the_attributes_that_are_offered(client):
@@ -368,7 +433,10 @@ def test_an_upload_without_a_place_is_refused_in_words(client, name):
 
 @pytest.mark.parametrize(
     "query",
-    [{"amount": 9}, {"seed": "x"}, {"drums": "some"}, {"path": "x"}],
+    [
+        *({"amount": 9}, {"seed": "x"}, {"drums": "some"}, {"path": "x"}),
+        *({"drums": "track:"}, {"drums": "track:,"}),
+    ],
     ids=str,
 )
 def test_options_of_a_transformation_have_limits(client, query):
@@ -408,11 +476,46 @@ def test_the_place_of_a_song_is_that_of_its_chosen_drums(client):
 
     refused = place(midi_bytes(kit, bass), drums="channel10")
     assert refused.status_code == 422
-    assert refused.json()["tracks"] == ["Bass", "Loop"]
+    assert choices(refused).keys() == {"track:Loop", "track:Bass"}
     chosen = place(midi_bytes(kit, bass), drums="track:Loop").json()
     assert chosen["z"] == place(drums(2)).json()["z"]
     assert place(drums(2), drums="all").json()["z"] == chosen["z"]
     assert place(drums(2), drums="some").status_code == 400
+
+
+def test_refusals_speak_of_the_file_and_of_exact_limits(client):
+    data = UPLOADS["in 3/4"][0]
+    response = client.post("/api/place", params={"model": MODEL}, content=data)
+    assert "the file: time signature 3/4" in response.json()["error"]
+    assert "2147483647" in sample(client, 400, seed=-1)["error"]
+
+
+def test_another_method_or_a_slash_more_is_refused_in_words(client):
+    response = client.get("/api/sample")
+    assert response.status_code == 405 and "GET" in response.json()["error"]
+    response = client.post("/api/file/mid/", json={}, follow_redirects=False)
+    assert response.status_code == 404 and response.json()["error"]
+
+
+def test_an_upload_that_is_broken_off_does_not_fail_the_server(client, caplog):
+    messages = iter(
+        [
+            {"type": "http.request", "body": b"MThd", "more_body": True},
+            {"type": "http.disconnect"},
+        ]
+    )
+
+    async def receive():
+        return next(messages)
+
+    async def send(message):
+        assert message.get("status", 400) == 400
+
+    headers = [(b"host", b"127.0.0.1"), (b"x-music-vae", b"1")]
+    scope = {"type": "http", "method": "POST", "path": "/api/song.wav"}
+    scope |= {"query_string": b"", "headers": headers}
+    asyncio.run(client.app(scope, receive, send))
+    assert not caplog.records
 
 
 # The queue.

@@ -23,7 +23,9 @@ export class SongPanel {
       this.take(event.dataTransfer.files[0]);
     });
     $("amount").addEventListener("input", () => { this.label(); this.transform(); });
-    $("drums").addEventListener("change", () => this.transform());
+    $("drums").addEventListener("change", () => {
+      if (page.model().transform) this.transform(); else this.place();
+    });
     $("song-again").addEventListener("click", () => { this.seed = number(); this.transform(); });
     $("play-song").addEventListener("click", () => this.toggle());
     $("seek").addEventListener("input", () => this.seek());
@@ -78,10 +80,11 @@ export class SongPanel {
     this.waits = false;
   }
 
-  showTracks(names) {
+  // tracks: { drums, label }; by name, or by number where a track has none.
+  showTracks(tracks) {
     const chosen = $("drums").value, options = [...$("drums").options];
     for (const option of options) if (option.value.startsWith(TRACK)) option.remove();
-    $("drums").append(...names.map((name) => new Option(`on track ${name}`, TRACK + name)));
+    $("drums").append(...tracks.map(({ drums, label }) => new Option(`on ${label}`, drums)));
     $("drums").value = chosen;
     if (!$("drums").value) $("drums").value = "auto";
   }
@@ -193,7 +196,10 @@ export class SongPanel {
       await this.page.place(await response.json());
       this.page.say("The loop is what the model makes of the first bars of the file.");
     } catch (error) {
-      if (error.details?.tracks) this.showTracks(error.details.tracks);
+      if (error.details?.tracks) {
+        this.showTracks(error.details.tracks);
+        $("song-options").hidden = false;
+      }
       this.page.fail(error);
     }
   }
