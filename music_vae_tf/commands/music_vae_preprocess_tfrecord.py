@@ -48,6 +48,7 @@ command.integer(
     32,
     f"Number of output files, at most {MOST_SHARDS:,}; 0: chosen by the runner.",
     at_least=0,
+    at_most=MOST_SHARDS,
 )
 command.string("config", None, "Name of a config, or a YAML file.", required=True)
 command.boolean("enable_filtering", True, "Whether the flags below are heeded.")
@@ -74,11 +75,6 @@ command.string(
 
 
 def main(flags):
-    if flags.output_shards > MOST_SHARDS:
-        raise UserError(
-            f"--output_shards={flags.output_shards}: at most {MOST_SHARDS:,} files are "
-            "written; 0 leaves the number to the runner"
-        )
     _require_beam()
     import_tensorflow()  # which `build` imports, less quietly
     from music_vae_tf import build, config

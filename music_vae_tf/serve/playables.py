@@ -151,7 +151,7 @@ def _offer_of(name) -> Offer:
 def _is_playable(offer) -> bool:
     from music_vae_tf import build
 
-    if not offer.config.model.z_size:
+    if offer.config.kind != "music_vae" or not offer.config.model.z_size:
         return False
     return build.converter(offer.config).controls is None
 

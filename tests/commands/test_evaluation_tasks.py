@@ -8,7 +8,7 @@ from music_vae_tf.analysis import two_sample
 from music_vae_tf.commands import music_vae_evaluate as command
 
 HUMANIZE, INFILL = "groovae_2bar_humanize", "groovae_2bar_add_closed_hh"
-WITHOUT_MODEL = "groovae_2bar_humanize_mixture"  # no pretrained one
+WITHOUT_MODEL = "groovae_2bar_tap_fixed_velocity_note_dropout"  # no pretrained one
 FLAT = "groovae_4bar"
 BASELINES = ["quantised", "mean", "histogram draw", "10 nearest"]
 FIELDS = ["task", "metric", "unit", "drum_class", "model", "value", "low", "high"]
@@ -84,7 +84,7 @@ def test_infilling_is_measured_on_the_drum_that_is_filled_in(groove_records, tmp
 
 def test_baselines_alone_need_no_model(groove_records, capsys):
     flags = {
-        "task": "humanize",
+        "task": "tap2drum",
         "config": WITHOUT_MODEL,
         "training_path": groove_records,
     }
@@ -180,7 +180,7 @@ def test_a_split_without_windows_says_what_it_has(trained, tmp_path, capsys):
         ({"output_json": "x.json", "run_dir": "a"}, "--output_json is for tasks"),
         ({"neighbours": 3, "run_dir": "a"}, "--neighbours is for tasks"),
         ({"task": "humanize"}, "give --run_dir, --checkpoint_file, or the --config"),
-        ({"task": "humanize", "config": WITHOUT_MODEL}, "and --training_path"),
+        ({"task": "tap2drum", "config": WITHOUT_MODEL}, "and --training_path"),
         ({"task": "humanize", "run_dir": "/nowhere"}, "there is no such directory"),
     ],
 )

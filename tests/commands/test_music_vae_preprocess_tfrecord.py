@@ -137,8 +137,8 @@ def test_a_misspelt_option_is_told(preprocess, capsys):
 
 
 def test_more_files_than_are_sensible_are_refused(preprocess, tmp_path, capsys):
-    assert preprocess("--output_shards=100000") == 1
-    assert "at most 1,000 files are written" in capsys.readouterr().err
+    assert preprocess("--output_shards=100000") == 2
+    assert "not an integer in the range [0, 1000]" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
 

@@ -184,10 +184,10 @@ def test_the_summary_is_the_published_table(capsys):
     [
         (
             {"examples_path": ""},
-            "--examples_path is missing: name a file of class rolls",
+            "--examples_path= is empty: give a value, or leave out the flag",
         ),
         ({"examples_path": "/nowhere.npz"}, "there is no such file"),
-        ({"run_dir": ""}, "--run_dir is required to train"),
+        ({"run_dir": ""}, "--run_dir= is empty: give a value"),
         ({"hparams": "batch_size=99999"}, "too few examples"),
         ({"cvae_run_dir": "/x"}, "--cvae_run_dir is for a clstm_decoder"),
         ({"config": "groovae_4bar"}, "expected one for clstm_decoder or conv_cvae"),

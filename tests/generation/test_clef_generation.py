@@ -220,7 +220,7 @@ def test_every_event_of_a_piece_is_expected_once(model):
     assert list(model.classes(piece, "bass", "notes")) == [1] * 75
     assert list(model.classes(piece, "treble", "durations")) == [0] * 300
     # The first event is expected from nothing, as when a piece is made up.
-    step = model._step_before("treble", None, [0, 0, 4, 0], ([0, 0], (), ()))
+    step = model._step_before("treble", None, [0, 0, 4, 0, 0], ([0, 0], (), ()))
     logits, _ = model._steps["treble"](step, model.model.treble.zero_states(1))
     first = clef_lstm.tf.nn.log_softmax(logits.notes[0]).numpy()
     np.testing.assert_allclose(expected["treble"].notes[0], first, atol=1e-5)

@@ -87,7 +87,8 @@ def test_export_writes_what_tensorflow_loads_without_us(name, tmp_path):
     given = [] if controls is None else [controls]
     rows = loaded.decode(z, length, 0.5, seed, *given)["rows"]
     expected = model.sample(z, length, controls, 0.5, PRNGKey(seed)).rows
-    np.testing.assert_array_equal(rows, expected)
+    # The last bit depends on the processor: kernels are chosen for each graph.
+    np.testing.assert_allclose(rows, expected, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize(

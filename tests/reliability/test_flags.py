@@ -47,6 +47,11 @@ PATHS = [
     "clstm_run_dir",
     "prior_path",
     "training_path",
+    "torch_weights",
+    "clstm_torch_weights",
+    "magenta",
+    "from_magentajs",
+    "drum_map",
     "output_json",
     "config",
 ]
