@@ -71,7 +71,10 @@ class Playables:
             CannotServe: the model has no latent space, or is conditioned.
         """
         self._examples, self._check, self._loaded = examples, check, {}
-        box = [*filter(_is_playable, map(_offer_of, pretrained.names()))]
+        # The page opens with a model that plays loops and humanizes songs.
+        usual = pretrained.usual("transform")
+        names = [usual, *(name for name in pretrained.names() if name != usual)]
+        box = [*filter(_is_playable, map(_offer_of, names))]
         # A model in the box that the command line names comes first.
         named = [offer for offer in box if own == (offer.config, offer.checkpoint)]
         if own and not named:

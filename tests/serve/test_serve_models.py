@@ -44,7 +44,7 @@ def test_every_kind_of_model_is_played(name, tmp_path):
 
 def test_a_model_of_the_command_line_comes_first(tmp_path):
     models = of_run(tmp_path, "groovae_4bar")
-    assert list(models.offers)[:2] == ["own", *pretrained.names()][:2]
+    assert list(models.offers)[:2] == ["own", pretrained.usual("transform")]
     assert models.offers["own"].title == "groovae_4bar (yours)"
 
 
