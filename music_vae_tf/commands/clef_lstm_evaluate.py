@@ -13,15 +13,16 @@ import os
 import sys
 from pathlib import Path
 
-from music_vae_tf.commands.clef_runs import add_model_flags, trained_clef_lstm
+from music_vae_tf.commands.clef_runs import trained_clef_lstm
 from music_vae_tf.commands.command import LARGEST_SEED, Command, UserError
 from music_vae_tf.commands.progress import progress
+from music_vae_tf.commands.trained import add_checkpoint_flags
 from music_vae_tf.quiet import import_tensorflow
 
 PREDICTORS = ("unigram", "bigram", "clef_lstm")
 
 command = Command("clef_lstm_evaluate", __doc__)
-add_model_flags(command)
+add_checkpoint_flags(command)
 command.string("data_dir", None, "Output folder of clef_lstm_prepare.", required=True)
 command.enum("split", "test", ["test", "validation"], "Which held-out pieces to use.")
 command.integer(

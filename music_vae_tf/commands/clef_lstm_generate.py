@@ -11,10 +11,11 @@ from __future__ import annotations
 import re
 import sys
 
-from music_vae_tf.commands.clef_runs import add_model_flags, trained_clef_lstm
+from music_vae_tf.commands.clef_runs import trained_clef_lstm
 from music_vae_tf.commands.command import LARGEST_SEED, Command, UserError
 from music_vae_tf.commands.outputs import Outputs, Piece, add_file_flags
 from music_vae_tf.commands.progress import progress
+from music_vae_tf.commands.trained import add_checkpoint_flags
 from music_vae_tf.quiet import import_tensorflow
 
 FORMATS = ("mid", "musicxml", "svg", "png", "pdf", "wav")
@@ -23,7 +24,7 @@ SLOWEST, FASTEST = 4, 1000  # BPM; a MIDI file cannot hold much slower ones
 MAX_BARS, MAX_OUTPUTS = 1000, 10_000
 
 command = Command("clef_lstm_generate", __doc__)
-add_model_flags(command)
+add_checkpoint_flags(command)
 command.string(
     "output_dir", "generated", "Where the files go; all files of a piece share a name."
 )

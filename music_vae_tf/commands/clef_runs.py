@@ -1,20 +1,15 @@
-"""What the commands of the clef-split LSTM share: a trained model, and its flags."""
+"""What the commands of the clef-split LSTM share: a trained model."""
 
 from __future__ import annotations
 
-from music_vae_tf.commands.command import Command
-from music_vae_tf.commands.trained import add_checkpoint_flags, labels_of, named_model
+from music_vae_tf.commands.trained import labels_of, named_model
 
 KIND = "clef_lstm"
 
 
-def add_model_flags(command: Command) -> None:
-    """The flags that name a trained clef-split LSTM."""
-    add_checkpoint_flags(command)
-
-
 def trained_clef_lstm(flags):
-    """The TrainedClefLSTM that the flags name; the pretrained one where none is named.
+    """The TrainedClefLSTM that the flags of `add_checkpoint_flags` name; where they
+    name none, the pretrained one.
 
     Raises:
         UserError: no clef-split LSTM was trained there, or two models are named.
