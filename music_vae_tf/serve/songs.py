@@ -82,7 +82,7 @@ def transformed(model: Any, data: bytes, check, **options: Any) -> dict:
         song = MidiSong.read(data)
         try:
             (version,) = model.transform(
-                data, progress=lambda total: _Progress(check), **options
+                song, progress=lambda total: _Progress(check), **options
             )
         except NoDrums as error:
             raise _drums_unknown(error.reason, sequence, data) from error
