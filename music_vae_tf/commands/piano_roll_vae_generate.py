@@ -1,7 +1,7 @@
 """Make music for piano, guitar and bass with a trained VAE of class rolls.
 
     piano_roll_vae_generate --run_dir=cvae/ --condition=piano+bass --num_outputs=5 \\
-        --prior_path=rolls/train.npz --output_dir=generated/
+        --output_dir=generated/
 
 makes thirty seconds each, and with --clstm_run_dir=clstm/ twenty more that follow. A
 melody of your own is varied, and laid over what comes out:
@@ -12,6 +12,7 @@ melody of your own is varied, and laid over what comes out:
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 
@@ -23,6 +24,7 @@ from music_vae_tf.commands.convert_dir_to_note_sequences import (
 from music_vae_tf.commands.outputs import FORMATS, Outputs, Piece, add_file_flags
 from music_vae_tf.commands.roll_runs import add_model_flags, trained_roll_vae
 
+log = logging.getLogger("music_vae_tf")
 command = Command("piano_roll_vae_generate", __doc__)
 add_model_flags(command)
 command.string(
@@ -42,9 +44,15 @@ command.string(
 command.string(
     "prior_path",
     None,
-    "File of class rolls, those of the training for instance: latent vectors are drawn "
-    "as those of its rolls of the condition are distributed. By default they are drawn "
-    "from the standard normal distribution, which takes a long training to be music.",
+    "File of class rolls: latent vectors are drawn as those of its rolls of the "
+    "condition are distributed. By default as those of the rolls of the training, "
+    "where its run_dir has kept that.",
+)
+command.boolean(
+    "standard_prior",
+    False,
+    "Draw latent vectors from the standard normal distribution, which takes a long "
+    "training to be music.",
 )
 command.float(
     "towards_random",
@@ -76,7 +84,7 @@ def main(flags):
     outputs.check()
     model, converter = trained_roll_vae(flags, flags.seed)
     melody, qpm = _melody(flags.input_midi, converter, worker_limits(flags))
-    prior = _prior(flags.prior_path, model, converter, condition)
+    prior = _prior(flags, model, converter, condition)
     if melody is None:
         z = model.draw(flags.num_outputs, prior)
     else:
@@ -89,14 +97,26 @@ def main(flags):
     outputs.write(flags.condition, [Piece(sequence=one) for one in sequences])
 
 
-def _prior(path, model, converter, condition):
-    """The distribution of the latent vectors of those rolls of a file that have the
-    condition; nothing without a file."""
-    if not path:
-        return None
+def _prior(flags, model, converter, condition):
+    """The distribution of the latent vectors of rolls that have the condition: those of
+    a file, or of the training; nothing for the standard normal one."""
     from music_vae_tf.data import rolls
 
-    every = rolls.read(path, converter.window_steps)
+    if flags.standard_prior and flags.prior_path:
+        raise UserError("give --prior_path or --standard_prior, not both")
+    if flags.standard_prior:
+        return None
+    if not flags.prior_path:
+        prior = model.kept_prior(condition)
+        if prior is None:
+            log.warning(
+                "No prior of %s was fitted when the model was trained: latent vectors "
+                "are drawn from the standard normal distribution. --prior_path=FILE of "
+                "class rolls fits one",
+                flags.condition,
+            )
+        return prior
+    every = rolls.read(flags.prior_path, converter.window_steps)
     first = every.classes(slice(0, converter.roll_steps))
     return model.prior_of(first, condition)
 

@@ -34,7 +34,7 @@ def trained_roll_vae(flags, seed: int | None):
 
     from music_vae_tf.generation.piano_roll import TrainedRollVae
     from music_vae_tf.run_directory import RunDirectory
-    from music_vae_tf.training.class_rolls import check_latents
+    from music_vae_tf.training.class_rolls import check_latents, kept_priors
 
     _check_one_of_two(flags, "run_dir", "torch_weights")
     _check_one_of_two(flags, "clstm_run_dir", "clstm_torch_weights")
@@ -55,7 +55,10 @@ def trained_roll_vae(flags, seed: int | None):
         )
     if flags.clstm_run_dir:
         check_latents(RunDirectory.at(flags.clstm_run_dir), cvae)
-    return TrainedRollVae(cvae, clstm, seed), converter
+    priors = {}
+    if flags.run_dir:
+        priors = kept_priors(RunDirectory.at(flags.run_dir), cvae)
+    return TrainedRollVae(cvae, clstm, seed, priors), converter
 
 
 def _check_one_of_two(flags, one, other):

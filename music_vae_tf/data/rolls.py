@@ -49,6 +49,10 @@ class Rolls(NamedTuple):
     def __len__(self) -> int:
         return len(self.steps)
 
+    def part(self, chosen: slice | np.ndarray) -> Rolls:
+        """The rolls of these numbers."""
+        return Rolls(*(array[chosen] for array in self))
+
     def classes(self, part: slice = slice(None)) -> np.ndarray:
         """Class numbers, uint8 [N, steps, 128], of a part of the steps."""
         return LAYOUT.unpack(self.cells[:, part]).astype(np.uint8)
@@ -116,7 +120,7 @@ def split(rolls: Rolls, share: float, seed: int, name: str) -> tuple[Rolls, Roll
     ranks = [rank(_piece(roll).encode(), seed) for roll in rolls.names]
     chosen = held_out(ranks, share, name)
     is_out = np.array([each in chosen for each in ranks])
-    return tuple(Rolls(*(array[part] for array in rolls)) for part in (~is_out, is_out))
+    return rolls.part(~is_out), rolls.part(is_out)
 
 
 def _piece(name: str) -> str:

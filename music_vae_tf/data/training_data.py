@@ -73,6 +73,14 @@ class TrainingData(abc.ABC):
         they are not known."""
         return []
 
+    def complete(self) -> None:
+        """Keeps in the run directory what goes with the trained model.
+
+        It is called when all steps are taken and their checkpoints saved, and again if
+        a complete training is started again.
+        """
+        return
+
     def reraise_source_error(self) -> contextlib.AbstractContextManager:
         """Context in which batches are made: errors leave as the data raised them."""
         return contextlib.nullcontext()

@@ -3,7 +3,7 @@ seconds of music and what follows them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -81,9 +81,15 @@ class TrainedRollVae:
         cvae: ConvCvae,
         continuation: ClstmDecoder | None = None,
         seed: int | None = None,
+        priors: Mapping[str, Prior] | None = None,
     ):
-        """seed: makes every draw repeatable, in the order of the calls."""
+        """
+        Args:
+            seed: makes every draw repeatable, in the order of the calls.
+            priors: {condition: `Prior`}, fitted when the CVAE was trained.
+        """
         self.cvae = cvae
+        self.priors = dict(priors or {})
         self.continuation: Any = continuation  # None without one
         self._rng = np.random.default_rng(seed)
         self._posterior = compiled(self._posterior_step)
@@ -111,6 +117,10 @@ class TrainedRollVae:
             )
         every = -(-np.count_nonzero(has) // ROLLS_OF_A_PRIOR)
         return Prior.of(*self.encode(rolls[has][::every]))
+
+    def kept_prior(self, condition: np.ndarray) -> Prior | None:
+        """The one that was fitted when the CVAE was trained, None where none was."""
+        return self.priors.get(condition_name(condition))
 
     def draw(self, count: int, prior: Prior | None = None) -> np.ndarray:
         """Latent vectors [count, Z] from a prior, by default the standard one."""

@@ -6,6 +6,7 @@ import functools
 import hashlib
 import logging
 import os
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, cast
 
@@ -14,6 +15,7 @@ from music_vae_tf.data.training_data import TrainingData, rows_of
 from music_vae_tf.errors import UserFacingError
 from music_vae_tf.run_directory import RunDirectory
 from music_vae_tf.training.options import OptionError
+from music_vae_tf.training.progress import progress_of
 from music_vae_tf.training.request import Request, config_of_run
 
 if TYPE_CHECKING:
@@ -21,7 +23,8 @@ if TYPE_CHECKING:
 
     from music_vae_tf.data.converters.base import Converter
     from music_vae_tf.data.converters.piano_roll import PianoRollConverter
-    from music_vae_tf.generation.piano_roll import TrainedRollVae
+    from music_vae_tf.data.rolls import Rolls
+    from music_vae_tf.generation.piano_roll import Prior, TrainedRollVae
     from music_vae_tf.models.piano_roll_vae import ConvCvae
     from music_vae_tf.models.trainable import Trainable
     from music_vae_tf.training.result import TrainingResult
@@ -131,6 +134,16 @@ class ClassRollData(TrainingData):
         batches = pipeline.all_batches(store(rolls), self._batch_size)
         numbered = batches.take(num_batches).enumerate()
         return self._read_by_the_model(numbered, lambda step: None)
+
+    def complete(self) -> None:
+        """Fits the prior of each condition to the latent vectors of the rolls."""
+        if self._cvae_config is not None:
+            return
+        progress = progress_of(self._request.options)
+        with progress(None, "Fitting priors", unit="conditions") as bar:
+            keep_priors(
+                self._request.directory, self._config, self._trained_on, bar.over
+            )
 
     # Rolls.
 
@@ -296,6 +309,55 @@ def _latents_file(directory: RunDirectory) -> Path:
     return directory.train_dir / LATENTS_OF
 
 
+def keep_priors(
+    directory: RunDirectory,
+    config: Config,
+    rolls: Rolls,
+    over: Callable[[Iterable], Iterable] = iter,
+) -> None:
+    """Fits the priors of a trained conv_cvae's rolls, and writes them beside it.
+
+    over: shows the progress over the conditions.
+    """
+    from music_vae_tf import build
+    from music_vae_tf.generation import roll_priors
+    from music_vae_tf.generation.piano_roll import TrainedRollVae
+
+    converter = cast("PianoRollConverter", build.converter(config))
+    path = directory.to_generate_from()
+    cvae = cast("ConvCvae", restored_model(config, converter, path))
+    if _priors_file(directory).is_file() and kept_priors(directory, cvae):
+        return
+    priors = roll_priors.fitted(TrainedRollVae(cvae), rolls, converter.roll_steps, over)
+    roll_priors.write(priors, _fingerprint(cvae), _priors_file(directory))
+
+
+def kept_priors(directory: RunDirectory, cvae: ConvCvae) -> dict[str, Prior]:
+    """The priors that a training has kept of the latent vectors of this conv_cvae;
+    none where it has not, or where they are of other weights.
+
+    Raises:
+        BadPriors, BadJson: the file is damaged.
+    """
+    from music_vae_tf.generation import roll_priors
+
+    file = _priors_file(directory)
+    if not file.is_file():
+        return {}
+    priors = roll_priors.read(file, _fingerprint(cvae), cvae.z_size)
+    if priors is None:
+        log.warning(
+            "%s is of other weights of the conv_cvae, and is not used; it is written "
+            "anew when the training ends",
+            file,
+        )
+    return priors or {}
+
+
+def _priors_file(directory: RunDirectory) -> Path:
+    return directory.train_dir / "priors.json"
+
+
 def _fingerprint(cvae) -> str:
     """Tells the encoder's weights from others."""
     import numpy as np
@@ -314,7 +376,9 @@ def load_conv_cvae(
     from music_vae_tf.generation.piano_roll import TrainedRollVae
 
     converter = build.converter(result.config)
-    return TrainedRollVae(restored_model(result.config, converter, path), None, seed)
+    cvae = cast("ConvCvae", restored_model(result.config, converter, path))
+    priors = kept_priors(RunDirectory(result.run_dir), cvae)
+    return TrainedRollVae(cvae, None, seed, priors)
 
 
 def load_clstm_decoder(

@@ -173,6 +173,8 @@ class _Training(NamedTuple):
                 "goes on",
                 done,
             )
+            if self.is_chief:
+                self.data.complete()
             return _result(self, {}, 0, was_complete=True)
         batches, validated = self._batches()
         self._keep_record()
@@ -181,6 +183,8 @@ class _Training(NamedTuple):
             validation = _validation(self, validated, saver, writer)
             with self.data.reraise_source_error():
                 metrics = _take_steps(self, batches, writer, saver, validation)
+        if self.is_chief:
+            self.data.complete()
         if validation and validation.best and (best := self.request.directory.best()):
             log.info(
                 "The lowest validation loss was %.4g, at step %d: %s",

@@ -1,6 +1,8 @@
 """The commands of class rolls as a user runs them, from MIDI files to a table."""
 
+import json
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from music_vae_tf.commands import piano_roll_vae_prepare as prepare
 from music_vae_tf.commands import piano_roll_vae_train as train
 from music_vae_tf.data import rolls
 from music_vae_tf.data.midi import read_midi
+from music_vae_tf.generation.piano_roll import TrainedRollVae
 
 STEPS = 12  # of a window: 8 that are encoded, and 4
 
@@ -259,6 +262,86 @@ def generated(trained, folder, **flags):
     files = sorted(folder.glob("*.mid"))
     assert len(files) == 2
     return [read_midi(file) for file in files]
+
+
+def test_a_training_keeps_the_priors_that_generation_draws_from(
+    trained, tmp_path, monkeypatch
+):
+    """Its own are those of a file of the same rolls, but for what a decimal rounds."""
+    drawn = []
+    draw = TrainedRollVae.draw
+
+    def recorded(model, count, prior=None):
+        drawn.append(prior)
+        return draw(model, count, prior)
+
+    monkeypatch.setattr(TrainedRollVae, "draw", recorded)
+    flags = {"condition": "piano+guitar", "format": "mid"}
+    generated(trained, tmp_path / "own", **flags)
+    path = trained / "rolls" / "train.npz"
+    generated(trained, tmp_path / "file", prior_path=path, **flags)
+    generated(trained, tmp_path / "standard", standard_prior="true", **flags)
+    own, of_file, standard = drawn
+    assert standard is None
+    for one, other in zip(own, of_file):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+    assert own.mean.shape == (2,) and np.any(own.factor != np.eye(2))
+
+
+def test_a_killed_fit_of_priors_is_made_up_for(trained, tmp_path):
+    run_dir = tmp_path / "cvae"
+    shutil.copytree(trained / "cvae", run_dir)
+    priors = run_dir / "train" / "priors.json"
+    before = priors.read_bytes()
+    priors.unlink()
+    assert train.run(train_flags(trained, run_dir)) == 0
+    assert priors.read_bytes() == before
+
+
+def test_priors_of_other_weights_are_told_and_not_used(trained, tmp_path, capsys):
+    run_dir = tmp_path / "cvae"
+    assert train.run(train_flags(trained, run_dir, steps=1)) == 0
+    shutil.copy(trained / "cvae" / "train" / "priors.json", run_dir / "train")
+    flags = arguments(
+        run_dir=run_dir, output_dir=tmp_path / "out", condition="piano", format="mid"
+    )
+    assert generate.run(flags) == 0
+    error = capsys.readouterr().err
+    assert "priors.json is of other weights of the conv_cvae, and is not used" in error
+    assert "No prior of piano was fitted" in error
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda priors: priors.update(piano={"mean": [0, 0]}), "the prior of 'piano'"),
+        (lambda priors: priors["bass"].update(mean=[1e9, 0]), "the prior of 'bass' is"),
+        (lambda priors: priors["bass"].update(factor=[[None]]), "a mean of 2 numbers"),
+        (lambda priors: priors["bass"].update(mean=[[], {}]), "factor of 2 x 2 are"),
+    ],
+)
+def test_damaged_priors_are_refused(trained, tmp_path, capsys, change, words):
+    run_dir = tmp_path / "cvae"
+    shutil.copytree(trained / "cvae", run_dir)
+    file = run_dir / "train" / "priors.json"
+    content = json.loads(file.read_text())
+    change(content["priors"])
+    file.write_text(json.dumps(content))
+    flags = {"condition": "piano", "output_dir": tmp_path}
+    assert words in error_of(capsys, generate, run_dir=run_dir, **flags)
+
+
+def test_a_prior_is_named_once(trained, tmp_path, capsys):
+    error = error_of(
+        capsys,
+        generate,
+        "--standard_prior",
+        run_dir=trained / "cvae",
+        prior_path=trained / "rolls" / "train.npz",
+        condition="piano",
+        output_dir=tmp_path,
+    )
+    assert "give --prior_path or --standard_prior, not both" in error
 
 
 @pytest.mark.parametrize("prior", [None, "train.npz"])
