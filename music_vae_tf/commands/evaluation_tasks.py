@@ -6,6 +6,7 @@ import json
 import logging
 import os
 
+from music_vae_tf.commands import sample_evaluation
 from music_vae_tf.commands.command import Command, UserError, writable_directory
 from music_vae_tf.commands.progress import progress
 
@@ -13,6 +14,7 @@ log = logging.getLogger("music_vae_tf")
 
 TASK_NAMES = ("humanize", "tap2drum", "infill", "reconstruct")
 NEEDS_TASK = (
+    "num_samples",
     "training_path",
     "decoding",
     "neighbours",
@@ -27,17 +29,26 @@ def add_task_flags(command: Command) -> None:
     command.enum(
         "task",
         None,
-        TASK_NAMES,
+        [*TASK_NAMES, sample_evaluation.NAME],
         "Measure a task on two-bar windows, with the drummers' own playing as "
         "reference: "
         "humanize (velocities and timing for given hits), tap2drum, infill, or "
-        "reconstruct.",
+        "reconstruct. samples compares draws from the prior with the examples, in any "
+        "config without controls.",
+    )
+    command.integer(
+        "num_samples",
+        500,
+        "With --task=samples: how many are drawn.",
+        at_least=2,
+        at_most=100_000,
     )
     command.string(
         "training_path",
         None,
         "With --task: TFRecord file of the training split, for baselines without a "
-        "network: quantised, mean, a draw from histograms, nearest neighbours.",
+        "network: quantised, mean, a draw from histograms, nearest neighbours. With "
+        "--task=samples: to count the samples that are copies.",
     )
     command.enum(
         "decoding",
@@ -70,9 +81,8 @@ def refuse_task_flags(flags) -> None:
     """Sees that without a task no flag of tasks is given."""
     for name in NEEDS_TASK:
         if flags[name].present:
-            raise UserError(
-                f"--{name} is for tasks: give --task={'|'.join(TASK_NAMES)} as well"
-            )
+            names = "|".join([*TASK_NAMES, sample_evaluation.NAME])
+            raise UserError(f"--{name} is for tasks: give --task={names} as well")
 
 
 def evaluate(flags, models) -> None:
@@ -83,6 +93,8 @@ def evaluate(flags, models) -> None:
     """
     from music_vae_tf.analysis import groove_report
 
+    if flags["num_samples"].present:
+        raise UserError("--num_samples is for --task=samples: leave it out")
     _check(flags)
     converters = {
         name: _converter(flags, config) for name, (config, _) in models.items()

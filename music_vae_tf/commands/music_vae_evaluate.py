@@ -16,6 +16,9 @@ without a network:
     music_vae_evaluate --task=humanize --run_dir=run \\
         --examples_path=validation.tfrecord --training_path=train.tfrecord \\
         --output_json=humanize.json
+
+`--task=samples` compares draws from the prior with the examples, in any config without
+controls.
 """
 
 from __future__ import annotations
@@ -24,7 +27,7 @@ import logging
 import os
 import sys
 
-from music_vae_tf.commands import evaluation_tasks
+from music_vae_tf.commands import evaluation_tasks, sample_evaluation
 from music_vae_tf.commands.command import LARGEST_SEED, Command, UserError
 from music_vae_tf.commands.drums_flag import with_drums
 from music_vae_tf.commands.progress import progress
@@ -66,6 +69,9 @@ def main(flags):
             f"--temperature={flags.temperature}: expected a number above 0, from 1e-12 "
             "to 1e12"
         )
+    if flags.task == sample_evaluation.NAME:
+        sample_evaluation.evaluate(flags, _models(flags))
+        return
     if flags.task:
         is_named = flags.run_dir or flags.checkpoint_file or _is_pretrained(flags)
         models = _models if is_named else evaluation_tasks.models_without_weights

@@ -187,3 +187,59 @@ def test_a_split_without_windows_says_what_it_has(trained, tmp_path, capsys):
 def test_flags_that_do_not_go_together(flags, words, groove_records, capsys):
     assert evaluate(groove_records, **flags) in (1, 2)
     assert words in capsys.readouterr().err
+
+
+# Samples from the prior
+
+
+def test_samples_are_measured_beside_the_examples(
+    trained, groove_records, tmp_path, capsys
+):
+    path = tmp_path / "rows.json"
+    flags = {"run_dir": trained(FLAT), "num_samples": 5, "batch_size": 4}
+    flags |= {"training_path": groove_records, "output_json": path}
+    assert evaluate(groove_records, task="samples", **flags) == 0
+    cells = table(capsys.readouterr().out)
+    assert ("density_mean, notes per quarter", FLAT) in cells
+    rows = json.loads(path.read_text())
+    assert all(list(row) == FIELDS and row["task"] == "samples" for row in rows)
+    models = {row["model"].split(" (")[0] for row in rows}
+    assert models == {FLAT, "half of the examples", "examples"}
+    figures = {(row["metric"], row["model"]): row["value"] for row in rows}
+    assert 0 <= figures["silent", FLAT] <= 100
+    assert figures["copies_of_training", FLAT] in (None, 0)
+    assert 0 < figures["positions_total_variation", "half of the examples"] < 0.5
+
+
+def test_samples_of_one_seed_give_one_table(trained, groove_records, capsys):
+    tables = []
+    for _ in range(2):
+        flags = {"run_dir": trained(FLAT), "num_samples": 3, "seed": 5}
+        assert evaluate(groove_records, task="samples", **flags) == 0
+        tables.append(capsys.readouterr().out)
+    assert tables[0] == tables[1]
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        ({"task": "samples", "decoding": "mode"}, "--decoding is not for --task=sampl"),
+        ({"task": "samples", "num_samples": 1}, "--num_samples=1"),
+        ({"task": "reconstruct", "num_samples": 9}, "--num_samples is for --task=samp"),
+        ({"num_samples": 9}, "--num_samples is for tasks"),
+    ],
+)
+def test_flags_that_do_not_fit_samples_are_refused(
+    trained, groove_records, capsys, flags, words
+):
+    assert evaluate(groove_records, run_dir=trained(FLAT), **flags) not in (0, None)
+    assert words in capsys.readouterr().err
+
+
+def test_samples_need_a_config_without_controls(groove_records, tmp_path, capsys):
+    """Chords have to be given."""
+    from untrained_runs import untrained_run
+
+    run_dir = untrained_run(tmp_path, "cat-mel_2bar_med_chords")
+    assert evaluate(groove_records, task="samples", run_dir=run_dir) == 1
+    assert "samples for given chords" in capsys.readouterr().err
