@@ -72,7 +72,7 @@ def _output_of(command: str) -> str:
     result = subprocess.run(program, stdout=subprocess.PIPE, text=True)
     if result.returncode:
         sys.exit(result.returncode)
-    printed = result.stdout.strip()
+    printed = result.stdout.strip("\n")  # a table may begin with spaces
     return printed if "\n|" in f"\n{printed}" else f"```text\n{printed}\n```"
 
 

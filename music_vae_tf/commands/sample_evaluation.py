@@ -98,8 +98,12 @@ def _pieces(converter, path) -> list[list]:
             report = report.after(extraction)
             dense = [converter.unpack(example) for example in extraction.examples]
             if dense:
-                music = [music_of(converter, example) for example in dense]
-                found.append([_onsets(converter, one) for one in music])
+                found.append(
+                    [
+                        _onsets(converter, music_of(converter, one), len(one.targets))
+                        for one in dense
+                    ]
+                )
     report.require(1)
     log.info("%s: %s", source.name, report)
     return found
@@ -112,15 +116,17 @@ def _samples(flags, model) -> list:
         while len(onsets) < flags.num_samples:
             count = min(flags.batch_size, flags.num_samples - len(onsets))
             music = model.sample(count, length, flags.temperature)
-            onsets += [_onsets(model.converter, one) for one in music]
+            onsets += [_onsets(model.converter, one, length) for one in music]
             bar.advance(count)
     return onsets
 
 
-def _onsets(converter, sequence):
+def _onsets(converter, sequence, steps):
+    """steps: rows of the example, which say how long it is."""
     from music_vae_tf.analysis.attributes import QUARTERS_PER_BAR, onsets_of
 
-    return onsets_of(sequence, converter.window_bars * QUARTERS_PER_BAR)
+    quarters = converter.quarters(steps) or converter.window_bars * QUARTERS_PER_BAR
+    return onsets_of(sequence, quarters)
 
 
 def _head(flags, columns):

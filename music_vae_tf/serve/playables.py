@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
@@ -15,6 +16,7 @@ from music_vae_tf.errors import UserFacingError
 from music_vae_tf.serve import latent_map, loops, sounds
 from music_vae_tf.serve.errors import CannotServe, Unknown
 
+log = logging.getLogger("music_vae_tf")
 BATCH_SIZE = 16  # of what is not heard at once: maps and songs
 MOST_LOADED = 2
 OWN = "own"  # the id of a model that the command line names
@@ -74,7 +76,8 @@ class Playables:
         # The page opens with a model that plays loops and humanizes songs.
         usual = pretrained.usual("transform")
         names = [usual, *(name for name in pretrained.names() if name != usual)]
-        box = [*filter(_is_playable, map(_offer_of, names))]
+        playable = filter(_is_playable, map(_offer_of, names))
+        box = [*filter(_is_installed, playable)]
         # A model in the box that the command line names comes first.
         named = [offer for offer in box if own == (offer.config, offer.checkpoint)]
         if own and not named:
@@ -149,6 +152,17 @@ _CONDITIONED = "is conditioned, and the page has no chords or hits to give it"
 
 def _offer_of(name) -> Offer:
     return Offer(name, name, pretrained.config(name), pretrained.weights_path(name))
+
+
+def _is_installed(offer) -> bool:
+    """Whether the libraries are there that its converter needs."""
+    from music_vae_tf import build
+
+    try:
+        return build.converter(offer.config).targets is not None
+    except UserFacingError as error:
+        log.info("%s is not offered: %s", offer.title, error)
+        return False
 
 
 def _is_playable(offer) -> bool:

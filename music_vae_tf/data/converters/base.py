@@ -145,7 +145,7 @@ class Converter(abc.ABC):
         return self
 
     def quarters(self, num_steps: int) -> float:
-        """How long so many rows last, in quarter notes; 0 where they are not steps."""
+        """How long so many rows last, in quarter notes; 0 where they do not say it."""
         return num_steps / self.steps_per_quarter if self.steps_per_bar else 0.0
 
     @property

@@ -105,6 +105,10 @@ class TokensConverter(Converter):
         drums = drum_parts.for_inference(self.drums)
         return dataclasses.replace(self, drums=drums)
 
+    def quarters(self, num_steps: int) -> float:
+        """Each bar has the same number of rows, padding included."""
+        return num_steps / self.max_tokens_per_bar * self.quarters_per_bar
+
     @property
     def length_shape(self) -> tuple[int, ...]:
         return (self.split_bars,)

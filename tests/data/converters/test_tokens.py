@@ -105,6 +105,10 @@ def test_windows_cover_the_whole_file_and_are_cut_at_bar_lines():
     assert len(each_bar.to_examples(sequence)) == 6
 
 
+def test_rows_say_how_many_bars_they_are():
+    assert (CONVERTER.quarters(24), LONG.quarters(4 * 112)) == (8, 16)
+
+
 def test_of_several_notes_in_one_place_the_loudest_counts():
     sequence = drums((36, 30, 0), (36, 99, 0.01), (36, 60, 0), (36, 99, BAR_S))
     (example,) = CONVERTER.to_examples(sequence)
