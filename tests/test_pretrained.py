@@ -46,6 +46,28 @@ def test_a_pretrained_model_plays(name):
     assert outputs[0].notes
 
 
+def test_a_pretrained_groove_is_played_by_means_over_hits_alone(tmp_path):
+    """By the command and in Python, and not where the flag says otherwise."""
+    from music_vae_tf.generation import TrainedModel
+
+    flags = ["--config=groovae_4bar", "--seed=3", "--num_outputs=1"]
+    means = {}
+    for name in ("default", "magenta", "given_hits"):
+        more = [] if name == "default" else [f"--playing={name}"]
+        folder = tmp_path / name
+        assert music_vae_generate.run([*flags, f"--output_dir={folder}", *more]) == 0
+        (file,) = folder.glob("*.mid")
+        means[name] = _mean_velocity(midi.read_midi(file))
+    assert means["default"] == means["given_hits"] > 1.3 * means["magenta"]
+    model = TrainedModel("groovae_4bar", 1, seed=3)
+    (loop,) = model.sample(1, 64, temperature=0.5)
+    assert _mean_velocity(loop) == pytest.approx(means["default"], abs=0.5)
+
+
+def _mean_velocity(sequence):
+    return sum(note.velocity for note in sequence.notes) / len(sequence.notes)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_pretrained_model_is_listed_in_the_documentation(name):
     page = REPOSITORY / "docs" / "play" / "checkpoints.md"

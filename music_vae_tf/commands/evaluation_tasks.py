@@ -6,7 +6,7 @@ import json
 import logging
 import os
 
-from music_vae_tf.commands import sample_evaluation
+from music_vae_tf.commands import playing_flag, sample_evaluation
 from music_vae_tf.commands.command import Command, UserError, writable_directory
 from music_vae_tf.commands.progress import progress
 
@@ -17,6 +17,7 @@ NEEDS_TASK = (
     "num_samples",
     "training_path",
     "decoding",
+    playing_flag.NAME,
     "neighbours",
     "two_sample_test",
     "output_json",
@@ -57,6 +58,7 @@ def add_task_flags(command: Command) -> None:
         "With --task: the mean of the latent vector and the more probable hits, or "
         "draws of both, or a column for each.",
     )
+    playing_flag.add_playing(command, "With --task: ")
     command.integer(
         "neighbours",
         10,
@@ -251,6 +253,7 @@ def _played(flags, name, config, converter, checkpoint, examples):
             converter,
             examples,
             is_sample=decoding == "sample",
+            given_hits=playing_flag.gives_hits(flags, config, checkpoint),
             temperature=flags.temperature,
             seed=flags.seed,
             batch_size=flags.batch_size,

@@ -6,6 +6,7 @@ from __future__ import annotations
 import logging
 import re
 
+from music_vae_tf.commands import playing_flag
 from music_vae_tf.commands.attribute_flag import attribute_shift
 from music_vae_tf.commands.command import Command, UserError
 from music_vae_tf.commands.drum_map_flag import read_music
@@ -90,7 +91,12 @@ def run(flags, paths: list[str], outputs: Outputs) -> None:
     )
     log.info("Loading %s", checkpoint)
     model = TrainedModel(
-        config, flags.max_batch_size, checkpoint, seed=flags.seed, grammar=flags.grammar
+        config,
+        flags.max_batch_size,
+        checkpoint,
+        seed=flags.seed,
+        grammar=flags.grammar,
+        given_hits=playing_flag.gives_hits(flags, config, checkpoint),
     )
     if continues:
         latent_verbs.check_continues(model)

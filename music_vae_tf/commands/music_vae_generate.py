@@ -33,7 +33,7 @@ import re
 import sys
 
 from music_vae_tf import pretrained
-from music_vae_tf.commands import verbs
+from music_vae_tf.commands import playing_flag, verbs
 from music_vae_tf.commands.attribute_flag import (
     add_attribute_flags,
     attribute_options,
@@ -142,6 +142,7 @@ command.boolean(
     True,
     "Say no token where the grammar forbids it, in configs whose music is tokens.",
 )
+playing_flag.add_playing(command)
 add_attribute_flags(command)
 verbs.add_verb_flags(command)
 add_format_flags(command)
@@ -216,6 +217,7 @@ def _generate(flags, config, checkpoint, write) -> list:
         checkpoint,
         seed=flags.seed,
         grammar=flags.grammar,
+        given_hits=playing_flag.gives_hits(flags, config, checkpoint),
     )
     options = {
         "length": length,

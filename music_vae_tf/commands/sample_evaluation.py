@@ -7,6 +7,7 @@ import logging
 import math
 import os
 
+from music_vae_tf.commands import playing_flag
 from music_vae_tf.commands.command import UserError, writable_directory
 from music_vae_tf.commands.progress import progress
 
@@ -53,7 +54,10 @@ def _measured(flags, name, config, path) -> dict:
     import_tensorflow()
     from music_vae_tf.generation import TrainedModel
 
-    model = TrainedModel(config, flags.batch_size, path, seed=flags.seed)
+    given_hits = playing_flag.gives_hits(flags, config, path)
+    model = TrainedModel(
+        config, flags.batch_size, path, seed=flags.seed, given_hits=given_hits
+    )
     if model.converter.controls is not None:
         raise UserError(
             f"config {config.name} samples for given {model.converter.control_kind}, "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from music_vae_tf.commands import latent_modes
+from music_vae_tf.commands import latent_modes, playing_flag
 from music_vae_tf.commands.command import Command, UserError
 from music_vae_tf.commands.outputs import Outputs
 from music_vae_tf.commands.transform_mode import (
@@ -84,6 +84,11 @@ def run(flags) -> None:
     if flags.mode == TRANSFORM and flags.tempo is not None:
         raise UserError(
             "--mode=transform keeps the tempo of the file: leave out --tempo"
+        )
+    if flags.mode == TRANSFORM and flags[playing_flag.NAME].present:
+        raise UserError(
+            f"--mode=transform always plays {playing_flag.GIVEN_HITS}: leave out "
+            f"--{playing_flag.NAME}"
         )
     transforms = flags.mode == TRANSFORM
     generate = transform_files if transforms else latent_modes.run

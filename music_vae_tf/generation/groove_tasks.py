@@ -183,6 +183,7 @@ def play(
     examples: TaskExamples,
     *,
     is_sample: bool,
+    given_hits: bool = False,
     temperature: float = 1.0,
     seed: int = 0,
     batch_size: int = 64,
@@ -192,6 +193,7 @@ def play(
     Args:
         is_sample: of a latent vector drawn from the posterior, hits are drawn at the
             temperature; otherwise of its mean, and each hit is the more probable.
+        given_hits: as for a `TrainedModel`; where hits are held it makes no difference.
 
     Raises:
         UnfitTask: its decoder cannot hold what the task holds, or it has no encoder.
@@ -206,7 +208,7 @@ def play(
     # What is sampled at a time shares its controls.
     batch_size = batch_size if converter.controls is None else 1
     temperature = temperature if is_sample else MODE_TEMPERATURE
-    run = _runner(model, is_sample, temperature, seed)
+    run = _runner(model, is_sample, given_hits, temperature, seed)
     batches = _batches(examples, batch_size)
     rows = [run(*batch, tf.constant(i)).numpy() for i, batch in enumerate(batches)]
     rows = np.concatenate(rows)[: len(examples.inputs)]
@@ -226,7 +228,7 @@ def _batches(examples, batch_size):
         yield [tf.constant(c[first : first + batch_size]) for c in columns]
 
 
-def _runner(model, is_sample, temperature, seed):
+def _runner(model, is_sample, given_hits, temperature, seed):
     """A function (inputs, controls, held values, number of the batch) -> rows."""
 
     @tf.function(autograph=False)
@@ -243,6 +245,7 @@ def _runner(model, is_sample, temperature, seed):
             controls[0] if model.control_depth else None,
             temperature,
             rng.fold_in("samples"),
+            given_hits=given_hits,
             **({"forced": held} if held.shape[1] else {}),
         )
         return samples.rows

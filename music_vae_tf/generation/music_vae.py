@@ -56,6 +56,7 @@ class TrainedModel:
         seed: int | None = None,
         end_token: int | Callable | None = None,
         grammar: bool = True,
+        given_hits: bool | None = None,
     ):
         """
         Args:
@@ -72,6 +73,8 @@ class TrainedModel:
                 predicate on `[B, D_out]` (Magenta's `end_fn`). Decoding ends when all
                 sequences of a batch have ended.
             grammar: whether samples of tokens obey their grammar.
+            given_hits: see `decoder.SampleOptions`; by default true for pretrained
+                models, and false, as Magenta, for all others.
 
         Raises:
             checkpoint.CheckpointError: missing, damaged, or of another config.
@@ -98,6 +101,9 @@ class TrainedModel:
         make = build.uninitialized_model if is_trained else build.model
         self.model = make(self.config, self.converter)
         self.end_token = end_token
+        if given_hits is None:
+            given_hits = pretrained.is_weights(checkpoint_dir_or_path)
+        self._given_hits = given_hits
         self._grammar = self.converter.grammar if grammar else None
         if is_trained:
             if (vocabulary := self.converter.token_vocabulary) is not None:
@@ -355,9 +361,8 @@ class TrainedModel:
         return tf.constant(self._rng.integers(2**31, size=2), tf.int32)
 
     def _decode_step(self, z, length, temperature, controls, seed, end_token):
-        options = {} if end_token is None else {"end_token": end_token}
-        if self._grammar is not None:
-            options["grammar"] = self._grammar
+        options = {"end_token": end_token, "grammar": self._grammar}
+        options["given_hits"] = self._given_hits
         rng = PRNGKey(seed)
         return self.model.sample(z, length, controls, temperature, rng, **options)
 

@@ -52,6 +52,7 @@ class TrainedModel:
             var_name_substitutions,
             seed=int(np.random.randint(2**31)),
             end_token=end_fn,
+            given_hits=False,  # as Magenta, whatever the checkpoint is
         )
 
     def sample(

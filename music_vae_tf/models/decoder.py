@@ -108,6 +108,9 @@ class SampleOptions:
         forced: [B, T, D]; values that are not NaN replace samples, before the next
             step reads them. So the hits of a groove are held while its velocities and
             offsets are predicted. (Magenta has nothing of the kind.)
+        given_hits: whether velocities and offsets of a groove are those given its
+            sampled hits, see `Output.given_hits`; where hits are `forced` they are.
+            (Magenta has nothing of the kind.)
         encoder: the model's encoder, for a decoder that `needs_encoder`.
     """
 
@@ -117,6 +120,7 @@ class SampleOptions:
     end_token: int | Callable[[tf.Tensor], tf.Tensor] | None = None
     grammar: Grammar | None = None
     forced: tf.Tensor | None = None
+    given_hits: bool = False
     encoder: Any = None
 
     def replace(self, **changes: Any) -> SampleOptions:

@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 
 from music_vae_tf.models.metrics import WeightedMean
-from music_vae_tf.models.outputs import Output, is_positive
+from music_vae_tf.models.outputs import Output, is_positive, with_held
 from music_vae_tf.models.prng import PRNGKey
 
 SMALLEST_PROBABILITY = 1e-6  # that is divided by
@@ -47,8 +47,8 @@ class GrooveColumns(Output):
         logits, velocities, offsets = self._values(params)
         return tf.concat([is_positive(logits), velocities, offsets], axis=-1)
 
-    def hold(self, rows: tf.Tensor, params: tf.Tensor, held: tf.Tensor) -> tf.Tensor:
-        """Where a hit is held, its free velocity and offset are those given the hit.
+    def given_hits(self, rows: tf.Tensor, params: tf.Tensor) -> tf.Tensor:
+        """Velocities and offsets of hits as they are given the hit.
 
         Targets are 0 where a drum rests, and the losses count these cells too. So the
         model emits the mean over both cases, E[v] = p(hit) E[v | hit]: too soft, and
@@ -57,15 +57,21 @@ class GrooveColumns(Output):
         """
         hits, velocities, offsets = tf.split(rows, 3, axis=-1)
         logits, *_ = tf.split(params, 3, axis=-1)
-        held_hits, *_ = tf.split(held, 3, axis=-1)
         probabilities = tf.maximum(tf.sigmoid(logits), SMALLEST_PROBABILITY)
-        share = tf.where(held_hits > 0.5, probabilities, 1.0)
-        given_hits = [
+        share = tf.where(hits > 0.5, probabilities, 1.0)
+        columns = [
             hits,
             tf.minimum(velocities / share, 1.0),
             tf.clip_by_value(offsets / share, -1.0, 1.0),
         ]
-        return super().hold(tf.concat(given_hits, axis=-1), params, held)
+        return tf.concat(columns, axis=-1)
+
+    def hold(self, rows: tf.Tensor, params: tf.Tensor, held: tf.Tensor) -> tf.Tensor:
+        """What is free is as it is given the hits, those held and those sampled."""
+        hits, *others = tf.split(rows, 3, axis=-1)
+        held_hits, *_ = tf.split(held, 3, axis=-1)
+        rows = tf.concat([with_held(hits, held_hits), *others], axis=-1)
+        return with_held(self.given_hits(rows, params), held)
 
     def metrics_of(
         self, params: tf.Tensor, targets: tf.Tensor, mask: tf.Tensor

@@ -180,6 +180,8 @@ class LstmDecoder(Composed, Decoder):
             params = tf.where(allowed, params, params.dtype.min)
         if forced is None:
             row = self.output_.sample(params, options.temperature, key)
+            if options.given_hits:
+                row = self.output_.given_hits(row, params)
         else:
             row = self.output_.sample_held(
                 params, forced[:, t], options.temperature, key

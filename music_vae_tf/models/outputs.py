@@ -54,6 +54,11 @@ class Output(keras.Layer, abc.ABC):
     def mode(self, params: tf.Tensor) -> tf.Tensor:
         """The most probable rows: [..., P] -> [..., D]."""
 
+    def given_hits(self, rows: tf.Tensor, params: tf.Tensor) -> tf.Tensor:
+        """Sampled rows [B, D] with what else depends on their hits, as it is given
+        these; the same rows, where it is so or where nothing does."""
+        return rows
+
     def hold(self, rows: tf.Tensor, params: tf.Tensor, held: tf.Tensor) -> tf.Tensor:
         """Sampled rows [B, D] with values of `held` in their place; NaN is free."""
         return with_held(rows, held)

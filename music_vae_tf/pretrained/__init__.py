@@ -7,6 +7,7 @@ NAME.md              the model card: data, licence, training, measurements, limi
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -64,6 +65,11 @@ def weights_path(name: str) -> str:
             f"{', '.join(names()) or 'none'}. Train one, and give its --run_dir"
         )
     return str(FOLDER / f"{name}{SUFFIX}")
+
+
+def is_weights(path: str | os.PathLike | None) -> bool:
+    """Whether a checkpoint is the weights of a pretrained model."""
+    return path is not None and Path(path).parent == FOLDER
 
 
 def attributes_path(name: str) -> Path | None:

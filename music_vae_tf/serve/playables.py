@@ -111,7 +111,7 @@ class Playables:
         from music_vae_tf.generation.attributes import attributes_of
 
         player, batches = (
-            TrainedModel(offer.config, size, offer.checkpoint, seed=0)
+            TrainedModel(offer.config, size, offer.checkpoint, seed=0, given_hits=True)
             for size in (1, BATCH_SIZE)
         )
         task = _task_of(offer, player)

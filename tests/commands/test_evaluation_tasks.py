@@ -243,3 +243,31 @@ def test_samples_need_a_config_without_controls(groove_records, tmp_path, capsys
     run_dir = untrained_run(tmp_path, "cat-mel_2bar_med_chords")
     assert evaluate(groove_records, task="samples", run_dir=run_dir) == 1
     assert "samples for given chords" in capsys.readouterr().err
+
+
+def test_means_over_hits_are_for_grooves(groove_records, tmp_path, capsys):
+    from untrained_runs import untrained_run
+
+    run_dir = untrained_run(tmp_path, "cat-drums_2bar_small")
+    flags = {"task": "samples", "run_dir": run_dir, "playing": "given_hits"}
+    assert evaluate(groove_records, **flags) == 1
+    assert "--playing=given_hits is for GrooVAE configs" in capsys.readouterr().err
+
+
+def test_a_reconstruction_is_louder_by_means_over_hits(
+    trained, groove_records, tmp_path
+):
+    louder = []
+    for playing in ("magenta", "given_hits"):
+        path = tmp_path / f"{playing}.json"
+        flags = {"task": "reconstruct", "run_dir": trained(FLAT), "output_json": path}
+        flags |= {"playing": playing, "decoding": "sample"}
+        assert evaluate(groove_records, "--notwo_sample_test", **flags) == 0
+        rows = json.loads(path.read_text())
+        louder += [
+            row["value"]
+            for row in rows
+            if (row["metric"], row["drum_class"]) == ("velocity_mae", "all")
+            and row["model"].startswith(FLAT)
+        ]
+    assert louder[0] != louder[1]

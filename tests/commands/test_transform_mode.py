@@ -57,6 +57,12 @@ def test_a_song_is_transformed_and_the_rest_of_it_stays(
     assert "of 78 notes" in said.lower()
 
 
+def test_songs_are_always_played_by_means_over_hits(transform, band_file, capsys):
+    assert transform(input_midi=band_file, playing="magenta") == 1
+    error = " ".join(capsys.readouterr().err.split())
+    assert "--mode=transform always plays given_hits: leave out --playing" in error
+
+
 def test_the_switches_reach_the_model(transform, band_file, tmp_path):
     assert transform(input_midi=band_file, amount=0, num_outputs=2) == 0
     one, two = map(mido.MidiFile, written(tmp_path))

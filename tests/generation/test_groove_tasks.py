@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import tensorflow as tf
+from untrained_runs import playing_model
 
 from music_vae_tf import build, config
 from music_vae_tf.analysis.groove_windows import WINDOW
@@ -134,7 +135,8 @@ def test_a_decoder_reads_what_is_held_in_place_of_what_it_sampled():
     taught = model.decoder.reconstruct(
         rows, tf.constant([WINDOW] * 2), z, tf.zeros([2, WINDOW, 0])
     )
-    expected = model.decoder.output_.sample(taught.params[:, -1], 1e-6, PRNGKey(0))
+    output, last = model.decoder.output_, taught.params[:, -1]
+    expected = output.given_hits(output.sample(last, 1e-6, PRNGKey(0)), last)
     np.testing.assert_allclose(samples.rows[:, -1], expected, atol=1e-5)
 
 
@@ -148,6 +150,40 @@ def test_velocities_and_offsets_of_a_held_hit_are_those_given_the_hit(name):
     held = tf.constant([[1.0, free, free, free, free, free]])
     expected = [[1.0, 0.0, 0.8, 0.2, -0.4, -0.1]]
     np.testing.assert_allclose(output.hold(rows, params, held), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["Groove", "GrooveBernoulli"])
+def test_velocities_and_offsets_of_sampled_hits_are_those_given_the_hits(name):
+    """Two drums, each with p(hit) 0.25; the first one is hit."""
+    output = getattr(groove_outputs, name)(6)
+    params = tf.constant([[np.log(1 / 3)] * 2 + [0.0] * 4], tf.float32)
+    rows = tf.constant([[1.0, 0.0, 0.2, 0.2, -0.1, -0.1]])
+    expected = [[1.0, 0.0, 0.8, 0.2, -0.4, -0.1]]
+    np.testing.assert_allclose(output.given_hits(rows, params), expected, rtol=1e-6)
+    nothing_held = tf.fill([1, 6], np.nan)
+    np.testing.assert_allclose(
+        output.hold(rows, params, nothing_held), expected, rtol=1e-6
+    )
+    other = outputs.Bernoulli(6)
+    np.testing.assert_array_equal(other.given_hits(rows, params), rows)
+
+
+@pytest.mark.parametrize("name", ["groovae_4bar", "hierdec-groove_4bar_small"])
+def test_a_decoder_plays_its_hits_by_means_over_hits_alone(name):
+    """The first step reads zeros, so its hits are the same either way."""
+    model = playing_model(name, "enc_rnn_size=[8],dec_rnn_size=[8],z_size=4", 3).model
+    z = tf.random.stateless_normal([3, 4], [1, 2])
+    plain, given = (
+        model.sample(z, 64, None, 1.0, PRNGKey(3), given_hits=is_given).rows.numpy()
+        for is_given in (False, True)
+    )
+    (hits, velocities, _), (same, louder, _) = (
+        np.split(rows[:, 0], 3, axis=-1) for rows in (plain, given)
+    )
+    np.testing.assert_array_equal(hits, same)
+    assert hits.any() and not hits.all()
+    assert (louder[hits > 0] > velocities[hits > 0]).all()
+    np.testing.assert_array_equal(louder[hits == 0], velocities[hits == 0])
 
 
 def test_no_velocity_or_offset_of_a_held_hit_is_beyond_its_range():
