@@ -108,7 +108,7 @@ def read(path: str | os.PathLike, encoder: str, z_size: int) -> dict[str, Prior]
 
     Raises:
         BadPriors: they are not [z_size] and [z_size, z_size] finite numbers each.
-        BadJson: it is no JSON.
+        BadJson: it is not JSON.
         OSError: it cannot be read.
     """
     content = read_json(path, limit=LARGEST_FILE)

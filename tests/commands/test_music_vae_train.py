@@ -372,7 +372,7 @@ def test_a_warm_start_without_a_pretrained_model_lists_those_there_are(
     tmp_path, groove_records, capsys
 ):
     run_dir = tmp_path / "run"
-    named = {"name": "hierdec-groove_4bar_small", "warm_start_checkpoint": "pretrained"}
+    named = {"name": "hierdec-groove_4bar", "warm_start_checkpoint": "pretrained"}
     assert run(run_dir, groove_records, 1, **named) == 1
     error = capsys.readouterr().err
     assert "has no pretrained model" in error and "groovae_2bar_humanize" in error

@@ -288,7 +288,7 @@ def test_a_training_keeps_the_priors_that_generation_draws_from(
     assert own.mean.shape == (2,) and np.any(own.factor != np.eye(2))
 
 
-def test_a_killed_fit_of_priors_is_made_up_for(trained, tmp_path):
+def test_priors_that_a_kill_prevented_are_fitted_by_the_next_start(trained, tmp_path):
     run_dir = tmp_path / "cvae"
     shutil.copytree(trained / "cvae", run_dir)
     priors = run_dir / "train" / "priors.json"
