@@ -41,6 +41,8 @@ def test_a_card_says_what_the_model_is_and_whose_data_it_has_seen(name):
 def test_a_pretrained_model_plays(name):
     from music_vae_tf.generation import TrainedModel
 
+    if pretrained.config(name).converter.kind == "tokens":
+        pytest.importorskip("miditok")
     model = TrainedModel(name, 1, seed=0)
     outputs = model.sample(1, model.config.model.max_seq_len, temperature=0.5)
     assert outputs[0].notes
@@ -66,6 +68,18 @@ def test_a_pretrained_groove_is_played_by_means_over_hits_alone(tmp_path):
 
 def _mean_velocity(sequence):
     return sum(note.velocity for note in sequence.notes) / len(sequence.notes)
+
+
+@pytest.mark.parametrize("name", OF_MUSIC_VAE)
+def test_a_pretrained_model_moves_attributes(name):
+    from music_vae_tf.generation import TrainedModel
+    from music_vae_tf.generation.attributes import attributes_of
+
+    if pretrained.config(name).converter.kind == "tokens":
+        pytest.importorskip("miditok")
+    moved = attributes_of(TrainedModel(name, 1))
+    assert {"density", "syncopation"} <= set(moved)
+    assert all(one.correlation >= 0.2 for one in moved.values())
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,18 +1,21 @@
 """Which models the page offers, and maps of latent spaces."""
 
 import json
+import sys
 
 import numpy as np
 import pytest
 from untrained_runs import untrained_run
 
 from music_vae_tf import pretrained
+from music_vae_tf.data.converters import tokens
 from music_vae_tf.generation.attributes import AttributeVector, along
 from music_vae_tf.run_directory import RunDirectory
 from music_vae_tf.serve import latent_map, loops, playables
 from music_vae_tf.serve.errors import CannotServe
 
 BOX = "groovae_2bar_humanize"
+TOKENS = "musicvae_groove_tokens_small"
 KINDS = [
     *("cat-mel_2bar_small", "cat-drums_2bar_small", "nade-drums_2bar_full"),
     *("groovae_4bar", "hierdec-trio_16bar", "hier-multiperf_vel_1bar_med"),
@@ -40,6 +43,16 @@ def test_every_kind_of_model_is_played(name, tmp_path):
     answer = loops.answer(loops.Recipe(z, 1, 0.5, 120.0, {}), playable)
     assert answer["quarters"] >= 4
     assert json.dumps(answer, allow_nan=False)
+
+
+def test_a_model_whose_libraries_are_missing_is_not_offered(monkeypatch, caplog):
+    caplog.set_level("INFO", "music_vae_tf")
+    assert TOKENS in playables.Playables(None).offers
+    monkeypatch.setitem(sys.modules, "miditok", None)
+    tokens._tokenizer.cache_clear()
+    assert TOKENS not in playables.Playables(None).offers
+    tokens._tokenizer.cache_clear()
+    assert f"{TOKENS} is not offered" in caplog.text and "[tokens]" in caplog.text
 
 
 def test_a_model_of_the_command_line_comes_first(tmp_path):
