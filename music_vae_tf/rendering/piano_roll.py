@@ -7,6 +7,7 @@ evenly, and how far a hit is from its sixteenth can be seen.
 from __future__ import annotations
 
 import io
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -108,7 +109,9 @@ def _end(note, time: Clock) -> float:
     held a moment over the bar line."""
     if not note.is_drum:
         return float(time.at(note.end_time)) - SIXTEENTH / 2
-    return SIXTEENTH * (1 + round(float(time.at(note.start_time)) / SIXTEENTH))
+    # A 32nd between two sixteenths belongs to the first, lest the last one need a bar.
+    nearest = math.ceil(float(time.at(note.start_time)) / SIXTEENTH - 0.5 - 1e-6)
+    return SIXTEENTH * (1 + nearest)
 
 
 def write(sequence, path, title: str = "", width_px: int = 1200) -> None:

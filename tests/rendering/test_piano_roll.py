@@ -106,6 +106,12 @@ def test_a_note_held_a_moment_over_the_bar_line_makes_no_bar():
     assert piano_roll.bar_lines(sequence).tolist() == [0, 4]
 
 
+@pytest.mark.parametrize(("quarter", "bars"), [(3.875, 1), (3.9, 2), (3.8, 1)])
+def test_the_last_32nd_of_a_bar_is_in_it_and_an_early_downbeat_is_not(quarter, bars):
+    sequence = sequence_of(drum(quarter, 36))
+    assert len(piano_roll.bar_lines(sequence)) == bars + 1
+
+
 def test_a_new_metre_begins_a_new_bar():
     sequence = sequence_of(drum(9.5, 36))
     sequence.time_signatures.add(time=4.0, numerator=3, denominator=4)
