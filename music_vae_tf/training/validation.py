@@ -127,10 +127,9 @@ class Validation:
         self._losses.append((step, loss if math.isfinite(loss) else math.inf))
         if self._evaluation:
             if _lowest(self._losses)[0] == step:
-                best = self._saver._replace(
-                    directory=self._saver.directory / "best", to_keep=1
-                )
-                best.save(model)
+                best = self._saver.directory / "best"  # there is one, however long
+                saver = Saver(best, 1, math.inf, self._saver.is_chief)
+                saver.save(model)
             _write_losses(self._saver.directory, self._losses)
             tags = {f"validation/{name}": value for name, value in metrics.items()}
             write_scalars(self._writer, step, tags)

@@ -1,8 +1,10 @@
 """A training that validates stops where it should, and remembers what it was given."""
 
+import itertools
 import json
 import re
 import signal
+import time
 
 import numpy as np
 import pytest
@@ -67,6 +69,19 @@ def test_an_early_stop_keeps_the_best_and_generates_from_it(
     flags = [f"--run_dir={run_dir}", "--num_outputs=1", f"--output_dir={tmp_path}/out"]
     assert music_vae_generate.run(["--mode=sample", *flags]) == 0
     assert "best/model.ckpt-4" in capsys.readouterr().err
+
+
+def test_there_is_one_best_checkpoint_however_long_a_training_lasts(
+    groove_records, tmp_path, losses_to_come, monkeypatch
+):
+    losses_to_come({2: 5.0, 4: 4.0, 6: 3.0})
+    hours = itertools.count()
+    monkeypatch.setattr(time, "time", lambda: 3600.0 * next(hours))
+    run_dir = tmp_path / "run"
+    keep = ["--checkpoints_to_keep=1", "--keep_checkpoint_every_n_hours=1"]
+    assert start(run_dir, groove_records, 6, "--holdout=0.25", *keep) == 0
+    best = run_dir / "train" / "best"
+    assert [file.name for file in best.glob("*.index")] == ["model.ckpt-6.index"]
 
 
 def test_the_best_counts_too_where_an_early_stop_was_asked_for_and_did_not_come(
