@@ -78,7 +78,7 @@ def test_a_pretrained_model_moves_attributes(name):
     if pretrained.config(name).converter.kind == "tokens":
         pytest.importorskip("miditok")
     moved = attributes_of(TrainedModel(name, 1))
-    assert {"density", "syncopation"} <= set(moved)
+    assert "density" in moved
     assert all(one.correlation >= 0.2 for one in moved.values())
 
 
