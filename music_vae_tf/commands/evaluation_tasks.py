@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 
-from music_vae_tf.commands import playing_flag, sample_evaluation
-from music_vae_tf.commands.command import Command, UserError, writable_directory
+from music_vae_tf.commands import output_json, playing_flag, sample_evaluation
+from music_vae_tf.commands.command import Command, UserError
 from music_vae_tf.commands.progress import progress
 
 log = logging.getLogger("music_vae_tf")
@@ -109,8 +108,7 @@ def evaluate(flags, models) -> None:
     config, _ = next(iter(models.values()))
     print("\n".join(_head(flags, config, examples)))
     print("\n".join(groove_report.table(rows)))
-    if flags.output_json:
-        _write_json(flags.output_json, rows)
+    output_json.write(flags.output_json, rows)
 
 
 def _check(flags):
@@ -119,8 +117,7 @@ def _check(flags):
 
     if flags.two_sample_test:
         two_sample.require_library()
-    if flags.output_json:
-        writable_directory("output_json", os.path.dirname(flags.output_json) or ".")
+    output_json.check(flags.output_json)
 
 
 def _rows(flags, converter, windows, players):
@@ -283,12 +280,3 @@ def _head(flags, config, examples):
         f"intervals of {RESAMPLES:,} bootstrap resamples of performances."
     )
     yield ""
-
-
-def _write_json(path, rows):
-    from music_vae_tf.data.whole_file import whole_file
-
-    text = json.dumps([row.as_json() for row in rows], indent=1)
-    with whole_file(os.path.expanduser(path)) as file:
-        file.write(f"{text}\n".encode())
-    log.info("Wrote %d rows: %s", len(rows), path)

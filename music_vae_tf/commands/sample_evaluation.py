@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import os
 
-from music_vae_tf.commands import playing_flag
-from music_vae_tf.commands.command import UserError, writable_directory
+from music_vae_tf.commands import output_json, playing_flag
+from music_vae_tf.commands.command import UserError
 from music_vae_tf.commands.progress import progress
 
 log = logging.getLogger("music_vae_tf")
@@ -26,8 +25,7 @@ def evaluate(flags, models) -> None:
     for name in NOT_FOR_SAMPLES:
         if flags[name].present:
             raise UserError(f"--{name} is not for --task={NAME}: leave it out")
-    if flags.output_json:
-        writable_directory("output_json", os.path.dirname(flags.output_json) or ".")
+    output_json.check(flags.output_json)
     columns = {}
     for name, (config, path) in models.items():
         columns |= _measured(flags, name, config, path)
@@ -37,8 +35,7 @@ def evaluate(flags, models) -> None:
     }
     print("\n".join(_head(flags, columns)))
     print("\n".join(_table(columns)))
-    if flags.output_json:
-        _write_json(flags.output_json, columns)
+    output_json.write(flags.output_json, _rows(columns))
 
 
 def _is_of_examples(name):
@@ -79,7 +76,7 @@ def _measured(flags, name, config, path) -> dict:
     ]
     return {
         name: figures,
-        f"{HALF}": list(sample_metrics.compare(*halves)) if all(halves) else [],
+        HALF: list(sample_metrics.compare(*halves)) if all(halves) else [],
         f"{EXAMPLES} ({len(examples):,})": list(sample_metrics.describe(examples)),
     }
 
@@ -166,19 +163,12 @@ def _shown(value) -> str:
     return "-" if math.isnan(value) else f"{value:.3g}"
 
 
-def _write_json(path, columns):
-    from music_vae_tf.data.whole_file import whole_file
+def _rows(columns) -> list:
+    from music_vae_tf.analysis.groove_report import ALL, Row
 
-    rows = [
-        {
-            **{"task": NAME, "metric": figure.metric, "unit": figure.unit},
-            **{"drum_class": "all", "model": name},
-            "value": None if math.isnan(figure.value) else figure.value,
-            **{"low": None, "high": None},
-        }
+    no_interval = math.nan, math.nan
+    return [
+        Row(NAME, figure.metric, figure.unit, ALL, name, figure.value, *no_interval)
         for name, figures in columns.items()
         for figure in figures
     ]
-    with whole_file(os.path.expanduser(path)) as file:
-        file.write(f"{json.dumps(rows, indent=1)}\n".encode())
-    log.info("Wrote %d rows: %s", len(rows), path)

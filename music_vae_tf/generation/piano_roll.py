@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from music_vae_tf.analysis.rolls import conditions
 from music_vae_tf.data.converters.piano_roll import CLASSES, NONE, PITCHES, NotARoll
 from music_vae_tf.errors import UserFacingError
 from music_vae_tf.generation.compiling import compiled
@@ -46,6 +47,11 @@ def condition_name(condition: np.ndarray) -> str:
     """[4] -> `piano+bass`; `silence` if nothing sounds."""
     names = [n for n, is_in in zip(CLASSES[1:], condition[1:]) if is_in]
     return "+".join(names) or "silence"
+
+
+def stride(count: int) -> int:
+    """The step through so many rolls that reads a thousand of them at most."""
+    return -(-count // ROLLS_OF_A_PRIOR)
 
 
 class Prior(NamedTuple):
@@ -106,16 +112,14 @@ class TrainedRollVae:
         Raises:
             BadCondition: none of them has it.
         """
-        sounding = np.stack(
-            [(rolls == n).any(axis=(1, 2)) for n in range(len(CLASSES))]
-        )
-        has = (sounding.T[:, 1:] == np.asarray(condition[1:], bool)).all(axis=1)
+        sounding = conditions(rolls, len(CLASSES))
+        has = (sounding[:, 1:] == np.asarray(condition[1:], bool)).all(axis=1)
         if np.count_nonzero(has) < 2:
             raise BadCondition(
                 f"there are no rolls of {condition_name(condition)} alone to draw "
                 "latent vectors like theirs"
             )
-        every = -(-np.count_nonzero(has) // ROLLS_OF_A_PRIOR)
+        every = stride(int(np.count_nonzero(has)))
         return Prior.of(*self.encode(rolls[has][::every]))
 
     def kept_prior(self, condition: np.ndarray) -> Prior | None:

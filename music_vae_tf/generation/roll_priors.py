@@ -16,13 +16,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from music_vae_tf.analysis.rolls import conditions
+from music_vae_tf.data.converters.piano_roll import CLASSES
 from music_vae_tf.data.whole_file import whole_file
 from music_vae_tf.errors import UserFacingError
 from music_vae_tf.generation.piano_roll import (
-    ROLLS_OF_A_PRIOR,
     Prior,
     TrainedRollVae,
     condition_name,
+    stride,
 )
 from music_vae_tf.json_files import read_json
 
@@ -59,27 +61,21 @@ def fitted(
 
 def _groups(rolls, steps) -> Iterator[tuple[str, np.ndarray]]:
     """The name of each condition, and the numbers of at most a thousand rolls of it."""
-    conditions = np.concatenate(
+    every = np.concatenate(
         [
             _conditions(rolls.part(slice(i, i + ROLLS_AT_A_TIME)), steps)
             for i in range(0, len(rolls), ROLLS_AT_A_TIME)
         ]
     )
-    for condition in np.unique(conditions, axis=0):
-        members = np.flatnonzero((conditions == condition).all(axis=1))
+    for condition in np.unique(every, axis=0):
+        members = np.flatnonzero((every == condition).all(axis=1))
         if condition[1:].any() and len(members) > 1:
-            every = -(-len(members) // ROLLS_OF_A_PRIOR)
-            yield condition_name(condition), members[::every]
+            yield condition_name(condition), members[:: stride(len(members))]
 
 
 def _conditions(rolls, steps) -> np.ndarray:
     """Which classes each roll has, bool [N, 4]."""
-    from music_vae_tf.data.converters.piano_roll import CLASSES
-
-    classes = rolls.classes(slice(0, steps))
-    return np.stack(
-        [(classes == n).any(axis=(1, 2)) for n in range(len(CLASSES))], axis=1
-    )
+    return conditions(rolls.classes(slice(0, steps)), len(CLASSES))
 
 
 def write(priors: dict[str, Prior], encoder: str, path: str | os.PathLike) -> None:

@@ -6,7 +6,6 @@ import functools
 import hashlib
 import logging
 import os
-from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, cast
 
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 
     from music_vae_tf.data.converters.base import Converter
     from music_vae_tf.data.converters.piano_roll import PianoRollConverter
-    from music_vae_tf.data.rolls import Rolls
     from music_vae_tf.generation.piano_roll import Prior, TrainedRollVae
     from music_vae_tf.models.piano_roll_vae import ConvCvae
     from music_vae_tf.models.trainable import Trainable
@@ -139,11 +137,20 @@ class ClassRollData(TrainingData):
         """Fits the prior of each condition to the latent vectors of the rolls."""
         if self._cvae_config is not None:
             return
+        from music_vae_tf.generation import roll_priors
+        from music_vae_tf.generation.piano_roll import TrainedRollVae
+
+        directory, converter = self._request.directory, self.converter
+        path = directory.to_generate_from()
+        cvae = cast("ConvCvae", restored_model(self._config, converter, path))
+        if kept_priors(directory, cvae):
+            return
         progress = progress_of(self._request.options)
         with progress(None, "Fitting priors", unit="conditions") as bar:
-            keep_priors(
-                self._request.directory, self._config, self._trained_on, bar.over
+            priors = roll_priors.fitted(
+                TrainedRollVae(cvae), self._trained_on, converter.roll_steps, bar.over
             )
+        roll_priors.write(priors, _fingerprint(cvae), _priors_file(directory))
 
     # Rolls.
 
@@ -307,29 +314,6 @@ def check_latents(directory: RunDirectory, cvae: ConvCvae) -> None:
 
 def _latents_file(directory: RunDirectory) -> Path:
     return directory.train_dir / LATENTS_OF
-
-
-def keep_priors(
-    directory: RunDirectory,
-    config: Config,
-    rolls: Rolls,
-    over: Callable[[Iterable], Iterable] = iter,
-) -> None:
-    """Fits the priors of a trained conv_cvae's rolls, and writes them beside it.
-
-    over: shows the progress over the conditions.
-    """
-    from music_vae_tf import build
-    from music_vae_tf.generation import roll_priors
-    from music_vae_tf.generation.piano_roll import TrainedRollVae
-
-    converter = cast("PianoRollConverter", build.converter(config))
-    path = directory.to_generate_from()
-    cvae = cast("ConvCvae", restored_model(config, converter, path))
-    if _priors_file(directory).is_file() and kept_priors(directory, cvae):
-        return
-    priors = roll_priors.fitted(TrainedRollVae(cvae), rolls, converter.roll_steps, over)
-    roll_priors.write(priors, _fingerprint(cvae), _priors_file(directory))
 
 
 def kept_priors(directory: RunDirectory, cvae: ConvCvae) -> dict[str, Prior]:
