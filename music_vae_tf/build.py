@@ -61,11 +61,12 @@ def model(
     config: Config,
     converter: Converter | Windows,
     copies: int = 1,
-    cell_dtype: str = FLOAT32,
+    layer_dtype: str = FLOAT32,
 ) -> Trainable:
     """The untrained model of a config, as wide as the converter's rows.
 
-    cell_dtype: of LSTM cells, `models.lstm.FLOAT32` or `MIXED_BFLOAT16`.
+    layer_dtype: of LSTM cells and of convolutions, `models.lstm.FLOAT32` or
+        `MIXED_BFLOAT16`.
 
     Raises:
         TooLargeModel: so many copies of its weights, or a batch of its longest examples
@@ -75,7 +76,7 @@ def model(
     num_examples = config.training.batch_size if copies > 1 else 1
     example_size = kind.example_size(config, converter)
     size.check_batch_fits(num_examples, example_size, config.name)
-    make = lambda: kind.build(config, converter, cell_dtype)
+    make = lambda: kind.build(config, converter, layer_dtype)
     size.check_fits(size.count_weights(make), copies, config.name)
     return make()
 

@@ -107,7 +107,7 @@ def _add_device_flags(command: Command) -> None:
     command.boolean(
         "mixed_precision",
         False,
-        "Multiply matrices of recurrent layers in bfloat16; weights, states, losses "
+        "Compute recurrent layers and convolutions in bfloat16; weights, states, losses "
         "and checkpoints stay float32.",
     )
     command.enum(

@@ -24,9 +24,9 @@ class ModelKind:
     Attributes:
         model: the dataclass of the section `model` of a config.
         objective: that of the section `objective`. The model's loss reads it.
-        build: (config, converter, cell_dtype) -> the untrained model, a `Trainable`.
-            cell_dtype: Keras's name of the dtype policy of LSTM cells; a kind without
-            such cells has no use for it.
+        build: (config, converter, layer_dtype) -> the untrained model, a `Trainable`.
+            layer_dtype: Keras's name of the dtype policy of LSTM cells and of
+            convolutions.
         data: the `data.training_data.TrainingData` that it trains on, as module:class.
         load: (result, checkpoint, batch_size, seed) -> the trained model, for
             `TrainingResult.load`, as module:function.

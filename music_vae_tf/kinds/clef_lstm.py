@@ -34,7 +34,7 @@ class ClefLSTMObjectiveConfig:
     loss_on: Literal["all", "last"]  # all events of a window, or its last one
 
 
-def _build(config: Config, windows: Windows, cell_dtype: str) -> ClefLSTM:
+def _build(config: Config, windows: Windows, layer_dtype: str) -> ClefLSTM:
     """As wide as the windows of the training data are."""
     from music_vae_tf.models.clef_lstm import ClefLSTM, StaffSizes
 
@@ -48,7 +48,7 @@ def _build(config: Config, windows: Windows, cell_dtype: str) -> ClefLSTM:
         note_input=section.note_input,
         factored_logits=section.factored_logits,
         shared_clock=section.shared_clock,
-        cell_dtype=cell_dtype,
+        cell_dtype=layer_dtype,
         name="clef_lstm",
     )
 

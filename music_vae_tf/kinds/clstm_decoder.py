@@ -32,7 +32,7 @@ class ClstmDecoderObjectiveConfig:
 
 
 def _build(
-    config: Config, converter: PianoRollConverter, cell_dtype: str
+    config: Config, converter: PianoRollConverter, layer_dtype: str
 ) -> ClstmDecoder:
     from music_vae_tf.models.piano_roll_vae import ClstmDecoder
 
@@ -48,6 +48,7 @@ def _build(
         section.latent_windows,
         section.lstm_size,
         section.filters,
+        layer_dtype,
         name="clstm_decoder",
     )
 

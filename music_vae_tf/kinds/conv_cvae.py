@@ -32,12 +32,16 @@ class ConvCvaeObjectiveConfig(BetaSchedule):
     beta_rate: Rate  # beta = (1 - beta_rate ** step) * max_beta
 
 
-def _build(config: Config, converter: PianoRollConverter, cell_dtype: str) -> ConvCvae:
+def _build(config: Config, converter: PianoRollConverter, layer_dtype: str) -> ConvCvae:
     from music_vae_tf.models.piano_roll_vae import ConvCvae
 
     section = config.model
     return ConvCvae(
-        converter.roll_steps, section.z_size, section.filters, name="conv_cvae"
+        converter.roll_steps,
+        section.z_size,
+        section.filters,
+        layer_dtype,
+        name="conv_cvae",
     )
 
 

@@ -21,6 +21,7 @@ from music_vae_tf.models.metrics import WeightedMean
 from music_vae_tf.models.prng import PRNGKey
 from music_vae_tf.models.roll_endpoints import CLASSES, PITCHES
 from music_vae_tf.models.roll_layers import (
+    FULL_PRECISION,
     RollDecoder,
     RollEncoder,
     Row,
@@ -110,18 +111,30 @@ class ConvCvae(Composed, Trainable):
         "f1": "metrics/f1",
     }
 
-    def __init__(self, steps: int, z_size: int, filters: Sequence[int], **kwargs: Any):
+    def __init__(
+        self,
+        steps: int,
+        z_size: int,
+        filters: Sequence[int],
+        convolution_dtype: str = FULL_PRECISION,
+        **kwargs: Any,
+    ):
         """
         Args:
             steps: T, of a roll.
             z_size: Z.
             filters: of each convolution, in order.
+            convolution_dtype: Keras's name of the dtype policy of the convolutions.
         """
         super().__init__(**kwargs)
         self.steps, self.z_size = steps, z_size
         size = Size(steps, PITCHES)
-        self.encoder = RollEncoder(filters, size, z_size, name="encoder")
-        self.decoder = RollDecoder(filters, size, CLASSES, name="decoder")
+        self.encoder = RollEncoder(
+            filters, size, z_size, convolution_dtype, name="encoder"
+        )
+        self.decoder = RollDecoder(
+            filters, size, CLASSES, convolution_dtype, name="decoder"
+        )
         self.build()
 
     def build(self, input_shape: Any = None) -> None:
@@ -242,6 +255,7 @@ class ClstmDecoder(Composed, Trainable):
         latent_windows: int,
         lstm_size: int,
         filters: Sequence[int],
+        convolution_dtype: str = FULL_PRECISION,
         **kwargs: Any,
     ):
         """
@@ -250,12 +264,15 @@ class ClstmDecoder(Composed, Trainable):
             z_size: Z of the CVAE whose latents are read.
             latent_windows: number of z read for a roll; 1 is one z for all of it.
             filters: of the CVAE's convolutions; they are used in reverse order.
+            convolution_dtype: Keras's name of the dtype policy of the convolutions.
         """
         super().__init__(**kwargs)
         self.steps, self.z_size, self.latent_windows = steps, z_size, latent_windows
         self.lstm = TwoBiasLstm(lstm_size, latent_windows, name="lstm")
         size = Size(steps, PITCHES)
-        self.decoder = RollDecoder(filters, size, CLASSES, name="decoder")
+        self.decoder = RollDecoder(
+            filters, size, CLASSES, convolution_dtype, name="decoder"
+        )
         self.build()
 
     def build(self, input_shape: Any = None) -> None:

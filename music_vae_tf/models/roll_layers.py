@@ -3,6 +3,10 @@
 Arrays are [B, steps, pitches, channels]. All convolutions have kernel 3, stride 2 and
 padding 1 on each side, as in the published layer tables of the models. Keras's
 padding='same' pads one side only, which is another function.
+
+With the dtype policy `mixed_bfloat16` they compute in bfloat16. TensorFlow has no fast
+gradients on a CPU there for explicit padding or a transposed convolution of stride 2.
+So both are written another way.
 """
 
 from __future__ import annotations
@@ -19,6 +23,7 @@ from music_vae_tf.models.recurrence import is_for_inference
 
 KERNEL, STRIDE, PADDING = 3, 2, 1
 SILENCE_LOGIT = 5.0
+FULL_PRECISION = "float32"
 
 
 class Row(NamedTuple):
@@ -58,6 +63,10 @@ class RollLayer(keras.Layer, abc.ABC):
             name="kernel", shape=kernel_shape, initializer=initializer
         )
         self.bias = self.add_weight(name="bias", shape=[bias_size], initializer=bias)
+
+    def in_compute_dtype(self, *tensors: Any) -> list[tf.Tensor]:
+        """These as the layer's policy computes them."""
+        return [tf.cast(tensor, self.compute_dtype) for tensor in tensors]
 
 
 class Size(NamedTuple):
@@ -108,8 +117,14 @@ class Convolution(_OfSize):
         self.add_kernel_and_bias(shape, self.filters, "he_uniform")
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        convolved = tf.nn.conv2d(inputs, self.kernel, STRIDE, _EXPLICIT_PADDING)
-        return tf.nn.relu(convolved + self.bias)
+        kernel, bias = self.kernel, self.bias
+        if self.compute_dtype == FULL_PRECISION:
+            convolved = tf.nn.conv2d(inputs, kernel, STRIDE, _EXPLICIT_PADDING)
+        else:
+            kernel, bias, inputs = self.in_compute_dtype(kernel, bias, inputs)
+            padded = tf.pad(inputs, _EXPLICIT_PADDING)
+            convolved = tf.nn.conv2d(padded, kernel, STRIDE, "VALID")
+        return tf.nn.relu(convolved + bias)
 
 
 class TransposedConvolution(_OfSize):
@@ -135,8 +150,15 @@ class TransposedConvolution(_OfSize):
         self.add_kernel_and_bias(shape, self.filters, initializer, bias)
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        convolved = self._cropped if is_for_inference() else self._padded
-        logits = convolved(inputs) + self.bias
+        kernel, bias = self.kernel, self.bias
+        if self.compute_dtype != FULL_PRECISION:
+            kernel, bias, inputs = self.in_compute_dtype(kernel, bias, inputs)
+            convolved = self._by_parity(inputs, kernel)
+        elif is_for_inference():
+            convolved = self._cropped(inputs)
+        else:
+            convolved = self._padded(inputs)
+        logits = convolved + bias
         return logits if self.is_last else tf.nn.relu(logits)
 
     def _padded(self, inputs):
@@ -153,6 +175,28 @@ class TransposedConvolution(_OfSize):
         convolved = tf.nn.conv2d_transpose(inputs, self.kernel, shape, STRIDE, "VALID")
         steps, pitches = (slice(PADDING, PADDING + size) for size in self.size)
         return convolved[:, steps, pitches]
+
+
+    def _by_parity(self, inputs, kernel):
+        """The same by a convolution of stride 1, which has a channel for each parity.
+
+        An even output is a product with one tap of the kernel, an odd one with two.
+        """
+        taps = tf.constant(_TAPS, kernel.dtype)
+        parities = tf.einsum("pat,qbu,tuoi->abipqo", taps, taps, kernel)
+        channels = STRIDE**2 * self.filters
+        kernel = tf.reshape(parities, [2, 2, kernel.shape[-1], channels])
+        padded = tf.pad(inputs, [[0, 0], [0, 1], [0, 1], [0, 0]])
+        convolved = tf.nn.conv2d(padded, kernel, 1, "VALID")
+        whole = tf.nn.depth_to_space(convolved, STRIDE)
+        # Not whole[:, :steps], whose gradient takes ten times as long on a CPU.
+        size = [-1, *self.size, -1]
+        return whole if whole.shape[1:3] == self.size else tf.slice(whole, [0] * 4, size)
+
+
+# Which taps of the kernel reach an output: [parity of the output, input before or
+# after it, tap].
+_TAPS = [[[0, 1, 0], [0, 0, 0]], [[0, 0, 1], [1, 0, 0]]]
 
 
 def _mostly_silent(shape, dtype=None):
@@ -220,11 +264,19 @@ class TwoBiasLstm(RollLayer):
 class RollEncoder(keras.Layer):
     """One-hot rolls and their condition -> the posterior of z."""
 
-    def __init__(self, filters: Sequence[int], size: Size, z_size: int, **kwargs: Any):
+    def __init__(
+        self,
+        filters: Sequence[int],
+        size: Size,
+        z_size: int,
+        convolution_dtype: str = FULL_PRECISION,
+        **kwargs: Any,
+    ):
+        """convolution_dtype: Keras's name of the dtype policy of the convolutions."""
         super().__init__(**kwargs)
         sizes = halvings(size, len(filters))
         self.convolutions = [
-            Convolution(width, before, name=f"conv_{i}")
+            Convolution(width, before, name=f"conv_{i}", dtype=convolution_dtype)
             for i, (width, before) in enumerate(zip(filters, sizes), start=1)
         ]
         self.features = sizes[-1].area * filters[-1]
@@ -246,7 +298,7 @@ class RollEncoder(keras.Layer):
         hidden = rolls
         for layer in self.convolutions:
             hidden = layer(hidden)
-        hidden = tf.reshape(hidden, [-1, self.features])
+        hidden = tf.reshape(tf.cast(hidden, tf.float32), [-1, self.features])
         hidden = tf.concat([hidden, condition], axis=-1)
         return self.mean(hidden), tf.exp(0.5 * self.log_variance(hidden))
 
@@ -259,8 +311,20 @@ class RollEncoder(keras.Layer):
 class RollDecoder(keras.Layer):
     """A vector and a condition -> logits of a roll's classes."""
 
-    def __init__(self, filters: Sequence[int], size: Size, classes: int, **kwargs: Any):
-        """filters: as of the encoder, [32, 64, 128]; size: of the roll."""
+    def __init__(
+        self,
+        filters: Sequence[int],
+        size: Size,
+        classes: int,
+        convolution_dtype: str = FULL_PRECISION,
+        **kwargs: Any,
+    ):
+        """
+        Args:
+            filters: as of the encoder, [32, 64, 128].
+            size: of the roll.
+            convolution_dtype: as of the encoder.
+        """
         super().__init__(**kwargs)
         sizes = halvings(size, len(filters))
         self.first = (*sizes[-1], filters[-1])
@@ -268,7 +332,11 @@ class RollDecoder(keras.Layer):
         widths = [classes, *filters[:-1]]
         layers = [
             TransposedConvolution(
-                width, after, is_last=not i, name=f"deconv_{len(filters) - i}"
+                width,
+                after,
+                is_last=not i,
+                name=f"deconv_{len(filters) - i}",
+                dtype=convolution_dtype,
             )
             for i, (width, after) in enumerate(zip(widths, sizes))
         ]
@@ -288,7 +356,7 @@ class RollDecoder(keras.Layer):
         hidden = tf.reshape(hidden, [-1, *self.first])
         for layer in self.deconvolutions:
             hidden = layer(hidden)
-        return hidden
+        return tf.cast(hidden, tf.float32)
 
     def rows(self) -> list[Row]:
         """Rows of all layers, in order."""

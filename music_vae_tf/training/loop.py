@@ -47,13 +47,13 @@ def compiled_model(
     """A new model of a config with its optimizer, initialised from the seed.
 
     strategy: a `tf.distribute.Strategy`, on whose devices the model shall be;
-    mixed_precision: matrix products of LSTM cells take bfloat16.
+    mixed_precision: matrix products of LSTM cells and convolutions take bfloat16.
     """
-    cell_dtype = MIXED_BFLOAT16 if mixed_precision else FLOAT32
+    layer_dtype = MIXED_BFLOAT16 if mixed_precision else FLOAT32
     # Keras takes seeds of 32 bits.
     keras.utils.set_random_seed(int(np.random.SeedSequence(seed).generate_state(1)[0]))
     with (strategy or tf.distribute.get_strategy()).scope():
-        model = build.model(config, converter, TRAINING_COPIES, cell_dtype)
+        model = build.model(config, converter, TRAINING_COPIES, layer_dtype)
         optimizer = Adam(LearningRate(build.learning_rate(config.training)))
         optimizer.build(model.trainable_variables)
         model.compile(optimizer, config.objective, config.training, seed)

@@ -184,7 +184,7 @@ class TrainingOptions(Options):
         early_stop: end when it has. The best checkpoint is kept in any case.
         warm_start_checkpoint: checkpoint whose weights a new training starts from;
             "pretrained" is the config's pretrained model.
-        mixed_precision: multiply matrices of recurrent layers in bfloat16.
+        mixed_precision: compute recurrent layers and convolutions in bfloat16.
         strategy: `auto`, `single`, `mirrored`, `multiworker`, or a
             `tf.distribute.Strategy`.
         on_step: called as `on_step(step, loss)` after each step. What it raises ends

@@ -49,10 +49,10 @@ def table_of(model):
     ]
 
 
-def tiny_cvae(positive_weight=2.0, free_bits=0.0, beta=1.0):
+def tiny_cvae(positive_weight=2.0, free_bits=0.0, beta=1.0, dtype="float32"):
     """A model of two units, compiled with a constant beta."""
     keras.utils.set_random_seed(0)
-    model = ConvCvae(STEPS, 2, [2, 2])
+    model = ConvCvae(STEPS, 2, [2, 2], dtype)
     limits = types.SimpleNamespace(
         clip_mode="global_norm", grad_clip=1e3, grad_norm_clip_to_zero=1e9
     )
@@ -177,6 +177,21 @@ def test_steps_of_training_lower_the_loss():
     step = tf.function(model.train_step, autograph=False)
     first, *_, last = (float(step(batch())["loss"]) for _ in range(40))
     assert last < 0.8 * first
+
+
+def test_a_step_in_bfloat16_is_near_that_in_float32():
+    gradients = []
+    for dtype in ("float32", "mixed_bfloat16"):
+        model = tiny_cvae(dtype=dtype)
+        with tf.GradientTape() as tape:
+            loss, _ = model.training_loss(batch(), PRNGKey(1), 0)
+        weights = model.trainable_variables
+        assert {weight.dtype for weight in weights} == {"float32"}
+        gradients.append(tape.gradient(loss, [weight.value for weight in weights]))
+    for exact, mixed in zip(*gradients):
+        assert exact.dtype == mixed.dtype == tf.float32
+        error = np.linalg.norm(mixed - exact) / np.linalg.norm(exact)
+        assert 0 < error < 0.1
 
 
 # Latents of windows

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from music_vae_tf.models.roll_layers import (
     Convolution,
@@ -14,12 +15,23 @@ from music_vae_tf.models.roll_layers import (
 RNG = np.random.default_rng(0)
 
 
+DTYPES = pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
+
+
 def with_weights(layer, *shape):
-    """The layer, built, with random weights."""
+    """The layer, built, with random weights: integers, which bfloat16 holds exactly."""
     layer.build(*shape)
     for variable in layer.weights:
-        variable.assign(RNG.normal(size=variable.shape))
+        variable.assign(integers(*variable.shape))
     return layer
+
+
+def integers(*shape):
+    return RNG.integers(-2, 3, shape).astype("f4")
+
+
+def as_float32(tensor):
+    return np.array(tf.cast(tensor, tf.float32))
 
 
 def test_sizes_are_halved_and_rounded_up():
@@ -27,24 +39,28 @@ def test_sizes_are_halved_and_rounded_up():
     assert sizes == [(300, 128), (150, 64), (75, 32), (38, 16)]
 
 
+@DTYPES
 @pytest.mark.parametrize("size", [Size(6, 8), Size(5, 7), Size(1, 2)])
-def test_a_convolution_pads_one_cell_on_each_side(size):
-    layer = with_weights(Convolution(2, size), 3)
-    inputs = RNG.normal(size=[2, *size, 3]).astype("f4")
+def test_a_convolution_pads_one_cell_on_each_side(size, dtype):
+    layer = with_weights(Convolution(2, size, dtype=dtype), 3)
+    inputs = integers(2, *size, 3)
     padded = np.pad(inputs, [(0, 0), (1, 1), (1, 1), (0, 0)])
     expected = np.empty([2, *size.halved(), 2])
     for s, p in np.ndindex(*size.halved()):
         patch = padded[:, 2 * s : 2 * s + 3, 2 * p : 2 * p + 3]
         expected[:, s, p] = np.einsum("bspc,spcd->bd", patch, layer.kernel)
     expected = np.maximum(expected + np.array(layer.bias), 0)
-    np.testing.assert_allclose(layer(inputs), expected, atol=1e-5)
+    np.testing.assert_allclose(as_float32(layer(inputs)), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("size", [Size(6, 8), Size(5, 7), Size(5, 8)])
+@DTYPES
 @pytest.mark.parametrize("is_last", [False, True])
-def test_a_transposed_convolution_adds_kernels_where_the_other_took_them(size, is_last):
-    layer = with_weights(TransposedConvolution(2, size, is_last), 3)
-    inputs = RNG.normal(size=[2, *size.halved(), 3]).astype("f4")
+def test_a_transposed_convolution_adds_kernels_where_the_other_took_them(
+    size, is_last, dtype
+):
+    layer = with_weights(TransposedConvolution(2, size, is_last, dtype=dtype), 3)
+    inputs = integers(2, *size.halved(), 3)
     padded = np.zeros([2, size.steps + 2, size.pitches + 2, 2])
     for s, p in np.ndindex(*size.halved()):
         patch = np.einsum("bc,spdc->bspd", inputs[:, s, p], layer.kernel)
@@ -53,7 +69,7 @@ def test_a_transposed_convolution_adds_kernels_where_the_other_took_them(size, i
     expected = padded[:, 1:-1, 1:-1] + np.array(layer.bias)
     if not is_last:
         expected = np.maximum(expected, 0)
-    np.testing.assert_allclose(layer(inputs), expected, atol=1e-5)
+    np.testing.assert_allclose(as_float32(layer(inputs)), expected, atol=1e-5)
 
 
 def test_the_output_of_the_last_convolution_before_training_is_silence():
@@ -66,7 +82,10 @@ def test_the_output_of_the_last_convolution_before_training_is_silence():
 @pytest.mark.parametrize("steps", [1, 3])
 def test_an_lstm_of_two_biases_is_the_textbooks(steps):
     units, depth = 2, 3
-    layer = with_weights(TwoBiasLstm(units, steps), depth)
+    layer = TwoBiasLstm(units, steps)
+    layer.build(depth)
+    for variable in layer.weights:
+        variable.assign(RNG.normal(size=variable.shape))
     inputs = RNG.normal(size=[2, steps, depth]).astype("f4")
     weights = (layer.kernel, layer.recurrent_kernel, layer.bias, layer.recurrent_bias)
     w, u, b, b_u = (np.array(weight) for weight in weights)
