@@ -1,7 +1,7 @@
 """Trains the original Magenta and keeps a checkpoint every 100 steps.
 
-Written for Python 3.7, the newest that Magenta's dependencies support. It takes the flags
-of Magenta's `music_vae_train`, which otherwise keeps a checkpoint a minute:
+Written for Python 3.7, the newest that Magenta's dependencies support. It takes the
+flags of Magenta's `music_vae_train`, which otherwise writes a checkpoint a minute:
 
     MAGENTA/bin/python bin/train_original.py --config=groovae_4bar --run_dir=original \
         --examples_path=train.tfrecord --num_steps=2000 --checkpoints_to_keep=0
@@ -28,7 +28,7 @@ def main():
             scaffold=scaffold,
             hooks=[*hooks, saver],
             save_checkpoint_secs=None,
-            **options
+            **options,
         )
 
     tf_slim.training.train = train

@@ -107,8 +107,8 @@ def _add_device_flags(command: Command) -> None:
     command.boolean(
         "mixed_precision",
         False,
-        "Compute recurrent layers and convolutions in bfloat16; weights, states, losses "
-        "and checkpoints stay float32.",
+        "Compute recurrent layers and convolutions in bfloat16; weights, states, "
+        "losses and checkpoints stay float32.",
     )
     command.enum(
         "strategy",

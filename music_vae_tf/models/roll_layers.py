@@ -176,7 +176,6 @@ class TransposedConvolution(_OfSize):
         steps, pitches = (slice(PADDING, PADDING + size) for size in self.size)
         return convolved[:, steps, pitches]
 
-
     def _by_parity(self, inputs, kernel):
         """The same by a convolution of stride 1, which has a channel for each parity.
 
@@ -190,8 +189,9 @@ class TransposedConvolution(_OfSize):
         convolved = tf.nn.conv2d(padded, kernel, 1, "VALID")
         whole = tf.nn.depth_to_space(convolved, STRIDE)
         # Not whole[:, :steps], whose gradient takes ten times as long on a CPU.
-        size = [-1, *self.size, -1]
-        return whole if whole.shape[1:3] == self.size else tf.slice(whole, [0] * 4, size)
+        if whole.shape[1:3] == self.size:
+            return whole
+        return tf.slice(whole, [0, 0, 0, 0], [-1, *self.size, -1])
 
 
 # Which taps of the kernel reach an output: [parity of the output, input before or
