@@ -11,6 +11,7 @@ from music_vae_tf import build, checkpoint, config, training
 from music_vae_tf.batch import Batch
 from music_vae_tf.data import pipeline
 from music_vae_tf.data.records import read_note_sequences
+from music_vae_tf.models.prng import PRNGKey
 from music_vae_tf.training import loop, summaries
 
 TINY = "enc_rnn_size=[2],dec_rnn_size=[2],z_size=2,batch_size=4"
@@ -160,6 +161,19 @@ def test_an_evaluation_is_the_mean_over_its_batches(store):
     for name, value in both.items():
         mean = np.mean([metrics[name] for metrics in alone])
         assert value == pytest.approx(mean, rel=1e-5), name
+
+
+def test_each_example_weighs_the_same_in_a_smaller_last_batch(store):
+    model = new_model()
+    (batch,) = pipeline.evaluation_batches(store, 4, 1)
+    parts = [batch, Batch(*(tensor[:1] for tensor in batch))]
+    metrics = training.Evaluation(model, parts).of_model()
+    rng = PRNGKey(model.noise_seed).fold_in("evaluation")
+    terms = [model.loss_terms(part, rng.fold_in(i)) for i, part in enumerate(parts)]
+    r_loss = np.concatenate([one.r_loss for one in terms])
+    assert metrics["losses/r_loss"] == pytest.approx(r_loss.mean(), rel=1e-5)
+    cost = metrics["losses/kl_beta"] * metrics["losses/kl_loss"]
+    assert metrics["loss"] == pytest.approx(r_loss.mean() + cost, rel=1e-5)
 
 
 def test_an_evaluation_is_at_the_step_of_the_checkpoint(scene, store):

@@ -84,6 +84,30 @@ def condition_accuracy(samples, condition) -> float:
     return float(np.mean((has[:, 1:] == condition[:, 1:]).all(axis=1)))
 
 
+class NoteLengths(NamedTuple):
+    """How long the notes of rolls are: runs of a class at a pitch."""
+
+    notes_a_roll: float
+    mean_steps: float  # 0 without notes
+    single_steps: float  # share of notes that last one step; 0 without notes
+
+    @classmethod
+    def from_rolls(cls, rolls: np.ndarray) -> NoteLengths:
+        """rolls: [N, T, 128], N above 0."""
+        padded = np.pad(np.asarray(rolls, np.int8), [(0, 0), (1, 1), (0, 0)])
+        changes = padded[:, 1:] != padded[:, :-1]  # [N, T + 1, 128]
+        begins = changes & (padded[:, 1:] != SILENT)
+        ends = changes & (padded[:, :-1] != SILENT)
+        # Runs by pitch, in order: the first beginning and the first end are one note.
+        by_pitch = (0, 2, 1)
+        *_, first = np.nonzero(begins.transpose(by_pitch))
+        *_, end = np.nonzero(ends.transpose(by_pitch))
+        if not len(first):
+            return cls(0.0, 0.0, 0.0)
+        steps = end - first
+        return cls(len(steps) / len(rolls), steps.mean(), float(np.mean(steps == 1)))
+
+
 # Uniqueness.
 
 

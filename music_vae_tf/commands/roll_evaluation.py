@@ -68,6 +68,14 @@ def _comparison(predictions_by: dict, targets) -> str:
     return _table(tuple(predictions_by), lines)
 
 
+def _notes(rolls_by: dict) -> str:
+    """The table of the notes of several rolls."""
+    lengths = [measures.NoteLengths.from_rolls(rolls) for rolls in rolls_by.values()]
+    names = ("notes a roll", "steps a note", "share of notes of one step")
+    lines = [Line(name, cells) for name, cells in zip(names, zip(*lengths))]
+    return f"Notes: runs of a class at a pitch\n{_table(tuple(rolls_by), lines)}"
+
+
 class Evaluation(NamedTuple):
     """A model and the rolls to measure it on; each method yields a table."""
 
@@ -96,6 +104,8 @@ class Evaluation(NamedTuple):
                 f"Reconstructions of {len(targets):,} held-out rolls",
                 _comparison(predictions_by, targets),
                 f"{'active latent units':<34}{active:>9} of {self.model.cvae.z_size}",
+                "",
+                _notes({"target": targets, **predictions_by}),
             ]
         )
 

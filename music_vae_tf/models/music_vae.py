@@ -237,7 +237,8 @@ class MusicVAE(Composed, Trainable):
             sampling_probability=self.objective.evaluation_sampling_probability,
         )
         scalars = {
-            "loss": terms.loss,
+            # [B], not the mean of the batch: the last batch may be smaller.
+            "loss": terms.r_loss + beta * terms.kl_cost,
             "losses/r_loss": terms.r_loss,
             "losses/kl_loss": terms.kl_cost,
             "losses/kl_bits": terms.kl_bits,

@@ -52,6 +52,22 @@ def test_where_nothing_sounds_shares_are_zero():
     assert (counts.precision, counts.recall, counts.f1) == (0, 0, 0)
 
 
+def test_notes_are_runs_of_a_class_at_a_pitch():
+    some = random_rolls(5, 3, 0.6, steps=9, pitches=4)
+    runs = [
+        len(list(run))
+        for roll in some
+        for pitch in roll.T
+        for number, run in itertools.groupby(pitch)
+        if number
+    ]
+    lengths = rolls.NoteLengths.from_rolls(some)
+    assert lengths.notes_a_roll == len(runs) / 5
+    assert lengths.mean_steps == pytest.approx(np.mean(runs))
+    assert lengths.single_steps == pytest.approx(runs.count(1) / len(runs))
+    assert rolls.NoteLengths.from_rolls(some * 0) == (0, 0, 0)
+
+
 def test_condition_accuracy_is_an_exact_match():
     generated = np.zeros([4, 2, 8], int)
     generated[0, 0, 0], generated[1, 0, :2], generated[2, 1, 1] = 1, [1, 3], 2
