@@ -18,8 +18,10 @@ import sys
 import tempfile
 from pathlib import Path
 
+from music_vae_tf import checkpoint
 from music_vae_tf.quiet import import_quietly
 from music_vae_tf.rendering import curves
+from music_vae_tf.rendering.piano_roll import PART_COLOURS
 from music_vae_tf.training import options
 from music_vae_tf.training.request import request
 
@@ -42,19 +44,34 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--output", required=True, type=Path)
     parser.add_argument("runs", nargs="+", metavar="NAME=RUN_DIR")
     flags = parser.parse_args(arguments)
-    rows_by_run = {}
+    if not flags.output.parent.is_dir():
+        parser.error(f"--output={flags.output}: there is no folder for it")
+    if len(flags.runs) > len(PART_COLOURS):
+        parser.error(
+            f"{len(flags.runs)} runs; at most {len(PART_COLOURS)} have a colour"
+        )
+    directories = {}
     for run in flags.runs:
         name, _, directory = run.partition("=")
-        metrics = _validations(Path(directory, "train")) or _measured(
-            Path(directory, "train"), flags.config, flags.examples
+        if not name or not directory or name in directories:
+            parser.error(f"{run!r}: expected NAME=RUN_DIR, each with a name of its own")
+        directories[name] = Path(directory, "train")
+        if not checkpoint.latest(directories[name]):
+            parser.error(f"{run}: no checkpoint is in {directories[name]}")
+    rows_by_run = {}
+    for name, directory in directories.items():
+        metrics = _validations(directory) or _measured(
+            directory, flags.config, flags.examples
         )
         rows_by_run[name] = {step: _row(metrics[step]) for step in sorted(metrics)}
-    _write(flags.output.with_suffix(".csv"), rows_by_run)
+    if not set.intersection(*map(set, rows_by_run.values())):
+        parser.error("the runs have no step in common")
+    _write(Path(f"{flags.output}.csv"), rows_by_run)
     losses = {
         name: (list(rows), [row["loss"] for row in rows.values()])
         for name, rows in rows_by_run.items()
     }
-    picture = flags.output.with_suffix(".png")
+    picture = Path(f"{flags.output}.png")
     curves.write(losses, picture, f"{flags.config}: validation loss", "nats")
     print(_table(rows_by_run))
 
@@ -92,11 +109,13 @@ def _measured(directory: Path, config: str, examples: str):
         int(re.findall(r"\d+", path.stem)[-1]): path.with_suffix("")
         for path in directory.glob("model.ckpt-*.index")
     }
-    asked_options = {"data": examples, "hparams": {"batch_size": BATCH_SIZE}}
+    hparams = {"batch_size": BATCH_SIZE}
+    asked_options = {"validation_data": examples, "hparams": hparams}
     with tempfile.TemporaryDirectory() as folder:
         asked = request(config, folder, options.EvaluationOptions.of(asked_options))
         data = asked.data()
-        batches = data.evaluation_batches(None)
+        # All examples, the last batch as large as is left, as a training validates.
+        batches = data.validation_batches(-1)
         model = loop.compiled_model(asked.config, data.converter, asked.seed)
         evaluation = validation.Evaluation(model, batches)
         return {

@@ -54,21 +54,21 @@ def add_task_flags(command: Command) -> None:
         "decoding",
         "both",
         ["mode", "sample", "both"],
-        "With --task: the mean of the latent vector and the more probable hits, or "
-        "draws of both, or a column for each.",
+        "With a task but samples: the mean of the latent vector and the more probable "
+        "hits, or draws of both, or a column for each.",
     )
     playing_flag.add_playing(command, "With --task: ")
     command.integer(
         "neighbours",
         10,
-        "With --task: of the nearest-neighbour baseline.",
+        "With a task but samples: of the nearest-neighbour baseline.",
         at_least=1,
         at_most=10_000,
     )
     command.boolean(
         "two_sample_test",
         True,
-        "With --task: learn to tell each player from the drummers (needs "
+        "With a task but samples: learn to tell each player from the drummers (needs "
         "scikit-learn).",
     )
     command.string(
@@ -241,6 +241,11 @@ def _played(flags, name, config, converter, checkpoint, examples):
     from music_vae_tf.commands.trained import restored
     from music_vae_tf.generation.groove_tasks import play
 
+    if flags.task == "humanize" and flags[playing_flag.NAME].present:
+        raise UserError(
+            f"--{playing_flag.NAME} is for hits that the model decides, and "
+            f"--task={flags.task} gives all of them: leave it out"
+        )
     model, step = restored(config, converter, checkpoint)
     log.info("%s: step %s", name, "unknown" if step < 0 else f"{step:,}")
     decodings = ("mode", "sample") if flags.decoding == "both" else (flags.decoding,)

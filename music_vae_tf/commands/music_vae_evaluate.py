@@ -54,7 +54,7 @@ command.integer("batch_size", 64, "Examples at a time.", at_least=1, at_most=100
 command.integer(
     "seed",
     0,
-    "The same seed gives the same numbers.",
+    "The same seed and batch_size give the same numbers.",
     at_least=0,
     at_most=LARGEST_SEED,
 )

@@ -7,7 +7,7 @@ import logging
 import os
 from collections.abc import Sequence
 
-from music_vae_tf.commands.command import writable_directory
+from music_vae_tf.commands.command import UserError, writable_directory
 
 log = logging.getLogger("music_vae_tf")
 
@@ -17,8 +17,13 @@ def check(path: str | None) -> None:
     Raises:
         UserError: there is a path, and no file can be written there.
     """
-    if path:
-        writable_directory("output_json", os.path.dirname(path) or ".")
+    if not path:
+        return
+    writable_directory("output_json", os.path.dirname(path) or ".")
+    if os.path.isdir(os.path.expanduser(path)):
+        raise UserError(
+            f"--output_json={path}: a folder; a name for a file is expected"
+        )
 
 
 def write(path: str | None, rows: Sequence) -> None:

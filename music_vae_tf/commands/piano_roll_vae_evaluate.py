@@ -50,6 +50,12 @@ def main(flags):
 
     training = rolls.read(flags.training_path, converter.window_steps)
     held_out = rolls.read(flags.examples_path, converter.window_steps)
+    for name, some in (("training_path", training), ("examples_path", held_out)):
+        if not some.classes(slice(0, converter.roll_steps)).any():
+            raise UserError(
+                f"--{name}={flags[name].value}: nothing sounds in its {len(some):,} "
+                "rolls; rolls with notes are expected"
+            )
     evaluation = Evaluation(model, converter, training, held_out, directory)
     stages = [
         evaluation.reconstructed,

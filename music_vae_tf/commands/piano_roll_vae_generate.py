@@ -82,7 +82,10 @@ def main(flags):
         )
     outputs = Outputs(flags, FORMATS)
     outputs.check()
-    model, converter = trained_roll_vae(flags, flags.seed)
+    if flags.standard_prior and flags.prior_path:
+        raise UserError("give --prior_path or --standard_prior, not both")
+    with_priors = not (flags.standard_prior or flags.prior_path)
+    model, converter = trained_roll_vae(flags, flags.seed, with_priors)
     melody, qpm = _melody(flags.input_midi, converter, worker_limits(flags))
     prior = _prior(flags, model, converter, condition)
     if melody is None:
@@ -102,17 +105,16 @@ def _prior(flags, model, converter, condition):
     a file, or of the training; nothing for the standard normal one."""
     from music_vae_tf.data import rolls
 
-    if flags.standard_prior and flags.prior_path:
-        raise UserError("give --prior_path or --standard_prior, not both")
     if flags.standard_prior:
         return None
     if not flags.prior_path:
         prior = model.kept_prior(condition)
         if prior is None:
             log.warning(
-                "No prior of %s was fitted when the model was trained: latent vectors "
-                "are drawn from the standard normal distribution. --prior_path=FILE of "
-                "class rolls fits one",
+                "No prior of %s is kept for these weights: latent vectors are drawn "
+                "from the standard normal distribution. A training that ends fits one "
+                "to each condition that two of its rolls have. --prior_path=FILE of "
+                "class rolls fits one here",
                 flags.condition,
             )
         return prior

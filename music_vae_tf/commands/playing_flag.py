@@ -19,8 +19,9 @@ def add_playing(command: Command, prefix: str = "") -> None:
         [MAGENTA, GIVEN_HITS],
         f"{prefix}Velocities and timing of drums in GrooVAE configs. magenta plays the "
         "decoder's output, which is a mean over hits and rests: improbable hits are "
-        "too soft and too near the grid. given_hits plays the mean over hits alone. By "
-        "default given_hits for pretrained models, and magenta for all others.",
+        "too soft and too near the grid. given_hits plays the mean over hits alone, as "
+        "a mixture always does. By default given_hits for the models that are part of "
+        "the package, and magenta for all others.",
     )
 
 
@@ -37,7 +38,8 @@ def gives_hits(flags, config, checkpoint) -> bool:
         return pretrained.is_weights(checkpoint)
     if asked == GIVEN_HITS and config.converter.kind != "groove":
         raise UserError(
-            f"--{NAME}={GIVEN_HITS} is for GrooVAE configs, whose drums have "
-            f"velocities and offsets; config {config.name} has none: leave it out"
+            f"--{NAME}={GIVEN_HITS} is for GrooVAE configs, whose rows have hits, "
+            f"velocities and offsets; those of config {config.name} have other "
+            "columns: leave it out"
         )
     return asked == GIVEN_HITS

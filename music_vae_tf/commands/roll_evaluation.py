@@ -141,7 +141,10 @@ class Evaluation(NamedTuple):
             return Line(name, cells)
 
         samples, standard, lines = {}, [], []
-        for name, asked, is_its in _with_enough_rolls(known):
+        groups = list(_with_enough_rolls(known))
+        if not groups:
+            return "No samples: no condition has two training rolls to fit a prior to"
+        for name, asked, is_its in groups:
             prior = self.model.prior_of(known[is_its], asked)
             samples[name] = self.model.decode(self.model.draw(count, prior), asked)
             standard.append(self.model.decode(self.model.draw(count), asked))

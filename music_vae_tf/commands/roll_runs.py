@@ -24,8 +24,10 @@ def add_model_flags(command: Command) -> None:
     )
 
 
-def trained_roll_vae(flags, seed: int | None):
+def trained_roll_vae(flags, seed: int | None, with_priors: bool = False):
     """The models that the flags name, as a TrainedRollVae, and their converter.
+
+    with_priors: and the priors that its training has kept.
 
     Raises:
         UserError: none is named, or two for one thing, or of two kinds of rolls.
@@ -56,7 +58,7 @@ def trained_roll_vae(flags, seed: int | None):
     if flags.clstm_run_dir:
         check_latents(RunDirectory.at(flags.clstm_run_dir), cvae)
     priors = {}
-    if flags.run_dir:
+    if flags.run_dir and with_priors:
         priors = kept_priors(RunDirectory.at(flags.run_dir), cvae)
     return TrainedRollVae(cvae, clstm, seed, priors), converter
 

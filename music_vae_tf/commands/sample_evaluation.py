@@ -6,6 +6,7 @@ import logging
 import math
 import os
 
+from music_vae_tf.analysis import sample_metrics
 from music_vae_tf.commands import output_json, playing_flag
 from music_vae_tf.commands.command import UserError
 from music_vae_tf.commands.progress import progress
@@ -14,7 +15,7 @@ log = logging.getLogger("music_vae_tf")
 
 NAME = "samples"
 NOT_FOR_SAMPLES = ("decoding", "neighbours", "two_sample_test")
-HALF, EXAMPLES = "half of the examples", "examples"
+HALVES, EXAMPLES = "halves of the examples", "examples"
 
 
 def evaluate(flags, models) -> None:
@@ -26,26 +27,52 @@ def evaluate(flags, models) -> None:
         if flags[name].present:
             raise UserError(f"--{name} is not for --task={NAME}: leave it out")
     output_json.check(flags.output_json)
-    columns = {}
-    for name, (config, path) in models.items():
-        columns |= _measured(flags, name, config, path)
-    columns = {  # of the examples once, in the last columns
-        **{name: columns[name] for name in columns if not _is_of_examples(name)},
-        **{name: columns[name] for name in columns if _is_of_examples(name)},
+    converter = _converter(models)
+    pieces = _pieces(converter, flags.examples_path)
+    known = _pieces(converter, flags.training_path) if flags.training_path else []
+    examples, known = ([x for piece in some for x in piece] for some in (pieces, known))
+    columns = {
+        name: _measured(flags, config, path, examples, known)
+        for name, (config, path) in models.items()
     }
-    print("\n".join(_head(flags, columns)))
+    halves = sample_metrics.compare_halves(pieces)
+    print("\n".join(_head(flags, columns, bool(halves))))
+    if halves:
+        columns[HALVES] = halves
+    columns[f"{EXAMPLES} ({len(examples):,})"] = list(sample_metrics.describe(examples))
     print("\n".join(_table(columns)))
     output_json.write(flags.output_json, _rows(columns))
 
 
-def _is_of_examples(name):
-    return name.startswith((HALF, EXAMPLES))
+def _converter(models):
+    """That of all models.
+
+    Raises:
+        UserError: they have several, or samples of one need controls.
+    """
+    from music_vae_tf import build
+
+    (first, (config, _)), *others = models.items()
+    for name, (other, _) in others:
+        if other.converter != config.converter:
+            raise UserError(
+                f"{name} reads music in another way than {first}, by another section "
+                "`converter`: their examples differ. Evaluate it by itself"
+            )
+    converter = build.converter(config)
+    if converter.controls is not None:
+        raise UserError(
+            f"config {config.name} samples for given {converter.control_kind}, "
+            f"and --task={NAME} gives none: use a config without controls"
+        )
+    return converter
 
 
-def _measured(flags, name, config, path) -> dict:
-    """`{head of a column: figures}` of the samples of a model, and of the examples as
-    it reads them."""
-    from music_vae_tf.analysis import sample_metrics
+def _measured(flags, config, path, examples, known) -> list:
+    """The figures of the samples of a model.
+
+    known: the examples that may be copied.
+    """
     from music_vae_tf.quiet import import_tensorflow
 
     import_tensorflow()
@@ -55,37 +82,19 @@ def _measured(flags, name, config, path) -> dict:
     model = TrainedModel(
         config, flags.batch_size, path, seed=flags.seed, given_hits=given_hits
     )
-    if model.converter.controls is not None:
-        raise UserError(
-            f"config {config.name} samples for given {model.converter.control_kind}, "
-            f"and --task={NAME} gives none: use a config without controls"
-        )
-    pieces = _pieces(model.converter, flags.examples_path)
-    examples = [onsets for piece in pieces for onsets in piece]
     samples = _samples(flags, model)
     figures = [
         *sample_metrics.describe(samples),
         *sample_metrics.compare(samples, examples),
     ]
-    if flags.training_path:
-        known = _pieces(model.converter, flags.training_path)
-        every = [onsets for piece in known for onsets in piece]
-        figures.append(sample_metrics.copies(samples, every))
-    halves = [
-        [onsets for piece in pieces[first::2] for onsets in piece] for first in (0, 1)
-    ]
-    return {
-        name: figures,
-        HALF: list(sample_metrics.compare(*halves)) if all(halves) else [],
-        f"{EXAMPLES} ({len(examples):,})": list(sample_metrics.describe(examples)),
-    }
+    return [*figures, sample_metrics.copies(samples, known)] if known else figures
 
 
 def _pieces(converter, path) -> list[list]:
     """The onsets of the examples of each piece that has some.
 
     Raises:
-        TooFewExamples: there are none.
+        UserError: there are none.
     """
     from music_vae_tf.data import pieces
     from music_vae_tf.data.pipeline import Report
@@ -105,7 +114,8 @@ def _pieces(converter, path) -> list[list]:
                         for one in dense
                     ]
                 )
-    report.require(1)
+    if not found:
+        raise UserError(f"no example in {source.name}: {report}")
     log.info("%s: %s", source.name, report)
     return found
 
@@ -130,13 +140,15 @@ def _onsets(converter, sequence, steps):
     return onsets_of(sequence, quarters)
 
 
-def _head(flags, columns):
-    names = [name for name in columns if not _is_of_examples(name)]
+def _head(flags, names, has_halves):
+    halves = (
+        f' "{HALVES}" is the distance of one half of their pieces from the other, the '
+        f"mean of {sample_metrics.SPLITS} random splits."
+    )
     yield (
         f"{NAME}: {flags.num_samples:,} draws from the prior by {', '.join(names)}, at "
-        f"temperature {flags.temperature:g}. Distances are from the examples; "
-        f'"{HALF}" is every other piece next to the rest, the distance that chance '
-        "gives."
+        f"temperature {flags.temperature:g}. Distances are from the examples."
+        f"{halves if has_halves else ''}"
     )
     yield ""
 

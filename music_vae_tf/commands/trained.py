@@ -191,9 +191,9 @@ def labels_of(path):
 
 
 def restored(config, converter, path):
-    """A model with the weights of a checkpoint, and the step they are of; -1 where its
-    name does not tell."""
-    from music_vae_tf import build, checkpoint
+    """A model with the weights of a checkpoint, and the step they are of; -1 where
+    neither its name nor its metadata tell."""
+    from music_vae_tf import build, checkpoint, pretrained
 
     if converter.token_vocabulary is not None:
         checkpoint.check_vocabulary(path, converter.token_vocabulary)
@@ -201,4 +201,5 @@ def restored(config, converter, path):
     found = checkpoint.find(path)
     checkpoint.restore(model.named_variables, found)
     log.info("Restored %s", found)
-    return model, checkpoint.step_of(found)
+    step = checkpoint.step_of(found)
+    return model, pretrained.step_of(found) if pretrained.is_weights(found) else step

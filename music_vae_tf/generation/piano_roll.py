@@ -72,8 +72,14 @@ class Prior(NamedTuple):
         Where training has not come near the standard one, its draws are like no music;
         those of this one are more so (Ghosh et al. 2020, ex-post density estimation).
         """
-        covariance = np.cov(mu.T) + np.diag(np.mean(sigma**2, axis=0))
-        return cls(mu.mean(axis=0), np.linalg.cholesky(covariance))
+        mu, sigma = (array.astype(np.float64) for array in (mu, sigma))
+        covariance = np.atleast_2d(np.cov(mu.T)) + np.diag(np.mean(sigma**2, axis=0))
+        if not np.isfinite(covariance).all():
+            return cls(mu.mean(axis=0), covariance)
+        # Not Cholesky's factor: of few rolls far apart, rounding makes the least
+        # eigenvalues negative.
+        values, vectors = np.linalg.eigh(covariance)
+        return cls(mu.mean(axis=0), vectors * np.sqrt(np.maximum(values, 0)))
 
 
 class TrainedRollVae:
@@ -110,16 +116,17 @@ class TrainedRollVae:
         which a thousand are read.
 
         Raises:
-            BadCondition: none of them has it.
+            BadCondition: fewer than two of them have it.
         """
         sounding = conditions(rolls, len(CLASSES))
         has = (sounding[:, 1:] == np.asarray(condition[1:], bool)).all(axis=1)
-        if np.count_nonzero(has) < 2:
+        count = int(np.count_nonzero(has))
+        if count < 2:
             raise BadCondition(
-                f"there are no rolls of {condition_name(condition)} alone to draw "
-                "latent vectors like theirs"
+                f"of {len(rolls):,} rolls, {count} {'has' if count == 1 else 'have'} "
+                f"{condition_name(condition)} alone; to fit a prior takes two or more"
             )
-        every = stride(int(np.count_nonzero(has)))
+        every = stride(count)
         return Prior.of(*self.encode(rolls[has][::every]))
 
     def kept_prior(self, condition: np.ndarray) -> Prior | None:

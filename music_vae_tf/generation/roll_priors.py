@@ -10,6 +10,7 @@ posteriors of its rolls, one for each condition, and keeps them in train/priors.
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
@@ -26,14 +27,19 @@ from music_vae_tf.generation.piano_roll import (
     condition_name,
     stride,
 )
-from music_vae_tf.json_files import read_json
+from music_vae_tf.json_files import BadJson, read_json
 
 if TYPE_CHECKING:
     from music_vae_tf.data.rolls import Rolls
 
+log = logging.getLogger("music_vae_tf")
 LARGEST_FILE = 300_000_000  # bytes: of seven conditions and 1,500 latents
 LARGEST = 1e6  # of the numbers in a file; those of models are near 1
 DECIMALS = 5
+WHAT_TO_DO = (
+    "Give --prior_path or --standard_prior to do without. The command that trained the "
+    "model, given again, writes the file anew"
+)
 ROLLS_AT_A_TIME = 256
 
 
@@ -49,14 +55,25 @@ def fitted(
 ) -> dict[str, Prior]:
     """The prior of each condition that two rolls or more have.
 
+    A condition is left out, with a warning, where its latent vectors are absurd.
+
     Args:
         steps: of a roll, which are encoded.
         over: shows the progress over the conditions.
     """
-    return {
-        name: Prior.of(*model.encode(rolls.part(chosen).classes(slice(0, steps))))
-        for name, chosen in over(list(_groups(rolls, steps)))
-    }
+    priors = {}
+    for name, chosen in over(list(_groups(rolls, steps))):
+        mu, sigma = model.encode(rolls.part(chosen).classes(slice(0, steps)))
+        if _is_usual(prior := Prior.of(mu, sigma)):
+            priors[name] = prior
+        else:
+            log.warning(
+                "No prior of %s is kept: its latent vectors are not finite or beyond "
+                "%g, as of a training that diverged. A lower learning_rate may help",
+                name,
+                LARGEST,
+            )
+    return priors
 
 
 def _groups(rolls, steps) -> Iterator[tuple[str, np.ndarray]]:
@@ -103,16 +120,19 @@ def read(path: str | os.PathLike, encoder: str, z_size: int) -> dict[str, Prior]
     """The priors of a file, {condition: Prior}; None if they are of another encoder.
 
     Raises:
-        BadPriors: they are not [z_size] and [z_size, z_size] finite numbers each.
-        BadJson: it is not JSON.
+        BadPriors: it is not JSON, or the numbers are not [z_size] and
+            [z_size, z_size] finite ones each.
         OSError: it cannot be read.
     """
-    content = read_json(path, limit=LARGEST_FILE)
+    try:
+        content = read_json(path, limit=LARGEST_FILE)
+    except BadJson as error:
+        raise BadPriors(f"{error}. {WHAT_TO_DO}") from error
     if content.get("encoder") != encoder:
         return None
     priors = content.get("priors")
     if not isinstance(priors, dict):
-        raise BadPriors(f"{path} has no object `priors`; remove it to do without")
+        raise BadPriors(f"{path} has no object `priors`. {WHAT_TO_DO}")
     return {name: _prior(values, name, path, z_size) for name, values in priors.items()}
 
 
@@ -122,12 +142,16 @@ def _prior(values, name, path, z_size) -> Prior:
         factor = np.array(values["factor"], np.float64)
         shapes = mean.shape, factor.shape
         fits = shapes == ((z_size,), (z_size, z_size))
-        if fits and max(np.abs(mean).max(), np.abs(factor).max()) <= LARGEST:
-            return Prior(mean, factor)
+        if fits and _is_usual(prior := Prior(mean, factor)):
+            return prior
     except (KeyError, TypeError, ValueError, OverflowError):
         pass
     raise BadPriors(
         f"{path}: the prior of {name!r} is damaged: a mean of {z_size} numbers and a "
-        f"factor of {z_size} x {z_size} are expected. Remove the file to do "
-        "without, or give --prior_path"
+        f"factor of {z_size} x {z_size} are expected. {WHAT_TO_DO}"
     )
+
+
+def _is_usual(prior: Prior) -> bool:
+    """Whether all numbers are finite, and in the range of trained models."""
+    return all(bool((np.abs(array) <= LARGEST).all()) for array in prior)

@@ -68,8 +68,8 @@ def weights_path(name: str) -> str:
 
 
 def is_weights(path: str | os.PathLike | None) -> bool:
-    """Whether a checkpoint is the weights of a pretrained model."""
-    return path is not None and Path(path).parent == FOLDER
+    """Whether a checkpoint is the weights of a pretrained model, in the package."""
+    return path is not None and Path(path).resolve().parent == FOLDER
 
 
 def attributes_path(name: str) -> Path | None:
@@ -92,6 +92,11 @@ def _metadata(name: str):
     from music_vae_tf.checkpoint import compact  # imports NumPy, which a list needs not
 
     return compact.metadata(weights_path(name))
+
+
+def step_of(path: str | os.PathLike) -> int:
+    """The training step of the weights in the package at this path."""
+    return _metadata(Path(path).stem).step
 
 
 def card(name: str) -> str:

@@ -143,7 +143,17 @@ class ClassRollData(TrainingData):
         directory, converter = self._request.directory, self.converter
         path = directory.to_generate_from()
         cvae = cast("ConvCvae", restored_model(self._config, converter, path))
-        if kept_priors(directory, cvae):
+        try:
+            if kept_priors(directory, cvae):
+                return
+        except roll_priors.BadPriors as error:
+            log.warning("%s: it is written anew", error.args[0].split(". ")[0])
+        if not self._is_what_was_trained_on():
+            log.warning(
+                "Priors are fitted to the rolls that were trained on, and %s is "
+                "another file: give that one to fit them",
+                self.name,
+            )
             return
         progress = progress_of(self._request.options)
         with progress(None, "Fitting priors", unit="conditions") as bar:
@@ -151,6 +161,13 @@ class ClassRollData(TrainingData):
                 TrainedRollVae(cvae), self._trained_on, converter.roll_steps, bar.over
             )
         roll_priors.write(priors, _fingerprint(cvae), _priors_file(directory))
+
+    def _is_what_was_trained_on(self) -> bool:
+        """Whether the rolls are those that the last steps were taken on."""
+        recorded = self._request.directory.flags().get("examples_path")
+        return recorded is None or os.path.abspath(str(recorded)) == os.path.abspath(
+            self.name
+        )
 
     # Rolls.
 
@@ -321,21 +338,14 @@ def kept_priors(directory: RunDirectory, cvae: ConvCvae) -> dict[str, Prior]:
     none where it has not, or where they are of other weights.
 
     Raises:
-        BadPriors, BadJson: the file is damaged.
+        BadPriors: the file is damaged.
     """
     from music_vae_tf.generation import roll_priors
 
     file = _priors_file(directory)
     if not file.is_file():
         return {}
-    priors = roll_priors.read(file, _fingerprint(cvae), cvae.z_size)
-    if priors is None:
-        log.warning(
-            "%s is of other weights of the conv_cvae, and is not used; it is written "
-            "anew when the training ends",
-            file,
-        )
-    return priors or {}
+    return roll_priors.read(file, _fingerprint(cvae), cvae.z_size) or {}
 
 
 def _priors_file(directory: RunDirectory) -> Path:

@@ -56,6 +56,29 @@ def test_silence_is_at_no_measurable_distance():
     assert found["density_wasserstein"] == 0.25
 
 
+def test_halves_of_pieces_that_are_alike_are_at_no_distance():
+    pieces = [[loop(0, 1), loop(0.5)] for _ in range(5)]
+    halves = sample_metrics.compare_halves(pieces)
+    assert {figure.value for figure in halves if not np.isnan(figure.value)} == {0}
+    assert sample_metrics.compare_halves(pieces[:1]) == []
+
+
+def test_a_distance_of_halves_is_the_mean_of_several_splits():
+    pieces = [[loop(0, velocity=float(velocity))] for velocity in (10, 20, 40, 80)]
+    found = figures(sample_metrics.compare_halves(pieces, splits=200))
+    # 10, 20 | 40, 80; 10, 40 | 20, 80; 10, 80 | 20, 40: one as likely as another
+    expected = np.mean([45, 25, 25])
+    assert found["velocities_wasserstein"] == pytest.approx(expected, rel=0.1)
+
+
+def test_a_drum_is_no_note_of_the_same_pitch():
+    bass = loop(0)._replace(is_drum=np.zeros(1, bool))
+    assert figures(sample_metrics.compare([loop(0)], [bass]))[
+        "pitches_total_variation"
+    ] == pytest.approx(1)
+    assert sample_metrics.copies([loop(0)], [bass]).value == 0
+
+
 def test_copies_are_counted_on_the_grid_and_without_silence():
     known = [loop(0, 1), loop(0, 1, 2)]
     samples = [loop(0.02, 0.98, velocity=3), loop(0, 1, pitch=38), loop(0, 2), loop()]

@@ -204,11 +204,11 @@ def test_samples_are_measured_beside_the_examples(
     rows = json.loads(path.read_text())
     assert all(list(row) == FIELDS and row["task"] == "samples" for row in rows)
     models = {row["model"].split(" (")[0] for row in rows}
-    assert models == {FLAT, "half of the examples", "examples"}
+    assert models == {FLAT, "halves of the examples", "examples"}
     figures = {(row["metric"], row["model"]): row["value"] for row in rows}
     assert 0 <= figures["silent", FLAT] <= 100
     assert figures["copies_of_training", FLAT] in (None, 0)
-    assert 0 < figures["positions_total_variation", "half of the examples"] < 0.5
+    assert 0 < figures["positions_total_variation", "halves of the examples"] < 0.5
 
 
 def test_samples_of_one_seed_give_one_table(trained, groove_records, capsys):
@@ -227,6 +227,7 @@ def test_samples_of_one_seed_give_one_table(trained, groove_records, capsys):
         ({"task": "samples", "num_samples": 1}, "--num_samples=1"),
         ({"task": "reconstruct", "num_samples": 9}, "--num_samples is for --task=samp"),
         ({"num_samples": 9}, "--num_samples is for tasks"),
+        ({"task": "samples", "output_json": "."}, "--output_json=.: a folder"),
     ],
 )
 def test_flags_that_do_not_fit_samples_are_refused(
@@ -243,6 +244,28 @@ def test_samples_need_a_config_without_controls(groove_records, tmp_path, capsys
     run_dir = untrained_run(tmp_path, "cat-mel_2bar_med_chords")
     assert evaluate(groove_records, task="samples", run_dir=run_dir) == 1
     assert "samples for given chords" in capsys.readouterr().err
+
+
+def test_samples_of_models_that_read_music_alike_share_the_examples(
+    trained, groove_records, tmp_path, capsys
+):
+    """Also of a run directory whose name is that of the column."""
+    from untrained_runs import untrained_run
+
+    examples = tmp_path / "examples"
+    examples.symlink_to(trained(FLAT))
+    run_dirs = f"{trained(FLAT)},{examples}"
+    assert (
+        evaluate(groove_records, task="samples", run_dir=run_dirs, num_samples=3) == 0
+    )
+    lines = capsys.readouterr().out.splitlines()
+    assert f"by {trained(FLAT)}, {examples}, at" in lines[0]
+    head = [cell.strip() for cell in lines[2].split("|")[2:-1]]
+    assert head[:3] == [str(trained(FLAT)), str(examples), "halves of the examples"]
+    assert head[3].startswith("examples (")
+    run_dirs += f",{untrained_run(tmp_path, 'cat-drums_2bar_small')}"
+    assert evaluate(groove_records, task="samples", run_dir=run_dirs) == 1
+    assert "reads music in another way than" in capsys.readouterr().err
 
 
 def test_means_over_hits_are_for_grooves(groove_records, tmp_path, capsys):

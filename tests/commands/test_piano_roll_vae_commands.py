@@ -1,6 +1,7 @@
 """The commands of class rolls as a user runs them, from MIDI files to a table."""
 
 import json
+import math
 import re
 import shutil
 
@@ -306,9 +307,7 @@ def test_priors_of_other_weights_are_told_and_not_used(trained, tmp_path, capsys
         run_dir=run_dir, output_dir=tmp_path / "out", condition="piano", format="mid"
     )
     assert generate.run(flags) == 0
-    error = capsys.readouterr().err
-    assert "priors.json is of other weights of the conv_cvae, and is not used" in error
-    assert "No prior of piano was fitted" in error
+    assert "No prior of piano is kept for these weights" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -318,6 +317,10 @@ def test_priors_of_other_weights_are_told_and_not_used(trained, tmp_path, capsys
         (lambda priors: priors["bass"].update(mean=[1e9, 0]), "the prior of 'bass' is"),
         (lambda priors: priors["bass"].update(factor=[[None]]), "a mean of 2 numbers"),
         (lambda priors: priors["bass"].update(mean=[[], {}]), "factor of 2 x 2 are"),
+        (
+            lambda priors: priors["bass"].update(factor=[[math.nan, 0], [0, 1]]),
+            "Give --prior_path or --standard_prior to do without",
+        ),
     ],
 )
 def test_damaged_priors_are_refused(trained, tmp_path, capsys, change, words):
@@ -329,6 +332,37 @@ def test_damaged_priors_are_refused(trained, tmp_path, capsys, change, words):
     file.write_text(json.dumps(content))
     flags = {"condition": "piano", "output_dir": tmp_path}
     assert words in error_of(capsys, generate, run_dir=run_dir, **flags)
+
+
+def test_damaged_priors_are_written_anew_and_not_read_where_not_used(
+    trained, tmp_path, capsys
+):
+    run_dir = tmp_path / "cvae"
+    shutil.copytree(trained / "cvae", run_dir)
+    file = run_dir / "train" / "priors.json"
+    whole = file.read_bytes()
+    file.write_bytes(whole[:200])
+    named = {"run_dir": run_dir, "output_dir": tmp_path / "out", "format": "mid"}
+    error = error_of(capsys, generate, condition="piano", **named)
+    assert "is not JSON" in error and "writes the file anew" in error
+    flags = arguments(condition="piano", standard_prior="true", **named)
+    assert generate.run(flags) == 0
+    assert train.run(train_flags(trained, run_dir)) == 0
+    assert "it is written anew" in capsys.readouterr().err
+    assert file.read_bytes() == whole
+
+
+def test_priors_are_not_fitted_to_rolls_that_were_not_trained_on(
+    trained, tmp_path, capsys
+):
+    run_dir, other = tmp_path / "cvae", tmp_path / "other.npz"
+    shutil.copytree(trained / "cvae", run_dir)
+    shutil.copy(trained / "rolls" / "train.npz", other)
+    priors = run_dir / "train" / "priors.json"
+    priors.unlink()
+    assert train.run(arguments(run_dir=run_dir, examples_path=other)) == 0
+    assert "other.npz is another file: give that one" in capsys.readouterr().err
+    assert not priors.exists()
 
 
 def test_a_prior_is_named_once(trained, tmp_path, capsys):

@@ -108,8 +108,17 @@ def test_the_prior_of_a_condition_has_the_spread_of_its_rolls_posteriors(models)
     covariance = np.cov(mu.T) + np.diag((sigma**2).mean(axis=0))
     np.testing.assert_allclose(prior.factor @ prior.factor.T, covariance, rtol=1e-4)
     np.testing.assert_allclose(prior.mean, mu.mean(axis=0), rtol=1e-4)
-    with pytest.raises(BadCondition, match="no rolls of guitar alone"):
+    with pytest.raises(BadCondition, match="0 have guitar alone; to fit"):
         model.prior_of(rolls, condition("guitar"))
+
+
+def test_the_prior_of_two_rolls_far_apart_has_a_factor():
+    """Its least eigenvalues are lost in the rounding of the largest."""
+    mu = np.array([[1e6] * 8, [-1e6] * 8])
+    prior = Prior.of(mu, np.full([2, 8], 1e-3))
+    assert np.isfinite(prior.factor).all()
+    covariance = prior.factor @ prior.factor.T
+    np.testing.assert_allclose(covariance, np.full([8, 8], 2e12), rtol=1e-6)
 
 
 @pytest.mark.parametrize("towards", [0.0, 1.0])
