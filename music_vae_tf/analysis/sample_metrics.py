@@ -131,7 +131,7 @@ def _steps(onsets) -> np.ndarray:
 
 
 def _pitches(onsets) -> np.ndarray:
-    """MIDI pitches, those of drums by themselves: a kick is no bass note."""
+    """MIDI pitches, those of drums apart: a kick differs from a bass note."""
     return onsets.pitches + PITCHES * onsets.is_drum
 
 

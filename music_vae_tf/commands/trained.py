@@ -22,7 +22,10 @@ def add_model_flags(command: Command) -> None:
 def add_checkpoint_flags(command: Command) -> None:
     """The flags that name a trained model."""
     command.string(
-        "run_dir", None, "Directory of a training; its newest checkpoint is used."
+        "run_dir",
+        None,
+        "Directory of a training; the checkpoint of its lowest validation loss is used, "
+        "or its newest one where it did not validate.",
     )
     command.string(
         "checkpoint_file",

@@ -49,8 +49,11 @@ def only_example(converter: Any, sequence: Any, name: str) -> Any:
         log.info("%s: %s", name, TAKEN_AS_DRUMS)
     dense = [converter.unpack(example) for example in examples]
     if len(dense) > 1:
+        quarters = converter.quarters(len(dense[0].targets))
+        length = f", of {quarters:g} quarter notes" if quarters else ""
         raise MultipleExtractedExamplesError(
-            f"Multiple ({len(dense)}) examples extracted from {name}. One is needed.",
+            f"Multiple ({len(dense)}) examples extracted from {name}. One is needed"
+            f"{length}.",
             [_sequence_of(converter, example) for example in dense],
         )
     return dense[0]

@@ -71,7 +71,7 @@ def test_a_distance_of_halves_is_the_mean_of_several_splits():
     assert found["velocities_wasserstein"] == pytest.approx(expected, rel=0.1)
 
 
-def test_a_drum_is_no_note_of_the_same_pitch():
+def test_a_drum_is_not_a_note_of_the_same_pitch():
     bass = loop(0)._replace(is_drum=np.zeros(1, bool))
     assert figures(sample_metrics.compare([loop(0)], [bass]))[
         "pitches_total_variation"
