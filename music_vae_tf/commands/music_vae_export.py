@@ -6,7 +6,7 @@
 `new music_vae.MusicVAE(url)`. --quantize makes its weights smaller.
 
 --format=safetensors makes one file of compact weights, with 16 or 8 bits per weight and
-without the optimizer's state. --checkpoint_file takes such a file everywhere.
+without the optimizer's state. --checkpoint_file of all commands takes such a file.
 
 --format=savedmodel makes a folder that TensorFlow loads without this package, and
 --format=onnx makes files for ONNX Runtime. Both hold the encoder, the whole decoder,
