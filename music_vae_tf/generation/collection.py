@@ -59,7 +59,9 @@ class Collection(NamedTuple):
         """
         if name not in self.columns:
             raise NotInCollection(
-                f"no column {name!r}; known of the examples: {', '.join(self.columns)}"
+                f"no column {name!r}; known of the examples: "
+                f"{', '.join(self.columns)}. A table info.csv in the folder of music "
+                "adds more"
             )
         return [row[name] for row in self.rows]
 
