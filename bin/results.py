@@ -77,9 +77,13 @@ def _output_of(command: str) -> str:
 
 
 def _commit() -> str:
-    """Of the checkout, with a mark if files in it are changed."""
-    describe = ["git", "-C", ROOT, "describe", "--always", "--dirty", "--abbrev=10"]
-    return subprocess.run(describe, capture_output=True, text=True).stdout.strip()
+    """Of the checkout, with a mark if files in it but pages of results are changed."""
+    git = lambda *arguments: subprocess.run(
+        ["git", "-C", ROOT, *arguments], capture_output=True, text=True
+    ).stdout.strip()
+    pages = f":!{RECIPES.parent.relative_to(ROOT)}/*.md"
+    changed = git("status", "--porcelain", "--untracked-files=no", "--", ".", pages)
+    return git("rev-parse", "--short=10", "HEAD") + ("-dirty" if changed else "")
 
 
 if __name__ == "__main__":

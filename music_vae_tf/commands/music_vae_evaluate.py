@@ -24,6 +24,7 @@ controls.
 from __future__ import annotations
 
 import logging
+import math
 import os
 import sys
 
@@ -113,7 +114,7 @@ def _models(flags) -> dict:
 
 def _figures(flags, source, config, path) -> dict:
     """`{name of a row: text}`, in the order of the table."""
-    from music_vae_tf import build
+    from music_vae_tf import build, pretrained
     from music_vae_tf.analysis import reconstruction
     from music_vae_tf.data import pipeline
 
@@ -129,6 +130,8 @@ def _figures(flags, source, config, path) -> dict:
     batches = pipeline.all_batches(store, batch_size)
     totals = _Totals(reconstruction.comparison(converter))
     objective = config.objective
+    # Otherwise beta is its limit: pretrained models have several trainings.
+    has_one_step = step >= 0 and not pretrained.is_weights(path)
     with progress(len(store), "Evaluating", unit="examples") as bar:
         for result in _results(flags, model, converter, batches, objective):
             totals.add(result)
@@ -137,8 +140,7 @@ def _figures(flags, source, config, path) -> dict:
         "config": config.name,
         "step": "unknown" if step < 0 else f"{step:,}",
         "examples": f"{len(store):,}",
-        # If the step is unknown, beta is its limit.
-        **totals.figures(float(objective.beta(step if step >= 0 else float("inf")))),
+        **totals.figures(float(objective.beta(step if has_one_step else math.inf))),
     }
 
 

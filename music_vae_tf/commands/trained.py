@@ -24,8 +24,8 @@ def add_checkpoint_flags(command: Command) -> None:
     command.string(
         "run_dir",
         None,
-        "Directory of a training; the checkpoint of its lowest validation loss is used, "
-        "or its newest one where it did not validate.",
+        "Directory of a training; the checkpoint of its lowest validation loss is "
+        "used, or its newest one where it did not validate.",
     )
     command.string(
         "checkpoint_file",

@@ -17,8 +17,8 @@ class Cleaning(NamedTuple):
     """When a note begins and ends.
 
     Hysteresis thresholding as in Canny 1986, along the time of each pitch. The defaults
-    have the highest F1 on rolls held out of a training of conv_cvae: 0.426. With 0.5 and
-    0.3 it was 0.388, and notes lasted 40 steps in place of 5.
+    have the highest F1 on rolls held out of a training of conv_cvae: 0.426. With 0.5
+    and 0.3 it was 0.388, and notes lasted 40 steps in place of 5.
     """
 
     start: float = 0.6  # the probability of sound that begins a note
