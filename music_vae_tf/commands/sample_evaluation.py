@@ -59,7 +59,7 @@ def _converter(models):
                 f"{name} reads music in another way than {first}, by another section "
                 "`converter`: their examples differ. Evaluate it by itself"
             )
-    converter = build.converter(config)
+    converter = build.converter(config).for_inference()  # as a TrainedModel writes
     if converter.controls is not None:
         raise UserError(
             f"config {config.name} samples for given {converter.control_kind}, "
