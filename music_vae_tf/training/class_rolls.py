@@ -146,8 +146,8 @@ class ClassRollData(TrainingData):
         try:
             if kept_priors(directory, cvae):
                 return
-        except roll_priors.BadPriors as error:
-            log.warning("%s: it is written anew", error.args[0].split(". ")[0])
+        except roll_priors.BadPriors:
+            log.warning("%s is damaged: it is written anew", _priors_file(directory))
         if not self._is_what_was_trained_on():
             log.warning(
                 "Priors are fitted to the rolls that were trained on, and %s is "
