@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import re
 import sys
 import tempfile
 from pathlib import Path
@@ -105,10 +104,8 @@ def _measured(directory: Path, config: str, examples: str):
     """The same of all checkpoints in a directory."""
     from music_vae_tf.training import loop, validation
 
-    paths = {
-        int(re.findall(r"\d+", path.stem)[-1]): path.with_suffix("")
-        for path in directory.glob("model.ckpt-*.index")
-    }
+    prefixes = [str(path.with_suffix("")) for path in directory.glob("*.index")]
+    by_step = {checkpoint.step_of(prefix): prefix for prefix in prefixes}
     hparams = {"batch_size": BATCH_SIZE}
     asked_options = {"validation_data": examples, "hparams": hparams}
     with tempfile.TemporaryDirectory() as folder:
@@ -119,8 +116,8 @@ def _measured(directory: Path, config: str, examples: str):
         model = loop.compiled_model(asked.config, data.converter, asked.seed)
         evaluation = validation.Evaluation(model, batches)
         return {
-            step: evaluation.of_checkpoint(str(paths[step]))
-            for step in sorted(paths)
+            step: evaluation.of_checkpoint(by_step[step])
+            for step in sorted(by_step)
             if step
         }
 

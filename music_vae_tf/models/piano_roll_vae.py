@@ -17,11 +17,11 @@ from music_vae_tf import losses
 from music_vae_tf.batch import Batch
 from music_vae_tf.models import roll_endpoints
 from music_vae_tf.models.composed import Composed
+from music_vae_tf.models.lstm import FLOAT32
 from music_vae_tf.models.metrics import WeightedMean
 from music_vae_tf.models.prng import PRNGKey
 from music_vae_tf.models.roll_endpoints import CLASSES, PITCHES
 from music_vae_tf.models.roll_layers import (
-    FULL_PRECISION,
     RollDecoder,
     RollEncoder,
     Row,
@@ -116,7 +116,7 @@ class ConvCvae(Composed, Trainable):
         steps: int,
         z_size: int,
         filters: Sequence[int],
-        convolution_dtype: str = FULL_PRECISION,
+        convolution_dtype: str = FLOAT32,
         **kwargs: Any,
     ):
         """
@@ -255,7 +255,7 @@ class ClstmDecoder(Composed, Trainable):
         latent_windows: int,
         lstm_size: int,
         filters: Sequence[int],
-        convolution_dtype: str = FULL_PRECISION,
+        convolution_dtype: str = FLOAT32,
         **kwargs: Any,
     ):
         """

@@ -19,11 +19,11 @@ import keras
 import tensorflow as tf
 
 from music_vae_tf.models.cell import State, lstm_step
+from music_vae_tf.models.lstm import FLOAT32
 from music_vae_tf.models.recurrence import is_for_inference
 
 KERNEL, STRIDE, PADDING = 3, 2, 1
 SILENCE_LOGIT = 5.0
-FULL_PRECISION = "float32"
 
 
 class Row(NamedTuple):
@@ -118,7 +118,7 @@ class Convolution(_OfSize):
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         kernel, bias = self.kernel, self.bias
-        if self.compute_dtype == FULL_PRECISION:
+        if self.compute_dtype == FLOAT32:
             convolved = tf.nn.conv2d(inputs, kernel, STRIDE, _EXPLICIT_PADDING)
         else:
             kernel, bias, inputs = self.in_compute_dtype(kernel, bias, inputs)
@@ -151,7 +151,7 @@ class TransposedConvolution(_OfSize):
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         kernel, bias = self.kernel, self.bias
-        if self.compute_dtype != FULL_PRECISION:
+        if self.compute_dtype != FLOAT32:
             kernel, bias, inputs = self.in_compute_dtype(kernel, bias, inputs)
             convolved = self._by_parity(inputs, kernel)
         elif is_for_inference():
@@ -269,7 +269,7 @@ class RollEncoder(keras.Layer):
         filters: Sequence[int],
         size: Size,
         z_size: int,
-        convolution_dtype: str = FULL_PRECISION,
+        convolution_dtype: str = FLOAT32,
         **kwargs: Any,
     ):
         """convolution_dtype: Keras's name of the dtype policy of the convolutions."""
@@ -316,7 +316,7 @@ class RollDecoder(keras.Layer):
         filters: Sequence[int],
         size: Size,
         classes: int,
-        convolution_dtype: str = FULL_PRECISION,
+        convolution_dtype: str = FLOAT32,
         **kwargs: Any,
     ):
         """
