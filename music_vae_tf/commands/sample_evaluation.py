@@ -6,7 +6,6 @@ import logging
 import math
 import os
 
-from music_vae_tf.analysis import sample_metrics
 from music_vae_tf.commands import output_json, playing_flag
 from music_vae_tf.commands.command import UserError
 from music_vae_tf.commands.progress import progress
@@ -23,6 +22,8 @@ def evaluate(flags, models) -> None:
 
     models: `{head of a column: (config, path of a checkpoint)}`.
     """
+    from music_vae_tf.analysis import sample_metrics  # NumPy, not for --help
+
     for name in NOT_FOR_SAMPLES:
         if flags[name].present:
             raise UserError(f"--{name} is not for --task={NAME}: leave it out")
@@ -36,7 +37,8 @@ def evaluate(flags, models) -> None:
         for name, (config, path) in models.items()
     }
     halves = sample_metrics.compare_halves(pieces)
-    print("\n".join(_head(flags, columns, bool(halves))))
+    splits = sample_metrics.SPLITS if halves else 0
+    print("\n".join(_head(flags, columns, splits)))
     if halves:
         columns[HALVES] = halves
     columns[f"{EXAMPLES} ({len(examples):,})"] = list(sample_metrics.describe(examples))
@@ -76,6 +78,7 @@ def _measured(flags, config, path, examples, known) -> list:
     from music_vae_tf.quiet import import_tensorflow
 
     import_tensorflow()
+    from music_vae_tf.analysis import sample_metrics
     from music_vae_tf.generation import TrainedModel
 
     given_hits = playing_flag.gives_hits(flags, config, path)
@@ -140,15 +143,16 @@ def _onsets(converter, sequence, steps):
     return onsets_of(sequence, quarters)
 
 
-def _head(flags, names, has_halves):
+def _head(flags, names, splits):
+    """splits: random ones into halves; 0 where the examples are one piece."""
     halves = (
         f' "{HALVES}" is the distance of one half of their pieces from the other, the '
-        f"mean of {sample_metrics.SPLITS} random splits."
+        f"mean of {splits} random splits."
     )
     yield (
         f"{NAME}: {flags.num_samples:,} draws from the prior by {', '.join(names)}, at "
         f"temperature {flags.temperature:g}. Distances are from the examples."
-        f"{halves if has_halves else ''}"
+        f"{halves if splits else ''}"
     )
     yield ""
 
