@@ -1,7 +1,8 @@
 """The autoregressive decoder: an LSTM stack that starts from z, and an output on top.
 
-Shapes: T steps, B examples, D columns of a row, P parameters of the output. Batches are
-[B, T, D] at the interface, and time-major [T, B, D] inside.
+Shapes: T steps, B examples, D columns of a row, R columns of the earlier rows that a
+step reads, U units of the last layer, P parameters of the output. Batches are [B, T, D]
+at the interface, and time-major [T, B, D] inside.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from music_vae_tf.models.decoder import (
     Samples,
     StepInputs,
 )
+from music_vae_tf.models.earlier_rows import earlier_rows
 from music_vae_tf.models.encoders import time_major
 from music_vae_tf.models.lstm import FLOAT32, LSTMStack, flat_states
 from music_vae_tf.models.metrics import WeightedMean
@@ -43,8 +45,13 @@ class LstmDecoder(Composed, Decoder):
         keep_probability: float = 1.0,
         residual: bool = False,
         cell_dtype: Any = FLOAT32,
+        lookback: int | None = None,
         **kwargs: Any,
     ):
+        """lookback: steps L; a step reads the row of L steps before it as well.
+
+        The projection reads that row too, beside the stack's output.
+        """
         super().__init__(**kwargs)
         self.output_ = output
         self.stack = LSTMStack(
@@ -52,16 +59,19 @@ class LstmDecoder(Composed, Decoder):
         )
         self.projection = keras.layers.Dense(output.params_size, name="projection")
 
+        self.earlier = earlier_rows(output.depth, lookback)
+
         self.depth = output.depth
         self.params_size = output.params_size
         self.num_draws = output.num_draws
-        self.state_size = 2 * sum(sizes)
+        self.state_size = 2 * sum(sizes) + self.earlier.memory_size
 
     def build(
         self, z_size: int, control_size: int, reencoding_size: int | None = None
     ) -> None:
-        self.stack.build(self.depth + z_size + control_size, z_size)
-        self.projection.build((None, self.stack.sizes[-1]))
+        self.stack.build(self.earlier.size + z_size + control_size, z_size)
+        skipped = self.earlier.size if self.earlier.memory_size else 0
+        self.projection.build((None, self.stack.sizes[-1] + skipped))
         self.output_.build()
 
     # Targets.
@@ -95,11 +105,12 @@ class LstmDecoder(Composed, Decoder):
         if not options.is_teacher_forced:
             previous, saved = self._scheduled(previous, z, controls, dropout, options)
         # z has no time axis: it is projected once, not at each step.
-        parts = [time_major(previous), z, time_major(controls)]
+        read = time_major(self.earlier.of_all_steps(previous))  # [T, B, R]
+        parts = [read, z, time_major(controls)]
         outputs, states = self.stack.sequence(
             parts, self.stack.states_from(z), dropout, saved
         )  # [T, B, U]
-        params = time_major(self.projection(outputs))  # [B, T, P]
+        params = time_major(self._params(outputs, read))  # [B, T, P]
         mask = step_mask(lengths, tf.shape(targets)[1])  # [B, T]
         losses = self.output_.loss(params, targets) * mask  # [B, T]
         return Reconstruction(losses, params, previous, states)
@@ -138,10 +149,11 @@ class LstmDecoder(Composed, Decoder):
             controls = controls[:, None]  # [T, 1, D_c]
         first_layer_step = self._first_layer_stepper(z, controls)
 
-        def step(t, previous, states, rows, lengths, running, grammar_states):
-            output, first_step = first_layer_step(previous, t, states[0])
+        def step(t, previous, memory, states, rows, lengths, running, grammar_states):
+            read, memory = self.earlier.read(previous, memory)  # [B, R]
+            output, first_step = first_layer_step(read, t, states[0])
             output, steps = self.stack.step_above(output, first_step, states)
-            params = self.projection(output)  # [B, P]
+            params = self._params(output, read)  # [B, P]
             row, grammar_states = self._draw(
                 params, t, length - t, grammar_states, options
             )
@@ -150,18 +162,19 @@ class LstmDecoder(Composed, Decoder):
                 running &= tf.logical_not(_is_end(row, options.end_token))
             states = [step.state for step in steps]
             rows = rows.write(t, row)
-            return t + 1, row, states, rows, lengths, running, grammar_states
+            return t + 1, row, memory, states, rows, lengths, running, grammar_states
 
         # A TensorArray, because the number of steps is not known beforehand.
         rows = tf.TensorArray(
             tf.float32, 0, dynamic_size=True, element_shape=[None, self.depth]
         )
-        _, _, states, rows, lengths, *_ = tf.while_loop(
-            lambda t, p, s, r, n, running, _: (t < length) & tf.reduce_any(running),
+        *_, states, rows, lengths, _, _ = tf.while_loop(
+            lambda t, *rest: (t < length) & tf.reduce_any(rest[-2]),  # running
             step,
             (
                 tf.constant(0),
                 first,
+                self.earlier.memory(batch_size),
                 self.stack.states_from(z),
                 rows,
                 tf.zeros([batch_size], tf.int32),  # lengths
@@ -191,19 +204,32 @@ class LstmDecoder(Composed, Decoder):
         return row, grammar_states
 
     def start(self, z: tf.Tensor) -> tf.Tensor:
-        return flat_states(self.stack.states_from(z))
+        return _flat(self.stack.states_from(z), self.earlier.memory(tf.shape(z)[0]))
 
     def step(self, inputs: StepInputs) -> tuple[tf.Tensor, tf.Tensor]:
-        parts = [inputs.previous, inputs.z]
+        states, memory = self._split(inputs.state)
+        read, memory = self.earlier.read(inputs.previous, memory)  # [B, R]
+        parts = [read, inputs.z]
         parts += [] if inputs.control is None else [inputs.control]
-        states = self.stack.split(inputs.state)
         output, steps = self.stack.step(tf.concat(parts, axis=-1), states)  # [B, U]
-        params = self.projection(output)  # [B, P]
+        params = self._params(output, read)  # [B, P]
         row = self.output_.sample(params, inputs.temperature, inputs.rng)  # [B, D]
-        return row, flat_states([taken.state for taken in steps])
+        return row, _flat([taken.state for taken in steps], memory)
+
+    def _split(self, state):
+        """A host's state, [B, state_size] -> the stack's states, and the memory."""
+        size = self.state_size - self.earlier.memory_size
+        memory = self.earlier.memory_of(state[:, size:])
+        return self.stack.split(state[:, :size]), memory
+
+    def _params(self, outputs, read):
+        """The stack's outputs [..., U] and what the step read, [..., R] -> [..., P]."""
+        if self.earlier.memory_size:
+            outputs = tf.concat([outputs, read], axis=-1)  # [..., U + R]
+        return self.projection(outputs)
 
     def _first_layer_stepper(self, z, controls) -> Callable:
-        """A function of (previous row, t, state): one step of the first layer.
+        """A function of (what is read, t, state): one step of the first layer.
 
         z and the controls do not depend on the samples, so their products are taken
         before the loop. A residual layer needs its whole input at every step.
@@ -214,18 +240,18 @@ class LstmDecoder(Composed, Decoder):
         if layer.residual:
 
             def residual_step(row, t, state):
-                parts = [row, z]  # [B, D], [B, Z]
+                parts = [row, z]  # [B, R], [B, Z]
                 if controls is not None:
                     shape = [tf.shape(row)[0], controls.shape[-1]]
                     parts.append(tf.broadcast_to(controls[t], shape))  # [B, D_c]
                 return layer.step(tf.concat(parts, axis=-1), state)
 
             return residual_step
-        fixed = layer.input_gates([z], first_row=self.depth)  # [B, 4 U]
+        fixed = layer.input_gates([z], first_row=self.earlier.size)  # [B, 4 U]
         if controls is None:
             gates_at = lambda t: fixed
         else:
-            first_row = self.depth + z.shape[-1]
+            first_row = self.earlier.size + z.shape[-1]
             of_controls = layer.product(controls, first_row)  # [T, B or 1, 4 U]
             gates_at = lambda t: fixed + of_controls[t]
         return lambda row, t, state: layer.step_from_gates(
@@ -249,14 +275,15 @@ class LstmDecoder(Composed, Decoder):
         draws = rng.fold_in("choice").uniform([num_steps, batch_size, 1], batch_axis=1)
         reads_sample = draws < probability  # [T, B, 1]
 
-        def step(t, sample, states, rows, saved):
+        def step(t, sample, memory, states, rows, saved):
             row = tf.where(reads_sample[t] & (t > 0), sample, previous[t])  # [B, D]
-            output, steps = take_step(row, t, states)
-            params = self.projection(output)  # [B, P]
+            read, memory = self.earlier.read(row, memory)  # [B, R]
+            output, steps = take_step(read, t, states)
+            params = self._params(output, read)  # [B, P]
             sample = self.output_.scheduled_sample(params, rng.fold_in(t))  # [B, D]
             states = [taken.state for taken in steps]
             saved = [one.with_step(taken) for one, taken in zip(saved, steps)]
-            return t + 1, sample, states, rows.write(t, row), saved
+            return t + 1, sample, memory, states, rows.write(t, row), saved
 
         states = self.stack.states_from(z)
         *_, rows, saved = tf.while_loop(
@@ -265,6 +292,7 @@ class LstmDecoder(Composed, Decoder):
             (
                 tf.constant(0),
                 tf.zeros_like(previous[0]),
+                self.earlier.memory(batch_size),
                 states,
                 tf.TensorArray(tf.float32, num_steps, element_shape=previous.shape[1:]),
                 [SavedActivations.from_state(num_steps, state) for state in states],
@@ -273,7 +301,7 @@ class LstmDecoder(Composed, Decoder):
         return tf.stop_gradient(time_major(rows.stack())), saved
 
     def _dropout_stepper(self, z, controls, factors) -> Callable:
-        """A function of (previous row, t, states): one step of the stack, with dropout.
+        """A function of (what is read, t, states): one step of the stack, with dropout.
 
         factors: of each layer, [T, B, D] or None.
         """
@@ -288,12 +316,19 @@ class LstmDecoder(Composed, Decoder):
 
             def step(row, t, states):
                 return self.stack.step(
-                    tf.concat([row, z, controls[t]], axis=-1),  # [B, D + Z + D_c]
+                    tf.concat([row, z, controls[t]], axis=-1),  # [B, R + Z + D_c]
                     states,
                     [None if factor is None else factor[t] for factor in factors],
                 )
 
         return step
+
+
+def _flat(states, memory):
+    """States and the memory side by side, [B, state_size]."""
+    size = lambda rows: rows.shape[1] * rows.shape[2]
+    flat = [tf.reshape(rows, [-1, size(rows)]) for rows in memory]
+    return tf.concat([flat_states(states), *flat], axis=-1)
 
 
 def _is_end(rows, end_token):

@@ -23,11 +23,20 @@ def decoder(kind: Kind, plan: Plan, depth: int, name: str) -> Decoder:
 @dataclass(frozen=True)
 class _LstmDecoder:
     output: Kind
+    lookback: Count | None = None
 
     def make(self, plan, depth, name):
         output = blueprint(OUTPUTS, self.output, f"model > {name} > output")
+        if self.lookback == 1:
+            raise ConfigError(
+                f"model > {name} > lookback: 1; expected at least 2, as the row before "
+                "a step is read in any case"
+            )
         return LstmDecoder(
-            output.make(plan.section, depth), *plan.decoder_cells, name=name
+            output.make(plan.section, depth),
+            *plan.decoder_cells,
+            lookback=self.lookback,
+            name=name,
         )
 
 
@@ -79,6 +88,11 @@ class _HierarchicalDecoder:
                 "no context has a learned input; add disable_autoregression: true"
             )
         core = decoder(self.core, plan, depth, "core")
+        if isinstance(core, LstmDecoder) and core.earlier.memory_size:
+            raise ConfigError(
+                f"model > {name} > core > lookback: the core of a hierarchy begins "
+                "anew with each segment; leave lookback out"
+            )
         options = {
             "embedding_size": self.embedding_size,
             "carry_last_row": self.carry_last_row,
