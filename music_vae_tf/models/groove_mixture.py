@@ -21,6 +21,7 @@ VELOCITIES, OFFSETS = (0.0, 1.0), (-1.0, 1.0)  # ranges
 # Log scales before training, and the narrowest that a component can become.
 INITIAL_LOG_SCALE, SMALLEST_LOG_SCALE = math.log(0.08), math.log(0.004)
 # Components start apart, or all would learn the same.
+LARGEST_FOLLOWED = 0.99  # of a velocity or an offset, where its inverse is finite
 FIRST_VELOCITIES, FIRST_OFFSETS = (-1.5, 1.5), (-0.2, 0.2)  # before sigmoid and tanh
 BISECTIONS = 12  # of the median: to 1/4096 of its range
 SMALLEST_PROBABILITY = 1e-7
@@ -45,8 +46,14 @@ class GrooveMixture(Output):
     of the kind.
     """
 
-    def __init__(self, depth: int, num_components: int, **kwargs: Any):
+    def __init__(
+        self, depth: int, num_components: int, follows: bool = False, **kwargs: Any
+    ):
+        """follows: every second component starts with the velocity and offset that the
+        drum had in the earlier row, where it was hit there. How much each component
+        follows is learned."""
         super().__init__(**kwargs)
+        self.follows = follows
         self.depth, self.num_drums = depth, depth // 3
         self.num_components = num_components
         # Of each component: its weight; of each drum the mean and scale of both.
@@ -61,6 +68,34 @@ class GrooveMixture(Output):
             shape=(self.num_drums, self.mixture_size),
             initializer=keras.initializers.RandomNormal(stddev=0.01),
         )
+        if self.follows:
+            second = np.arange(self.num_components) % 2  # [C]
+            shape = 2, self.num_components, self.num_drums  # velocities, offsets
+            self.gains = self.add_weight(name="gains", shape=shape)
+            self.gains.assign(np.broadcast_to(second[:, None], shape))
+
+    def following(self, params: tf.Tensor, earlier: tf.Tensor) -> tf.Tensor:
+        hits, velocities, offsets = tf.split(earlier[..., None, :], 3, axis=-1)
+        inside = tf.clip_by_value(velocities, 1 - LARGEST_FOLLOWED, LARGEST_FOLLOWED)
+        # Means are sigmoid and tanh of parameters; these are the inverse functions.
+        of_velocities = tf.math.log(inside) - tf.math.log(1 - inside)  # [..., 1, K]
+        inside = tf.clip_by_value(offsets, -LARGEST_FOLLOWED, LARGEST_FOLLOWED)
+        of_offsets = (tf.math.log(1 + inside) - tf.math.log(1 - inside)) / 2
+        size = self.num_components * self.num_drums
+        shape = [*tf.unstack(tf.shape(params)[:-1]), size]
+        shifts = [  # [..., C * K] each
+            tf.reshape(gains * hits * (value - self._apart(ends)), shape)
+            for gains, value, ends in zip(
+                tf.unstack(self.gains),
+                (of_velocities, of_offsets),
+                (FIRST_VELOCITIES, FIRST_OFFSETS),
+            )
+        ]
+        sizes = [self.num_drums + self.num_components, *[size] * 4]
+        head, *parts = tf.split(params, sizes, axis=-1)
+        parts[0] += shifts[0]
+        parts[2] += shifts[1]
+        return tf.concat([head, *parts], axis=-1)
 
     def loss(self, params: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
         return tf.add_n(self._two_losses(params, targets))

@@ -50,7 +50,7 @@ class LstmDecoder(Composed, Decoder):
     ):
         """lookback: steps L; a step reads the row of L steps before it as well.
 
-        The projection reads that row too, beside the stack's output.
+        An output that `follows` gets that row too.
         """
         super().__init__(**kwargs)
         self.output_ = output
@@ -70,8 +70,7 @@ class LstmDecoder(Composed, Decoder):
         self, z_size: int, control_size: int, reencoding_size: int | None = None
     ) -> None:
         self.stack.build(self.earlier.size + z_size + control_size, z_size)
-        skipped = self.earlier.size if self.earlier.memory_size else 0
-        self.projection.build((None, self.stack.sizes[-1] + skipped))
+        self.projection.build((None, self.stack.sizes[-1]))
         self.output_.build()
 
     # Targets.
@@ -224,9 +223,10 @@ class LstmDecoder(Composed, Decoder):
 
     def _params(self, outputs, read):
         """The stack's outputs [..., U] and what the step read, [..., R] -> [..., P]."""
-        if self.earlier.memory_size:
-            outputs = tf.concat([outputs, read], axis=-1)  # [..., U + R]
-        return self.projection(outputs)
+        params = self.projection(outputs)
+        if self.output_.follows:
+            params = self.output_.following(params, read[..., self.depth :])
+        return params
 
     def _first_layer_stepper(self, z, controls) -> Callable:
         """A function of (what is read, t, state): one step of the first layer.

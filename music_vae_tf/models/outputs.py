@@ -25,9 +25,15 @@ class Output(keras.Layer, abc.ABC):
     depth: int  # D
     params_size: int  # P
     num_draws: int  # uniform random numbers that `sample` draws for a row
+    follows: bool = False  # whether parameters depend on an earlier row too
 
     def build(self) -> None:
         """Creates weights, for the output that has some."""
+
+    def following(self, params: tf.Tensor, earlier: tf.Tensor) -> tf.Tensor:
+        """The parameters [..., P] given the row of some steps before, [..., D]; for an
+        output that `follows`."""
+        raise NotImplementedError
 
     @abc.abstractmethod
     def loss(self, params: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:

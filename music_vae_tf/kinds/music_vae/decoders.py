@@ -32,8 +32,14 @@ class _LstmDecoder:
                 f"model > {name} > lookback: 1; expected at least 2, as the row before "
                 "a step is read in any case"
             )
+        made = output.make(plan.section, depth)
+        if made.follows and self.lookback is None:
+            raise ConfigError(
+                f"model > {name} > output > follows: there is no row to follow; give "
+                "the decoder a lookback"
+            )
         return LstmDecoder(
-            output.make(plan.section, depth),
+            made,
             *plan.decoder_cells,
             lookback=self.lookback,
             name=name,

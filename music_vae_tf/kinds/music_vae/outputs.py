@@ -35,9 +35,12 @@ class _Groove:
 @dataclass(frozen=True)
 class _GrooveMixture:
     num_components: Count
+    follows: bool = False
 
     def make(self, model, depth):
-        return groove_mixture.GrooveMixture(depth, self.num_components, name="output")
+        return groove_mixture.GrooveMixture(
+            depth, self.num_components, self.follows, name="output"
+        )
 
 
 @dataclass(frozen=True)
