@@ -69,10 +69,11 @@ class GrooveMixture(Output):
             initializer=keras.initializers.RandomNormal(stddev=0.01),
         )
         if self.follows:
-            second = np.arange(self.num_components) % 2  # [C]
-            shape = 2, self.num_components, self.num_drums  # velocities, offsets
-            self.gains = self.add_weight(name="gains", shape=shape)
-            self.gains.assign(np.broadcast_to(second[:, None], shape))
+            self.gains = self.add_weight(
+                name="gains",  # of velocities and offsets
+                shape=(2, self.num_components, self.num_drums),
+                initializer=_every_second,
+            )
 
     def following(self, params: tf.Tensor, earlier: tf.Tensor) -> tf.Tensor:
         hits, velocities, offsets = tf.split(earlier[..., None, :], 3, axis=-1)
@@ -273,6 +274,12 @@ class _Logistics:
             low = tf.where(share < 0.5, middle, low)
             size /= 2
         return low + size
+
+
+def _every_second(shape, dtype=None):
+    """1 for every second component of [2, C, K], else 0."""
+    second = np.arange(shape[1]) % 2  # [C]
+    return tf.constant(np.broadcast_to(second[:, None], shape), dtype)
 
 
 def _log_scales(raw):
