@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from music_vae_tf.models.earlier_rows import EarlierHits, EarlierRows
 from music_vae_tf.models.groove_outputs import bernoulli_losses
 from music_vae_tf.models.metrics import WeightedMean
 from music_vae_tf.models.outputs import Output, with_held
@@ -21,7 +22,7 @@ VELOCITIES, OFFSETS = (0.0, 1.0), (-1.0, 1.0)  # ranges
 # Log scales before training, and the narrowest that a component can become.
 INITIAL_LOG_SCALE, SMALLEST_LOG_SCALE = math.log(0.08), math.log(0.004)
 # Components start apart, or all would learn the same.
-LARGEST_FOLLOWED = 0.99  # of a velocity or an offset, where its inverse is finite
+LARGEST_ANCHOR = 0.99  # of a velocity or an offset, where its inverse is finite
 FIRST_VELOCITIES, FIRST_OFFSETS = (-1.5, 1.5), (-0.2, 0.2)  # before sigmoid and tanh
 BISECTIONS = 12  # of the median: to 1/4096 of its range
 SMALLEST_PROBABILITY = 1e-7
@@ -47,13 +48,16 @@ class GrooveMixture(Output):
     """
 
     def __init__(
-        self, depth: int, num_components: int, follows: bool = False, **kwargs: Any
+        self,
+        depth: int,
+        num_components: int,
+        lookback: int | None = None,
+        **kwargs: Any,
     ):
-        """follows: every second component starts with the velocity and offset that the
-        drum had in the earlier row, where it was hit there. How much each component
-        follows is learned."""
+        """lookback: steps of a bar. Components start from velocities and offsets of
+        earlier hits then, see `anchored`; None, they do not."""
         super().__init__(**kwargs)
-        self.follows = follows
+        self.lookback = lookback
         self.depth, self.num_drums = depth, depth // 3
         self.num_components = num_components
         # Of each component: its weight; of each drum the mean and scale of both.
@@ -68,34 +72,47 @@ class GrooveMixture(Output):
             shape=(self.num_drums, self.mixture_size),
             initializer=keras.initializers.RandomNormal(stddev=0.01),
         )
-        if self.follows:
+        if self.lookback:
+            shape = 2, EarlierHits.num_anchors, self.num_components, self.num_drums
             self.gains = self.add_weight(
                 name="gains",  # of velocities and offsets
-                shape=(2, self.num_components, self.num_drums),
-                initializer=_every_second,
+                shape=shape,
+                initializer=_first_gains,
             )
 
-    def following(self, params: tf.Tensor, earlier: tf.Tensor) -> tf.Tensor:
-        hits, velocities, offsets = tf.split(earlier[..., None, :], 3, axis=-1)
-        inside = tf.clip_by_value(velocities, 1 - LARGEST_FOLLOWED, LARGEST_FOLLOWED)
-        # Means are sigmoid and tanh of parameters; these are the inverse functions.
-        of_velocities = tf.math.log(inside) - tf.math.log(1 - inside)  # [..., 1, K]
-        inside = tf.clip_by_value(offsets, -LARGEST_FOLLOWED, LARGEST_FOLLOWED)
-        of_offsets = (tf.math.log(1 + inside) - tf.math.log(1 - inside)) / 2
+    def earlier_rows(self) -> EarlierRows:
+        if self.lookback is None:
+            return super().earlier_rows()
+        return EarlierHits(self.depth, self.lookback)
+
+    def anchored(self, params: tf.Tensor, anchors: tf.Tensor | None) -> tf.Tensor:
+        """Moves means towards the velocities and offsets of earlier hits.
+
+            sigmoid^-1(mean) += gain * (sigmoid^-1(velocity) - first mean)
+
+        and so with tanh for offsets, where the anchor is hit. With a gain of 1, a
+        component that has learned nothing yet repeats the anchor. A gain is learned for
+        each component, drum and anchor. At first a third of the components repeat the
+        bar before, and a third the drum's last hit.
+        """
+        if anchors is None:
+            return params
+        hits, velocities, offsets = (  # [..., A, 1, K] each
+            values[..., None, :] for values in tf.split(anchors, 3, axis=-1)
+        )
+        means = _inverse_sigmoid(velocities), _inverse_tanh(offsets)
+        ends = FIRST_VELOCITIES, FIRST_OFFSETS
         size = self.num_components * self.num_drums
         shape = [*tf.unstack(tf.shape(params)[:-1]), size]
-        shifts = [  # [..., C * K] each
-            tf.reshape(gains * hits * (value - self._apart(ends)), shape)
-            for gains, value, ends in zip(
-                tf.unstack(self.gains),
-                (of_velocities, of_offsets),
-                (FIRST_VELOCITIES, FIRST_OFFSETS),
+        of_velocities, of_offsets = (  # [..., C * K] each
+            tf.reshape(
+                tf.reduce_sum(gains * hits * (mean - self._apart(end)), axis=-3), shape
             )
-        ]
-        sizes = [self.num_drums + self.num_components, *[size] * 4]
-        head, *parts = tf.split(params, sizes, axis=-1)
-        parts[0] += shifts[0]
-        parts[2] += shifts[1]
+            for gains, mean, end in zip(tf.unstack(self.gains), means, ends)
+        )
+        head, *parts = tf.split(params, [self.params_size - 4 * size, *[size] * 4], -1)
+        parts[0] += of_velocities
+        parts[2] += of_offsets
         return tf.concat([head, *parts], axis=-1)
 
     def loss(self, params: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
@@ -276,10 +293,21 @@ class _Logistics:
         return low + size
 
 
-def _every_second(shape, dtype=None):
-    """1 for every second component of [2, C, K], else 0."""
-    second = np.arange(shape[1]) % 2  # [C]
-    return tf.constant(np.broadcast_to(second[:, None], shape), dtype)
+def _first_gains(shape, dtype=None):
+    """[2, A, C, K]: components repeat no anchor, the first, the second, none, ..."""
+    anchor, component = np.indices(shape[1:3])
+    repeats = component % 3 == anchor + 1  # [A, C]
+    return tf.constant(np.broadcast_to(repeats[..., None], shape), dtype)
+
+
+def _inverse_sigmoid(values):
+    inside = tf.clip_by_value(values, 1 - LARGEST_ANCHOR, LARGEST_ANCHOR)
+    return tf.math.log(inside) - tf.math.log(1 - inside)
+
+
+def _inverse_tanh(values):
+    inside = tf.clip_by_value(values, -LARGEST_ANCHOR, LARGEST_ANCHOR)
+    return (tf.math.log(1 + inside) - tf.math.log(1 - inside)) / 2
 
 
 def _log_scales(raw):

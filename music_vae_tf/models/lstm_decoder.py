@@ -24,7 +24,6 @@ from music_vae_tf.models.decoder import (
     Samples,
     StepInputs,
 )
-from music_vae_tf.models.earlier_rows import earlier_rows
 from music_vae_tf.models.encoders import time_major
 from music_vae_tf.models.lstm import FLOAT32, LSTMStack, flat_states
 from music_vae_tf.models.metrics import WeightedMean
@@ -45,13 +44,8 @@ class LstmDecoder(Composed, Decoder):
         keep_probability: float = 1.0,
         residual: bool = False,
         cell_dtype: Any = FLOAT32,
-        lookback: int | None = None,
         **kwargs: Any,
     ):
-        """lookback: steps L; a step reads the row of L steps before it as well.
-
-        An output that `follows` gets that row too.
-        """
         super().__init__(**kwargs)
         self.output_ = output
         self.stack = LSTMStack(
@@ -59,12 +53,12 @@ class LstmDecoder(Composed, Decoder):
         )
         self.projection = keras.layers.Dense(output.params_size, name="projection")
 
-        self.earlier = earlier_rows(output.depth, lookback)
+        self.earlier = output.earlier_rows()
 
         self.depth = output.depth
         self.params_size = output.params_size
         self.num_draws = output.num_draws
-        self.state_size = 2 * sum(sizes) + self.earlier.memory_size
+        self.state_size = 2 * sum(sizes) + sum(self.earlier.memory_sizes)
 
     def build(
         self, z_size: int, control_size: int, reencoding_size: int | None = None
@@ -104,12 +98,12 @@ class LstmDecoder(Composed, Decoder):
         if not options.is_teacher_forced:
             previous, saved = self._scheduled(previous, z, controls, dropout, options)
         # z has no time axis: it is projected once, not at each step.
-        read = time_major(self.earlier.of_all_steps(previous))  # [T, B, R]
-        parts = [read, z, time_major(controls)]
+        earlier = self.earlier.read_all(time_major(previous))
+        parts = [earlier.read, z, time_major(controls)]
         outputs, states = self.stack.sequence(
             parts, self.stack.states_from(z), dropout, saved
         )  # [T, B, U]
-        params = time_major(self._params(outputs, read))  # [B, T, P]
+        params = time_major(self._params(outputs, earlier))  # [B, T, P]
         mask = step_mask(lengths, tf.shape(targets)[1])  # [B, T]
         losses = self.output_.loss(params, targets) * mask  # [B, T]
         return Reconstruction(losses, params, previous, states)
@@ -149,10 +143,10 @@ class LstmDecoder(Composed, Decoder):
         first_layer_step = self._first_layer_stepper(z, controls)
 
         def step(t, previous, memory, states, rows, lengths, running, grammar_states):
-            read, memory = self.earlier.read(previous, memory)  # [B, R]
-            output, first_step = first_layer_step(read, t, states[0])
+            earlier, memory = self.earlier.read(previous, memory)
+            output, first_step = first_layer_step(earlier.read, t, states[0])
             output, steps = self.stack.step_above(output, first_step, states)
-            params = self._params(output, read)  # [B, P]
+            params = self._params(output, earlier)  # [B, P]
             row, grammar_states = self._draw(
                 params, t, length - t, grammar_states, options
             )
@@ -203,30 +197,29 @@ class LstmDecoder(Composed, Decoder):
         return row, grammar_states
 
     def start(self, z: tf.Tensor) -> tf.Tensor:
-        return _flat(self.stack.states_from(z), self.earlier.memory(tf.shape(z)[0]))
+        memory = self.earlier.memory(tf.shape(z)[0])
+        return tf.concat([flat_states(self.stack.states_from(z)), *memory], axis=-1)
 
     def step(self, inputs: StepInputs) -> tuple[tf.Tensor, tf.Tensor]:
         states, memory = self._split(inputs.state)
-        read, memory = self.earlier.read(inputs.previous, memory)  # [B, R]
-        parts = [read, inputs.z]
+        earlier, memory = self.earlier.read(inputs.previous, memory)
+        parts = [earlier.read, inputs.z]
         parts += [] if inputs.control is None else [inputs.control]
         output, steps = self.stack.step(tf.concat(parts, axis=-1), states)  # [B, U]
-        params = self._params(output, read)  # [B, P]
+        params = self._params(output, earlier)  # [B, P]
         row = self.output_.sample(params, inputs.temperature, inputs.rng)  # [B, D]
-        return row, _flat([taken.state for taken in steps], memory)
+        state = flat_states([taken.state for taken in steps])
+        return row, tf.concat([state, *memory], axis=-1)
 
     def _split(self, state):
         """A host's state, [B, state_size] -> the stack's states, and the memory."""
-        size = self.state_size - self.earlier.memory_size
-        memory = self.earlier.memory_of(state[:, size:])
-        return self.stack.split(state[:, :size]), memory
+        sizes = self.earlier.memory_sizes
+        of_stack, *memory = tf.split(state, [2 * sum(self.stack.sizes), *sizes], -1)
+        return self.stack.split(of_stack), tuple(memory)
 
-    def _params(self, outputs, read):
-        """The stack's outputs [..., U] and what the step read, [..., R] -> [..., P]."""
-        params = self.projection(outputs)
-        if self.output_.follows:
-            params = self.output_.following(params, read[..., self.depth :])
-        return params
+    def _params(self, outputs, earlier):
+        """The stack's outputs [..., U] and what the step read -> [..., P]."""
+        return self.output_.anchored(self.projection(outputs), earlier.anchors)
 
     def _first_layer_stepper(self, z, controls) -> Callable:
         """A function of (what is read, t, state): one step of the first layer.
@@ -277,9 +270,9 @@ class LstmDecoder(Composed, Decoder):
 
         def step(t, sample, memory, states, rows, saved):
             row = tf.where(reads_sample[t] & (t > 0), sample, previous[t])  # [B, D]
-            read, memory = self.earlier.read(row, memory)  # [B, R]
-            output, steps = take_step(read, t, states)
-            params = self._params(output, read)  # [B, P]
+            earlier, memory = self.earlier.read(row, memory)
+            output, steps = take_step(earlier.read, t, states)
+            params = self._params(output, earlier)  # [B, P]
             sample = self.output_.scheduled_sample(params, rng.fold_in(t))  # [B, D]
             states = [taken.state for taken in steps]
             saved = [one.with_step(taken) for one, taken in zip(saved, steps)]
@@ -322,13 +315,6 @@ class LstmDecoder(Composed, Decoder):
                 )
 
         return step
-
-
-def _flat(states, memory):
-    """States and the memory side by side, [B, state_size]."""
-    size = lambda rows: rows.shape[1] * rows.shape[2]
-    flat = [tf.reshape(rows, [-1, size(rows)]) for rows in memory]
-    return tf.concat([flat_states(states), *flat], axis=-1)
 
 
 def _is_end(rows, end_token):

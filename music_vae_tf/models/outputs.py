@@ -15,6 +15,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from music_vae_tf.models.earlier_rows import EarlierRows, RowBefore
 from music_vae_tf.models.metrics import WeightedMean
 from music_vae_tf.models.prng import PRNGKey
 
@@ -25,15 +26,18 @@ class Output(keras.Layer, abc.ABC):
     depth: int  # D
     params_size: int  # P
     num_draws: int  # uniform random numbers that `sample` draws for a row
-    follows: bool = False  # whether parameters depend on an earlier row too
 
     def build(self) -> None:
         """Creates weights, for the output that has some."""
 
-    def following(self, params: tf.Tensor, earlier: tf.Tensor) -> tf.Tensor:
-        """The parameters [..., P] given the row of some steps before, [..., D]; for an
-        output that `follows`."""
-        raise NotImplementedError
+    def earlier_rows(self) -> EarlierRows:
+        """What a decoder with this output reads of the rows before a step."""
+        return RowBefore(self.depth)
+
+    def anchored(self, params: tf.Tensor, anchors: tf.Tensor | None) -> tf.Tensor:
+        """Parameters [..., P] given the anchors [..., A, D] of `earlier_rows`; the same
+        parameters, where there are none."""
+        return params
 
     @abc.abstractmethod
     def loss(self, params: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:

@@ -23,26 +23,11 @@ def decoder(kind: Kind, plan: Plan, depth: int, name: str) -> Decoder:
 @dataclass(frozen=True)
 class _LstmDecoder:
     output: Kind
-    lookback: Count | None = None
 
     def make(self, plan, depth, name):
         output = blueprint(OUTPUTS, self.output, f"model > {name} > output")
-        if self.lookback == 1:
-            raise ConfigError(
-                f"model > {name} > lookback: 1; expected at least 2, as the row before "
-                "a step is read in any case"
-            )
-        made = output.make(plan.section, depth)
-        if made.follows and self.lookback is None:
-            raise ConfigError(
-                f"model > {name} > output > follows: there is no row to follow; give "
-                "the decoder a lookback"
-            )
         return LstmDecoder(
-            made,
-            *plan.decoder_cells,
-            lookback=self.lookback,
-            name=name,
+            output.make(plan.section, depth), *plan.decoder_cells, name=name
         )
 
 
@@ -94,10 +79,10 @@ class _HierarchicalDecoder:
                 "no context has a learned input; add disable_autoregression: true"
             )
         core = decoder(self.core, plan, depth, "core")
-        if isinstance(core, LstmDecoder) and core.earlier.memory_size:
+        if isinstance(core, LstmDecoder) and core.earlier.memory_sizes:
             raise ConfigError(
-                f"model > {name} > core > lookback: the core of a hierarchy begins "
-                "anew with each segment; leave lookback out"
+                f"model > {name} > core > output > lookback: the core of a hierarchy "
+                "begins anew with each segment; leave lookback out"
             )
         options = {
             "embedding_size": self.embedding_size,

@@ -35,11 +35,16 @@ class _Groove:
 @dataclass(frozen=True)
 class _GrooveMixture:
     num_components: Count
-    follows: bool = False
+    lookback: Count | None = None
 
     def make(self, model, depth):
+        if self.lookback == 1:
+            raise ConfigError(
+                "model: output groove_mixture: lookback 1; expected at least 2, as the "
+                "row before a step is read in any case"
+            )
         return groove_mixture.GrooveMixture(
-            depth, self.num_components, self.follows, name="output"
+            depth, self.num_components, self.lookback, name="output"
         )
 
 
