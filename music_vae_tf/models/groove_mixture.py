@@ -18,12 +18,14 @@ from music_vae_tf.models.prng import PRNGKey
 # The grids of the data: MIDI velocities as v / 127, and offsets in half steps at the
 # resolution of the Groove MIDI Dataset, 120 ticks a sixteenth.
 VELOCITY_BIN, OFFSET_BIN = 1 / 127, 1 / 60
-VELOCITIES, OFFSETS = (0.0, 1.0), (-1.0, 1.0)  # ranges
+VELOCITIES, OFFSETS = (VELOCITY_BIN, 1.0), (-1.0, 1.0)  # ranges; 0 would be no note
 # Log scales before training, and the narrowest that a component can become.
 INITIAL_LOG_SCALE, SMALLEST_LOG_SCALE = math.log(0.08), math.log(0.004)
 # Components start apart, or all would learn the same.
-LARGEST_ANCHOR = 0.99  # of a velocity or an offset, where its inverse is finite
-FIRST_VELOCITIES, FIRST_OFFSETS = (-1.5, 1.5), (-0.2, 0.2)  # before sigmoid and tanh
+FIRST_VELOCITIES, FIRST_OFFSETS = (0.2, 0.8), (-0.2, 0.2)
+MEAN_PER_PARAMETER = 0.25  # means change more slowly than parameters
+# A hit at 127 may have been louder. What repeats it begins with a mean beyond the range.
+FIRST_BEYOND = 0.1
 BISECTIONS = 12  # of the median: to 1/4096 of its range
 SMALLEST_PROBABILITY = 1e-7
 SMALLEST_UNIFORM = 1e-5
@@ -73,10 +75,9 @@ class GrooveMixture(Output):
             initializer=keras.initializers.RandomNormal(stddev=0.01),
         )
         if self.lookback:
-            shape = 2, EarlierHits.num_anchors, self.num_components, self.num_drums
             self.gains = self.add_weight(
-                name="gains",  # of velocities and offsets
-                shape=shape,
+                name="gains",  # of velocities, of the largest velocity, and of offsets
+                shape=(3, EarlierHits.num_anchors, self.num_components, self.num_drums),
                 initializer=_first_gains,
             )
 
@@ -88,31 +89,31 @@ class GrooveMixture(Output):
     def anchored(self, params: tf.Tensor, anchors: tf.Tensor | None) -> tf.Tensor:
         """Moves means towards the velocities and offsets of earlier hits.
 
-            sigmoid^-1(mean) += gain * (sigmoid^-1(velocity) - first mean)
+            mean += gain * (value of the anchor - first mean), if the anchor is hit
+            mean += gain, if the anchor has the largest velocity
 
-        and so with tanh for offsets, where the anchor is hit. With a gain of 1, a
-        component that has learned nothing yet repeats the anchor. A gain is learned for
-        each component, drum and anchor. At first a third of the components repeat the
-        bar before, and a third the drum's last hit.
+        With a gain of 1, a component that has learned nothing yet repeats the anchor.
+        Gains are learned, for each component, drum and anchor. At first a third of the
+        components repeat the bar before, and a third the drum's last hit.
         """
         if anchors is None:
             return params
         hits, velocities, offsets = (  # [..., A, 1, K] each
             values[..., None, :] for values in tf.split(anchors, 3, axis=-1)
         )
-        means = _inverse_sigmoid(velocities), _inverse_tanh(offsets)
-        ends = FIRST_VELOCITIES, FIRST_OFFSETS
+        of_velocities, of_loudest, of_offsets = tf.unstack(self.gains)  # [A, C, K]
+        loudest = tf.cast(velocities >= VELOCITIES[1], tf.float32)
+        moves = (
+            of_velocities * hits * (velocities - self._apart(FIRST_VELOCITIES))
+            + of_loudest * hits * loudest,
+            of_offsets * hits * (offsets - self._apart(FIRST_OFFSETS)),
+        )
         size = self.num_components * self.num_drums
         shape = [*tf.unstack(tf.shape(params)[:-1]), size]
-        of_velocities, of_offsets = (  # [..., C * K] each
-            tf.reshape(
-                tf.reduce_sum(gains * hits * (mean - self._apart(end)), axis=-3), shape
-            )
-            for gains, mean, end in zip(tf.unstack(self.gains), means, ends)
-        )
         head, *parts = tf.split(params, [self.params_size - 4 * size, *[size] * 4], -1)
-        parts[0] += of_velocities
-        parts[2] += of_offsets
+        for number, move in zip((0, 2), moves):  # the means
+            move = tf.reshape(tf.reduce_sum(move, axis=-3), shape)  # [..., C * K]
+            parts[number] += move / MEAN_PER_PARAMETER
         return tf.concat([head, *parts], axis=-1)
 
     def loss(self, params: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
@@ -203,13 +204,13 @@ class GrooveMixture(Output):
         return _Mixture(
             tf.nn.log_softmax(weights),
             _Logistics(
-                tf.sigmoid(parts[0] + self._apart(FIRST_VELOCITIES)),
+                parts[0] * MEAN_PER_PARAMETER + self._apart(FIRST_VELOCITIES),
                 _log_scales(parts[1]),
                 VELOCITIES,
                 VELOCITY_BIN,
             ),
             _Logistics(
-                tf.tanh(parts[2] + self._apart(FIRST_OFFSETS)),
+                parts[2] * MEAN_PER_PARAMETER + self._apart(FIRST_OFFSETS),
                 _log_scales(parts[3]),
                 OFFSETS,
                 OFFSET_BIN,
@@ -294,20 +295,11 @@ class _Logistics:
 
 
 def _first_gains(shape, dtype=None):
-    """[2, A, C, K]: components repeat no anchor, the first, the second, none, ..."""
+    """[3, A, C, K]: components repeat no anchor, the first, the second, none, ..."""
     anchor, component = np.indices(shape[1:3])
-    repeats = component % 3 == anchor + 1  # [A, C]
-    return tf.constant(np.broadcast_to(repeats[..., None], shape), dtype)
-
-
-def _inverse_sigmoid(values):
-    inside = tf.clip_by_value(values, 1 - LARGEST_ANCHOR, LARGEST_ANCHOR)
-    return tf.math.log(inside) - tf.math.log(1 - inside)
-
-
-def _inverse_tanh(values):
-    inside = tf.clip_by_value(values, -LARGEST_ANCHOR, LARGEST_ANCHOR)
-    return (tf.math.log(1 + inside) - tf.math.log(1 - inside)) / 2
+    repeats = (component % 3 == anchor + 1).astype(float)  # [A, C]
+    gains = np.stack([repeats, FIRST_BEYOND * repeats, repeats])[..., None]
+    return tf.constant(np.broadcast_to(gains, shape), dtype)
 
 
 def _log_scales(raw):

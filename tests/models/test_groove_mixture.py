@@ -41,7 +41,7 @@ def test_probabilities_of_all_velocities_and_offsets_of_a_hit_sum_to_one(
 ):
     rows = [
         only_drum(1, velocity, offset)
-        for velocity in np.linspace(0, 1, 128)
+        for velocity in np.linspace(1 / 127, 1, 127)
         for offset in np.linspace(-1, 1, 121)
     ]
     _, losses = output._two_losses(
