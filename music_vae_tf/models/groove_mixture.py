@@ -24,7 +24,7 @@ INITIAL_LOG_SCALE, SMALLEST_LOG_SCALE = math.log(0.08), math.log(0.004)
 # Components start apart, or all would learn the same.
 FIRST_VELOCITIES, FIRST_OFFSETS = (0.2, 0.8), (-0.2, 0.2)
 MEAN_PER_PARAMETER = 0.25  # means change more slowly than parameters
-# A hit at 127 may have been louder. What repeats it begins with a mean beyond the range.
+# A hit at 127 may have been louder: what repeats it begins with a mean out of range.
 FIRST_BEYOND = 0.1
 BISECTIONS = 12  # of the median: to 1/4096 of its range
 SMALLEST_PROBABILITY = 1e-7
