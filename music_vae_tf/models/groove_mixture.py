@@ -42,8 +42,10 @@ class GrooveMixture(Output):
 
     So drums of one step may be early, late, loud or soft together. Each p_c is a
     logistic distribution on the grid of the data (Salimans, Karpathy, Chen and Kingma
-    2017, "PixelCNN++"). Its parameters depend on which drums of the step are hit.
-    Drums at rest cost nothing and are emitted as 0.
+    2017, "PixelCNN++"). Its parameters depend on which drums of the step are hit. Its
+    mean moves with the drums before it in the row: by a learned share of how far these
+    are from their own means, on average. Drums at rest cost nothing and are emitted as
+    0.
 
     The squared error of `Groove` learns one mean for each drum. Magenta has nothing
     of the kind.
@@ -73,6 +75,11 @@ class GrooveMixture(Output):
             name="of_hits",
             shape=(self.num_drums, self.mixture_size),
             initializer=keras.initializers.RandomNormal(stddev=0.01),
+        )
+        self.couplings = self.add_weight(
+            name="couplings",  # of velocities and of offsets
+            shape=(2, self.num_components, self.num_drums),
+            initializer=keras.initializers.Constant(0.25),
         )
         if self.lookback:
             self.gains = self.add_weight(
@@ -137,8 +144,8 @@ class GrooveMixture(Output):
         mixture = self._mixture(params, hits)
         # [..., C, K]
         log_likelihoods = (
-            mixture.velocities.log_probabilities(velocities)
-            + mixture.offsets.log_probabilities(offsets)
+            mixture.velocities.log_probabilities(velocities, hits)
+            + mixture.offsets.log_probabilities(offsets, hits)
         ) * hits[..., None, :]
         log_likelihoods = tf.reduce_sum(log_likelihoods, axis=-1)  # [..., C]
         together = tf.reduce_logsumexp(mixture.log_weights + log_likelihoods, axis=-1)
@@ -169,7 +176,7 @@ class GrooveMixture(Output):
         mixture = self._mixture(params, hits)
         component = mixture.drawn_component(of_component)  # [B, C], one-hot
         columns = [
-            median + temperature * (part.drawn(component, of_part) - median)
+            median + temperature * (part.drawn(component, of_part, hits) - median)
             for part, of_part, median in zip(
                 (mixture.velocities, mixture.offsets),
                 (of_velocities, of_offsets),
@@ -180,17 +187,13 @@ class GrooveMixture(Output):
         return rows if held is None else with_held(rows, held)
 
     def mode(self, params: tf.Tensor) -> tf.Tensor:
-        """The more probable hits, and the medians of velocities and offsets."""
+        """The more probable hits, and the medians of velocities and offsets, for drums
+        before that are at their means."""
         hits = tf.cast(params[..., : self.num_drums] > 0.0, tf.float32)
         return self._row(hits, self._mixture(params, hits).medians())
 
     def _row(self, hits, columns):
-        velocities, offsets = columns
-        inside = (
-            tf.clip_by_value(velocities, *VELOCITIES) * hits,
-            tf.clip_by_value(offsets, *OFFSETS) * hits,
-        )
-        return tf.concat([hits, *inside], axis=-1)
+        return tf.concat([hits, *(values * hits for values in columns)], axis=-1)
 
     def _mixture(self, params, hits):
         """[..., P], [..., K] -> the mixture given the hits."""
@@ -206,12 +209,14 @@ class GrooveMixture(Output):
             _Logistics(
                 parts[0] * MEAN_PER_PARAMETER + self._apart(FIRST_VELOCITIES),
                 _log_scales(parts[1]),
+                self.couplings[0],
                 VELOCITIES,
                 VELOCITY_BIN,
             ),
             _Logistics(
                 parts[2] * MEAN_PER_PARAMETER + self._apart(FIRST_OFFSETS),
                 _log_scales(parts[3]),
+                self.couplings[1],
                 OFFSETS,
                 OFFSET_BIN,
             ),
@@ -243,24 +248,29 @@ class _Mixture:
 
 
 class _Logistics:
-    """Logistic distributions on a grid, [..., C, K]."""
+    """Logistic distributions on a grid, [..., C, K].
 
-    def __init__(self, means, log_scales, ends, bin_width):
-        self.means, self.log_scales = means, log_scales
+    couplings: [C, K], how far the mean of a drum moves with the drums before it.
+    """
+
+    def __init__(self, means, log_scales, couplings, ends, bin_width):
+        self.means, self.log_scales, self.couplings = means, log_scales, couplings
         self.ends, self.bin_width = ends, bin_width
 
-    def log_probabilities(self, values):
-        """Of values [..., K]: [..., C, K].
+    def log_probabilities(self, values, hits):
+        """Of values and hits [..., K]: [..., C, K].
 
         The bins at both ends hold all that is beyond them.
         """
         values, half = values[..., None, :], self.bin_width / 2
-        below, above = self._cdf(values - half), self._cdf(values + half)
+        means = self._coupled_means(values, hits[..., None, :])
+        below = self._cdf(values - half, means)
+        above = self._cdf(values + half, means)
         below = tf.where(values <= self.ends[0] + half, 0.0, below)
         above = tf.where(values >= self.ends[1] - half, 1.0, above)
         # Far from the mean the difference is 0 in float32: there the density counts.
         near = tf.maximum(above - below, SMALLEST_PROBABILITY)
-        distance = (values - self.means) * tf.exp(-self.log_scales)
+        distance = (values - means) * tf.exp(-self.log_scales)
         far = (
             math.log(self.bin_width)
             - self.log_scales
@@ -269,17 +279,33 @@ class _Logistics:
         )
         return tf.where(above - below > SMALLEST_PROBABILITY, tf.math.log(near), far)
 
-    def _cdf(self, values):
-        return tf.sigmoid((values - self.means) * tf.exp(-self.log_scales))
+    def _coupled_means(self, values, hits):
+        """The means given the drums before, for values and hits [..., 1, K]."""
+        apart = (values - self.means) * hits  # [..., C, K]
+        sums = tf.cumsum(apart, axis=-1, exclusive=True)
+        number = tf.maximum(tf.cumsum(hits, axis=-1, exclusive=True), 1.0)
+        return self.means + self.couplings * sums / number
 
-    def drawn(self, component, draws):
-        """One component [B, C] and uniform draws [B, K] -> values [B, K]."""
+    def _cdf(self, values, means):
+        return tf.sigmoid((values - means) * tf.exp(-self.log_scales))
+
+    def drawn(self, component, draws, hits):
+        """One component [B, C], uniform draws and hits [B, K] -> values [B, K]."""
         chosen = component[..., None]  # [B, C, 1]
         means = tf.reduce_sum(chosen * self.means, axis=-2)  # [B, K]
         scales = tf.reduce_sum(chosen * tf.exp(self.log_scales), axis=-2)
+        couplings = tf.reduce_sum(chosen * self.couplings, axis=-2)
         draws = tf.clip_by_value(draws, SMALLEST_UNIFORM, 1 - SMALLEST_UNIFORM)
         # ONNX has no log1p; the draws keep away from 0 and 1.
-        return means + scales * (tf.math.log(draws) - tf.math.log(1 - draws))
+        noise = scales * (tf.math.log(draws) - tf.math.log(1 - draws))
+        number = tf.maximum(tf.cumsum(hits, axis=-1, exclusive=True), 1.0)
+        values, apart = [], tf.zeros_like(means[:, 0])  # [B], of the drums before
+        for drum in range(hits.shape[-1]):
+            mean = means[:, drum] + couplings[:, drum] * apart / number[:, drum]
+            value = tf.clip_by_value(mean + noise[:, drum], *self.ends)
+            apart += (value - means[:, drum]) * hits[:, drum]
+            values.append(value)
+        return tf.stack(values, axis=-1)
 
     def median(self, log_weights):
         """Of the mixture, of each drum by itself: [..., K]."""
@@ -288,7 +314,8 @@ class _Logistics:
         size = (self.ends[1] - self.ends[0]) / 2
         for _ in range(BISECTIONS):
             middle = low + size
-            share = tf.reduce_sum(weights * self._cdf(middle[..., None, :]), axis=-2)
+            below = self._cdf(middle[..., None, :], self.means)  # [..., C, K]
+            share = tf.reduce_sum(weights * below, axis=-2)
             low = tf.where(share < 0.5, middle, low)
             size /= 2
         return low + size

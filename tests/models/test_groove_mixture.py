@@ -17,6 +17,7 @@ FREE = np.full([B, D], np.nan, np.float32)
 def output():
     output = GrooveMixture(D, COMPONENTS)
     output.build()
+    output.couplings.assign(tf.zeros_like(output.couplings))
     output.of_hits.assign(np.random.default_rng(1).normal(size=output.of_hits.shape))
     return output
 
@@ -124,7 +125,9 @@ def test_held_values_are_kept_and_the_rest_depends_on_held_hits(output, params):
 
 def test_log_probabilities_are_those_of_numpy_logistics():
     means, log_scales = np.float32([[[0.3]]]), np.float32([[[np.log(0.05)]]])
-    logistics = groove_mixture._Logistics(means, log_scales, (0.0, 1.0), 1 / 127)
+    logistics = groove_mixture._Logistics(
+        means, log_scales, np.zeros([1, 1], np.float32), (0.0, 1.0), 1 / 127
+    )
     values = np.float32([[64 / 127]])
     cdf = lambda x: 1 / (1 + np.exp(-(x - 0.3) / 0.05))
     expected = np.log(cdf(64.5 / 127) - cdf(63.5 / 127))
