@@ -131,5 +131,52 @@ def test_log_probabilities_are_those_of_numpy_logistics():
     values = np.float32([[64 / 127]])
     cdf = lambda x: 1 / (1 + np.exp(-(x - 0.3) / 0.05))
     expected = np.log(cdf(64.5 / 127) - cdf(63.5 / 127))
-    found = logistics.log_probabilities(values).numpy().item()
+    found = logistics.log_probabilities(values, np.ones_like(values)).numpy().item()
     assert found == pytest.approx(expected, abs=1e-3)
+
+
+def coupled(coupling):
+    output = GrooveMixture(D, 1)
+    output.build()
+    output.of_hits.assign(tf.zeros_like(output.of_hits))
+    output.couplings.assign(np.full(output.couplings.shape, coupling))
+    return output
+
+
+def test_a_drum_moves_with_the_mean_of_the_drums_before_it():
+    """The loss of the third drum beside that of a mean moved by hand."""
+    means, scale, hits = [0.3, 0.5, 0.6], 0.08, np.float32([[1, 1, 1]])
+    values = np.float32([[50, 70, 80]]) / 127
+    logistics = groove_mixture._Logistics(
+        np.float32([means]),
+        np.full([1, 3], np.log(scale), np.float32),
+        0.5,
+        (0, 1),
+        0.01,
+    )
+    found = logistics.log_probabilities(values, hits).numpy()[0, 0, 2]
+    moved = means[2] + 0.5 * np.mean(values[0, :2] - means[:2])
+    cdf = lambda x: 1 / (1 + np.exp(-(x - moved) / scale))
+    expected = np.log(cdf(values[0, 2] + 0.005) - cdf(values[0, 2] - 0.005))
+    assert found == pytest.approx(expected, abs=1e-4)
+
+
+def test_a_drum_at_rest_moves_no_other():
+    output, params = coupled(0.8), np.zeros([1, coupled(0).params_size], np.float32)
+    one = row([1, 0, 1], [0.4, 0.0, 0.7], [0.1, 0.0, 0.2])
+    other = row([1, 0, 1], [0.4, 0.9, 0.7], [0.1, 0.5, 0.2])
+    losses = [output.loss(params, rows).numpy() for rows in (one, other)]
+    np.testing.assert_allclose(*losses, rtol=1e-6)
+
+
+@pytest.mark.parametrize("coupling", [0.0, 0.8])
+def test_draws_have_the_coupling_that_the_loss_has(coupling):
+    """Offsets of the second drum, regressed on those of the first."""
+    output = coupled(coupling)
+    params = np.zeros([4000, output.params_size], np.float32)
+    held = np.full([4000, D], np.nan, np.float32)
+    held[:, :DRUMS] = 1
+    rows = output.sample_held(params, held, 1.0, PRNGKey(2)).numpy()
+    first, second = rows[:, 2 * DRUMS], rows[:, 2 * DRUMS + 1]
+    slope = np.polyfit(first, second, 1)[0]
+    assert slope == pytest.approx(coupling, abs=0.08)
