@@ -117,8 +117,8 @@ def _metres(bars, order, starts):
             rest = Fraction(0)
             continue
         is_last = number == len(order) - 1
-        following = None if is_last else bars[order[number + 1]].length
-        if missing <= 0 or following != missing:
+        following = None if is_last else bars[order[number + 1]]
+        if missing <= 0 or not _completes(following, bar):
             rest = Fraction(0)
             own = None if missing == 0 or (is_last and missing > 0) else bar.length
             found.append((start, _metre_of(own) or bar.metre))
@@ -126,6 +126,17 @@ def _metres(bars, order, starts):
             rest = missing
             found.append((start, bar.metre))
     return _changes(found)
+
+
+def _completes(following, bar):
+    """Whether the next bar is the other part of a bar that is not full.
+
+    A full bar of another metre, which may be as long, is a bar of its own.
+    """
+    return following is not None and (following.length, following.metre) == (
+        bar.metre.quarters - bar.length,
+        bar.metre,
+    )
 
 
 def _metre_of(quarters):

@@ -325,6 +325,8 @@ def test_upbeats_and_odd_metres_keep_the_bars():
     assert signatures("C4|[M:3/4]C3|") == [(0, 4, 4), (4, 3, 4)]
     # A bar with a repeat sign inside is one bar.
     assert signatures("CDE:|F|CDEF|") == [(0, 3, 4), (3, 4, 4)]
+    # A full bar of another metre is not the rest of an upbeat.
+    assert signatures("C|[M:3/4]CDE|") == [(0, 1, 4), (1, 3, 4)]
 
 
 def test_lyrics_comments_and_other_fields_are_not_music():
