@@ -1,5 +1,6 @@
 """Full disks and killed processes: the file is named, and what is left is removed."""
 
+import contextlib
 import os
 import resource
 import signal
@@ -25,21 +26,26 @@ with whole_file(sys.argv[1]) as file:
 """
 
 
-@pytest.fixture
+@contextlib.contextmanager
 def small_disk():
-    """As if each file could have but a kilobyte."""
+    """As if each file could have but a kilobyte.
+
+    The limit also holds for a file that pytest prints to, so no fixture sets it.
+    """
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     signal_before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1024, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    signal.signal(signal.SIGXFSZ, signal_before)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, signal_before)
 
 
-def test_a_full_disk_names_the_file_and_leaves_the_earlier_one(tmp_path, small_disk):
+def test_a_full_disk_names_the_file_and_leaves_the_earlier_one(tmp_path):
     path = tmp_path / "a"
     path.write_bytes(b"before")
-    with pytest.raises(OSError) as error, whole_file(path) as file:
+    with small_disk(), pytest.raises(OSError) as error, whole_file(path) as file:
         file.write(bytes(100_000))
     assert error.value.filename == str(path)
     assert path.read_bytes() == b"before"
@@ -48,14 +54,11 @@ def test_a_full_disk_names_the_file_and_leaves_the_earlier_one(tmp_path, small_d
 
 def test_a_full_disk_leaves_the_last_checkpoint(tmp_path):
     checkpoint.save(tmp_path, 1, VALUES)
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1024, before[1]))
-    try:
-        with pytest.raises(checkpoint.CheckpointError, match=r"write .*model\.ckpt-2"):
-            checkpoint.save(tmp_path, 2, VALUES)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    with (
+        small_disk(),
+        pytest.raises(checkpoint.CheckpointError, match=r"write .*model\.ckpt-2"),
+    ):
+        checkpoint.save(tmp_path, 2, VALUES)
     assert checkpoint.read(tmp_path)["global_step"] == 1
     assert not (tmp_path / ".unfinished").exists()
 
