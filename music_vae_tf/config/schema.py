@@ -32,6 +32,7 @@ class Rule(NamedTuple):
 
 
 Count = Annotated[int, Rule("of at least 1", lambda n: n >= 1)]
+Several = Annotated[int, Rule("of at least 2", lambda n: n >= 2)]
 Sizes = Annotated[tuple[Count, ...], Rule("that is not empty", bool)]
 NonNegative = Annotated[float, Rule("of at least 0", lambda x: x >= 0)]
 Positive = Annotated[float, Rule("above 0", lambda x: x > 0)]

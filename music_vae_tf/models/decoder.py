@@ -147,6 +147,8 @@ class Decoder(keras.Layer, abc.ABC):
 
     # Whether `reconstruct` and `sample` need the model's encoder in their options.
     needs_encoder: bool = False
+    # Whether a step reads more rows than the one before it.
+    has_memory: bool = False
     # Whether `sample` takes `forced` rows.
     takes_forced_rows: bool = False
 

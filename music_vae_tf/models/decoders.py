@@ -47,7 +47,7 @@ class ControlPreprocessingDecoder(Composed, Decoder):
 
         self.depth = core.depth
         self.params_size = core.params_size
-        self.state_size = core.state_size
+        self.state_size, self.has_memory = core.state_size, core.has_memory
 
     def build(
         self, z_size: int, control_size: int, reencoding_size: int | None = None
@@ -111,6 +111,7 @@ class SplitDecoder(Composed, Decoder):
         self.depth = sum(part.depth for part in parts)
         self.params_size = sum(part.params_size for part in parts)
         self.state_size = sum(part.state_size for part in parts)
+        self.has_memory = any(part.has_memory for part in parts)
 
     @property
     def step_obstacle(self) -> str:

@@ -19,8 +19,9 @@ from music_vae_tf.models.prng import PRNGKey
 # resolution of the Groove MIDI Dataset, 120 ticks a sixteenth.
 VELOCITY_BIN, OFFSET_BIN = 1 / 127, 1 / 60
 VELOCITIES, OFFSETS = (VELOCITY_BIN, 1.0), (-1.0, 1.0)  # ranges; 0 would be no note
-# Log scales before training, and the narrowest that a component can become.
+# Log scales before training, of the narrowest component, and of one that is flat.
 INITIAL_LOG_SCALE, SMALLEST_LOG_SCALE = math.log(0.08), math.log(0.004)
+LARGEST_LOG_SCALE = math.log(100.0)
 # Components start apart, or all would learn the same.
 FIRST_VELOCITIES, FIRST_OFFSETS = (0.2, 0.8), (-0.2, 0.2)
 MEAN_PER_PARAMETER = 0.25  # means change more slowly than parameters
@@ -109,7 +110,7 @@ class GrooveMixture(Output):
             values[..., None, :] for values in tf.split(anchors, 3, axis=-1)
         )
         of_velocities, of_loudest, of_offsets = tf.unstack(self.gains)  # [A, C, K]
-        loudest = tf.cast(velocities >= VELOCITIES[1], tf.float32)
+        loudest = tf.cast(velocities >= VELOCITIES[1] - VELOCITY_BIN / 2, tf.float32)
         moves = (
             of_velocities * hits * (velocities - self._apart(FIRST_VELOCITIES))
             + of_loudest * hits * loudest,
@@ -154,8 +155,8 @@ class GrooveMixture(Output):
     def sample(self, params: tf.Tensor, temperature: Any, rng: PRNGKey) -> tf.Tensor:
         """Draws rows; near temperature 0 they are the `mode`.
 
-        Below 1, a temperature moves velocities and offsets from their draw towards
-        the median: at 0.5 by half of the way.
+        A temperature scales how far velocities and offsets are from the median: at 0.5
+        a draw is moved half of the way to it.
         """
         return self._sample(params, temperature, rng, None)
 
@@ -175,14 +176,15 @@ class GrooveMixture(Output):
             hits = with_held(hits, held[..., : self.num_drums])
         mixture = self._mixture(params, hits)
         component = mixture.drawn_component(of_component)  # [B, C], one-hot
-        columns = [
-            median + temperature * (part.drawn(component, of_part, hits) - median)
-            for part, of_part, median in zip(
-                (mixture.velocities, mixture.offsets),
-                (of_velocities, of_offsets),
-                mixture.medians(),
-            )
-        ]
+        columns = []
+        for part, of_part in (
+            (mixture.velocities, of_velocities),
+            (mixture.offsets, of_offsets),
+        ):
+            median = part.median(mixture.log_weights)
+            drawn = part.drawn(component, of_part, hits)
+            moved = median + temperature * (drawn - median)
+            columns.append(tf.clip_by_value(moved, *part.ends))
         rows = self._row(hits, columns)
         return rows if held is None else with_held(rows, held)
 
@@ -330,4 +332,6 @@ def _first_gains(shape, dtype=None):
 
 
 def _log_scales(raw):
-    return tf.maximum(raw + INITIAL_LOG_SCALE, SMALLEST_LOG_SCALE)
+    return tf.clip_by_value(
+        raw + INITIAL_LOG_SCALE, SMALLEST_LOG_SCALE, LARGEST_LOG_SCALE
+    )

@@ -54,6 +54,7 @@ class LstmDecoder(Composed, Decoder):
         self.projection = keras.layers.Dense(output.params_size, name="projection")
 
         self.earlier = output.earlier_rows()
+        self.has_memory = bool(self.earlier.memory_sizes)
 
         self.depth = output.depth
         self.params_size = output.params_size

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from music_vae_tf import build
 from music_vae_tf import config as configs
 from music_vae_tf.config import Kind
 from music_vae_tf.config.schema import ConfigError
@@ -151,11 +152,12 @@ def test_an_untrained_component_repeats_its_anchor():
     output = GrooveMixture(D, COMPONENTS, LOOKBACK)
     output.build()
     output.of_hits.assign(tf.zeros_like(output.of_hits))
-    hit = np.array([[1, 1, 0.3, 1.0, -0.2, 0.4]], np.float32)
+    written_as_127 = 0.997
+    hit = np.array([[1, 1, 0.3, written_as_127, -0.2, 0.4]], np.float32)
     anchors = np.stack([hit, hit / 2, hit * 0], axis=1)  # the bar before is another
     params = output.anchored(tf.zeros([1, output.params_size]), tf.constant(anchors))
     mixture = output._mixture(params, tf.constant(hit[:, :DRUMS]))
-    np.testing.assert_allclose(mixture.velocities.means[0, 1], [0.3, 1.1], rtol=1e-4)
+    np.testing.assert_allclose(mixture.velocities.means[0, 1], [0.3, 1.097], rtol=1e-4)
     np.testing.assert_allclose(mixture.offsets.means[0, 1], [-0.2, 0.4], rtol=1e-4)
     free = FIRST_VELOCITIES[[0, 3]][:, None]
     np.testing.assert_allclose(
@@ -207,9 +209,9 @@ def test_a_lookback_longer_than_the_music_has_no_bar_before(targets):
     np.testing.assert_array_equal(anchors[:, :, 0], np.zeros([T, B, D]))
 
 
-def made(kind):
+def made(kind, depth=D):
     plan = decoders.Plan(configs.load("groovae_2bar_humanize_mixture").model, FLOAT32)
-    return decoders.decoder(kind, plan, D, "decoder")
+    return decoders.decoder(kind, plan, depth, "decoder")
 
 
 def mixture(lookback):
@@ -217,13 +219,34 @@ def mixture(lookback):
     return Kind("lstm", {"output": Kind("groove_mixture", arguments)})
 
 
-def test_a_lookback_of_one_step_is_refused():
-    with pytest.raises(ConfigError, match="lookback 1; expected at least 2"):
-        made(mixture(1))
+@pytest.mark.parametrize("lookback", [0, 1, -4])
+def test_a_lookback_below_two_steps_is_refused(lookback):
+    text = configs.dump(configs.load("groovae_2bar_humanize_mixture"))
+    assert "lookback: 16" in text
+    with pytest.raises(ConfigError, match="lookback: expected .* of at least 2"):
+        made_of = configs.parse(text.replace(": 16", f": {lookback}", 1), "other")
+        build.uninitialized_model(made_of, build.converter(made_of))
 
 
-def test_a_lookback_below_a_hierarchy_is_refused():
-    core = mixture(4)
-    levels = {"level_lengths": (4, 4), "core": core, "disable_autoregression": True}
-    with pytest.raises(ConfigError, match="core > output > lookback: .* leave lookba"):
+def inside(wrapping, core):
+    if wrapping == "split":
+        return Kind("split", {"depths": (D,), "cores": (core,)})
+    if wrapping == "control_preprocessing":
+        return Kind("control_preprocessing", {"core": core})
+    return core
+
+
+@pytest.mark.parametrize("wrapping", ["", "split", "control_preprocessing"])
+def test_a_lookback_below_a_hierarchy_is_refused(wrapping):
+    levels = {
+        "level_lengths": (4, 4),
+        "core": inside(wrapping, mixture(4)),
+        "disable_autoregression": True,
+    }
+    with pytest.raises(ConfigError, match="core: .* leave the lookback of its output"):
         made(Kind("hierarchical", levels))
+
+
+def test_rows_that_are_no_grooves_are_refused():
+    with pytest.raises(ConfigError, match="10 columns, not a multiple of 3"):
+        made(mixture(4), depth=10)

@@ -110,6 +110,22 @@ def test_a_temperature_of_one_half_goes_half_of_the_way_to_the_median(output, pa
     np.testing.assert_allclose(at(0.5)[inside], expected[inside], atol=1e-3)
 
 
+@pytest.mark.parametrize("temperature", [1.0, 2.0, 30.0])
+def test_all_that_is_hit_is_within_its_range(output, params, temperature):
+    """A velocity of 0 would be no note."""
+    held = FREE.copy()
+    held[:, :DRUMS] = 1
+    rows = output.sample_held(params, held, temperature, PRNGKey(7)).numpy()
+    velocities, offsets = rows[:, DRUMS : 2 * DRUMS], rows[:, 2 * DRUMS :]
+    assert velocities.min() >= 0.99 / 127 and velocities.max() <= 1
+    assert np.abs(offsets).max() <= 1
+
+
+def test_draws_of_extreme_parameters_are_numbers(output, params):
+    rows = output.sample(1e4 * params, 1.0, PRNGKey(7)).numpy()
+    assert np.isfinite(rows).all()
+
+
 def test_held_values_are_kept_and_the_rest_depends_on_held_hits(output, params):
     held = FREE.copy()
     held[:, :DRUMS] = [1, 0, 1]

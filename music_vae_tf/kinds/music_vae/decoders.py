@@ -79,10 +79,10 @@ class _HierarchicalDecoder:
                 "no context has a learned input; add disable_autoregression: true"
             )
         core = decoder(self.core, plan, depth, "core")
-        if isinstance(core, LstmDecoder) and core.earlier.memory_sizes:
+        if core.has_memory:
             raise ConfigError(
-                f"model > {name} > core > output > lookback: the core of a hierarchy "
-                "begins anew with each segment; leave lookback out"
+                f"model > {name} > core: the core of a hierarchy begins anew with each "
+                "segment; leave the lookback of its output out"
             )
         options = {
             "embedding_size": self.embedding_size,

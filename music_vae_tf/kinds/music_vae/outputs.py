@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from music_vae_tf.config.schema import ConfigError, Count
+from music_vae_tf.config.schema import ConfigError, Count, Several
 from music_vae_tf.models import groove_mixture, groove_outputs, outputs
 
 
@@ -29,20 +29,25 @@ class _Groove:
     def make(self, model, depth):
         is_bce = self.reconstruction_loss == "bce"
         cls = groove_outputs.GrooveBernoulli if is_bce else groove_outputs.Groove
+        _check_groove(depth)
         return cls(depth, name="output")
+
+
+def _check_groove(depth):
+    if depth % 3:
+        raise ConfigError(
+            f"model: an output of grooves has a hit, a velocity and an offset of each "
+            f"drum; its rows have {depth} columns, not a multiple of 3"
+        )
 
 
 @dataclass(frozen=True)
 class _GrooveMixture:
     num_components: Count
-    lookback: Count | None = None
+    lookback: Several | None = None  # the row of 1 step before is read in any case
 
     def make(self, model, depth):
-        if self.lookback == 1:
-            raise ConfigError(
-                "model: output groove_mixture: lookback 1; expected at least 2, as the "
-                "row before a step is read in any case"
-            )
+        _check_groove(depth)
         return groove_mixture.GrooveMixture(
             depth, self.num_components, self.lookback, name="output"
         )
