@@ -247,6 +247,6 @@ def test_a_lookback_below_a_hierarchy_is_refused(wrapping):
         made(Kind("hierarchical", levels))
 
 
-def test_rows_that_are_no_grooves_are_refused():
+def test_rows_of_other_music_are_refused():
     with pytest.raises(ConfigError, match="10 columns, not a multiple of 3"):
         made(mixture(4), depth=10)
