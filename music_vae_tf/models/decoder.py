@@ -1,6 +1,7 @@
 """The interface of decoders: z [B, Z] -> sequences [B, T, D], step by step.
 
 The input of a step is [previous row, z, control]; the row before the first is zeros.
+An output may ask for earlier rows too, see `earlier_rows`.
 Teacher forcing takes the previous row from the targets, scheduled sampling sometimes
 from the decoder's own samples, and sampling always does.
 """
