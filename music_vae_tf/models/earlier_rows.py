@@ -74,7 +74,7 @@ class EarlierHits(EarlierRows):
 
     def __init__(self, depth: int, lookback: int):
         """lookback: L, at least 2."""
-        self.depth, self.lookback, self.size = depth, lookback, 2 * depth
+        self.depth, self.size = depth, 2 * depth
         # L - 1 rows, the oldest first; the last hits; the last step with a hit.
         self.memory_sizes = (lookback - 1) * depth, depth, depth
 
@@ -116,9 +116,8 @@ class EarlierHits(EarlierRows):
 
 def _last_hits(row, last):
     """The drums' last hits [B, D], after a row [B, D]."""
-    hits, was_hit = tf.split(row, 3, axis=-1)[0], tf.split(last, 3, axis=-1)[0]
-    kept = tf.where(tf.tile(hits > 0, [1, 3]), row, last)
-    return tf.concat([tf.maximum(hits, was_hit), kept[:, hits.shape[-1] :]], axis=-1)
+    hits = tf.split(row, 3, axis=-1)[0]
+    return tf.where(tf.tile(hits > 0, [1, 3]), row, last)
 
 
 def _last_sounding(row, last):

@@ -285,8 +285,7 @@ class _Logistics:
         """The means given the drums before, for values and hits [..., 1, K]."""
         apart = (values - self.means) * hits  # [..., C, K]
         sums = tf.cumsum(apart, axis=-1, exclusive=True)
-        number = tf.maximum(tf.cumsum(hits, axis=-1, exclusive=True), 1.0)
-        return self.means + self.couplings * sums / number
+        return self.means + self.couplings * sums / _hits_before(hits)
 
     def _cdf(self, values, means):
         return tf.sigmoid((values - means) * tf.exp(-self.log_scales))
@@ -300,7 +299,7 @@ class _Logistics:
         draws = tf.clip_by_value(draws, SMALLEST_UNIFORM, 1 - SMALLEST_UNIFORM)
         # ONNX has no log1p; the draws keep away from 0 and 1.
         noise = scales * (tf.math.log(draws) - tf.math.log(1 - draws))
-        number = tf.maximum(tf.cumsum(hits, axis=-1, exclusive=True), 1.0)
+        number = _hits_before(hits)
         values, apart = [], tf.zeros_like(means[:, 0])  # [B], of the drums before
         for drum in range(hits.shape[-1]):
             mean = means[:, drum] + couplings[:, drum] * apart / number[:, drum]
@@ -321,6 +320,11 @@ class _Logistics:
             low = tf.where(share < 0.5, middle, low)
             size /= 2
         return low + size
+
+
+def _hits_before(hits):
+    """How many drums before each of [..., K] are hit, or 1 if none is."""
+    return tf.maximum(tf.cumsum(hits, axis=-1, exclusive=True), 1.0)
 
 
 def _first_gains(shape, dtype=None):

@@ -143,7 +143,7 @@ class LstmDecoder(Composed, Decoder):
             controls = controls[:, None]  # [T, 1, D_c]
         first_layer_step = self._first_layer_stepper(z, controls)
 
-        def step(t, previous, memory, states, rows, lengths, running, grammar_states):
+        def step(t, running, previous, memory, states, rows, lengths, grammar_states):
             earlier, memory = self.earlier.read(previous, memory)
             output, first_step = first_layer_step(earlier.read, t, states[0])
             output, steps = self.stack.step_above(output, first_step, states)
@@ -156,23 +156,23 @@ class LstmDecoder(Composed, Decoder):
                 running &= tf.logical_not(_is_end(row, options.end_token))
             states = [step.state for step in steps]
             rows = rows.write(t, row)
-            return t + 1, row, memory, states, rows, lengths, running, grammar_states
+            return t + 1, running, row, memory, states, rows, lengths, grammar_states
 
         # A TensorArray, because the number of steps is not known beforehand.
         rows = tf.TensorArray(
             tf.float32, 0, dynamic_size=True, element_shape=[None, self.depth]
         )
-        *_, states, rows, lengths, _, _ = tf.while_loop(
-            lambda t, *rest: (t < length) & tf.reduce_any(rest[-2]),  # running
+        *_, states, rows, lengths, _ = tf.while_loop(
+            lambda t, running, *_: (t < length) & tf.reduce_any(running),
             step,
             (
                 tf.constant(0),
+                tf.ones([batch_size], tf.bool),  # running
                 first,
                 self.earlier.memory(batch_size),
                 self.stack.states_from(z),
                 rows,
                 tf.zeros([batch_size], tf.int32),  # lengths
-                tf.ones([batch_size], tf.bool),  # running
                 tf.zeros([batch_size], tf.int32),  # states of the grammar
             ),
         )

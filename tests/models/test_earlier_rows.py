@@ -66,7 +66,6 @@ def anchors_in_numpy(rows):
         last = np.where(hits, row, last)
         if hits.any():
             sounding = np.repeat(row[:, hits].mean(axis=1), DRUMS).reshape(3, DRUMS)
-            sounding[0] = row[0].sum() / hits.sum()
     return np.stack([before, last.reshape(D), sounding.reshape(D)])
 
 

@@ -107,36 +107,27 @@ def _metres(bars, order, starts):
     It gets none if it and the next are one bar with a repeat sign inside. The last bar
     may end early without one.
     """
-    found, rest = [], Fraction(0)  # what the bar before leaves to be filled
+    found, next_completes = [], False
     for number, (start, index) in enumerate(zip(starts, order)):
         bar = bars[index]
         if bar.metre is None:
             continue
-        missing = bar.metre.quarters - bar.length
-        if rest and rest == bar.length:
-            rest = Fraction(0)
+        if next_completes:  # the bar before
+            next_completes = False
             continue
+        missing = bar.metre.quarters - bar.length
         is_last = number == len(order) - 1
         following = None if is_last else bars[order[number + 1]]
-        if missing <= 0 or not _completes(following, bar):
-            rest = Fraction(0)
-            own = None if missing == 0 or (is_last and missing > 0) else bar.length
-            found.append((start, _metre_of(own) or bar.metre))
-        else:
-            rest = missing
-            found.append((start, bar.metre))
+        # A full bar of another metre, which may be as long, is a bar of its own.
+        next_completes = (
+            missing > 0
+            and following is not None
+            and (following.length, following.metre) == (missing, bar.metre)
+        )
+        may_be_short = next_completes or (is_last and missing > 0)
+        own = None if missing == 0 or may_be_short else bar.length
+        found.append((start, _metre_of(own) or bar.metre))
     return _changes(found)
-
-
-def _completes(following, bar):
-    """Whether the next bar is the other part of a bar that is not full.
-
-    A full bar of another metre, which may be as long, is a bar of its own.
-    """
-    return following is not None and (following.length, following.metre) == (
-        bar.metre.quarters - bar.length,
-        bar.metre,
-    )
 
 
 def _metre_of(quarters):
