@@ -163,26 +163,33 @@ class GrooveMixture(Output):
     def sample_held(
         self, params: tf.Tensor, held: tf.Tensor, temperature: Any, rng: PRNGKey
     ) -> tf.Tensor:
-        """Velocities and offsets are drawn given the hits that are held."""
+        """Velocities and offsets are drawn given what is held: a loud drum makes the
+        others of its step loud, an early one early.
+
+        Components weigh more that explain held values well. A drum moves with those
+        before it, held or drawn. How a held drum depends on a free one before it is
+        not counted.
+        """
         return self._sample(params, temperature, rng, held)
 
     def _sample(self, params, temperature, rng, held):
         draws = rng.uniform([tf.shape(params)[0], self.num_draws])  # [B, 3 K + 1]
         sizes = [self.num_drums, 1, self.num_drums, self.num_drums]
-        of_hits, of_component, of_velocities, of_offsets = tf.split(draws, sizes, -1)
+        of_hits, of_component, *of_parts = tf.split(draws, sizes, -1)
         probabilities = tf.sigmoid(params[..., : self.num_drums] / temperature)
         hits = tf.cast(of_hits < probabilities, tf.float32)  # [B, K]
+        held_parts = [None, None]
         if held is not None:
-            hits = with_held(hits, held[..., : self.num_drums])
+            held_hits, *held_parts = tf.split(held, 3, axis=-1)  # [B, K]
+            hits = with_held(hits, held_hits)
         mixture = self._mixture(params, hits)
-        component = mixture.drawn_component(of_component)  # [B, C], one-hot
+        known = mixture if held is None else mixture.given(held_parts, hits)
+        component = known.drawn_component(of_component)  # [B, C], one-hot
         columns = []
-        for part, of_part in (
-            (mixture.velocities, of_velocities),
-            (mixture.offsets, of_offsets),
+        for part, of_part, held_part, median in zip(
+            mixture.parts, of_parts, held_parts, known.medians()
         ):
-            median = part.median(mixture.log_weights)
-            drawn = part.drawn(component, of_part, hits)
+            drawn = part.drawn(component, of_part, hits, held_part)
             moved = median + temperature * (drawn - median)
             columns.append(tf.clip_by_value(moved, *part.ends))
         rows = self._row(hits, columns)
@@ -236,11 +243,25 @@ class _Mixture:
     def __init__(self, log_weights, velocities, offsets):
         self.log_weights = log_weights
         self.velocities, self.offsets = velocities, offsets
+        self.parts = velocities, offsets
+
+    def given(self, held, hits):
+        """The mixture given held velocities and offsets [B, K], by Bayes' rule.
+
+        NaN is free, and a free drum is at its mean.
+        """
+        parts = [part.given(values, hits) for part, values in zip(self.parts, held)]
+        log_weights = self.log_weights
+        for part, values in zip(parts, held):
+            is_given = (hits > 0) & ~tf.math.is_nan(values)  # [B, K]
+            of_each = part.log_densities(tf.where(is_given, values, 0.0))  # [B, C, K]
+            of_each = tf.where(is_given[:, None, :], of_each, 0.0)
+            log_weights += tf.reduce_sum(of_each, axis=-1)
+        return _Mixture(tf.nn.log_softmax(log_weights), *parts)
 
     def medians(self):
         """Of velocities and offsets, of each drum by itself: [..., K] each."""
-        parts = self.velocities, self.offsets
-        return [part.median(self.log_weights) for part in parts]
+        return [part.median(self.log_weights) for part in self.parts]
 
     def drawn_component(self, draws):
         """Uniform draws [B, 1] -> one-hot [B, C]."""
@@ -260,19 +281,40 @@ class _Logistics:
         self.ends, self.bin_width = ends, bin_width
 
     def log_probabilities(self, values, hits):
-        """Of values and hits [..., K]: [..., C, K].
+        """Of values and hits [..., K], each given the drums before: [..., C, K]."""
+        moved = self._moved(values[..., None, :] - self.means, hits)
+        return moved.log_densities(values)
+
+    def given(self, held, hits):
+        """With the means given those drums before that are held; NaN is free.
+
+        held, hits: [..., K]. A free drum is at its mean.
+        """
+        apart = held[..., None, :] - self.means
+        return self._moved(tf.where(tf.math.is_nan(apart), 0.0, apart), hits)
+
+    def _moved(self, apart, hits):
+        """With the means given how far drums are from their own, [..., C, K]."""
+        hits = hits[..., None, :]
+        sums = tf.cumsum(apart * hits, axis=-1, exclusive=True)
+        means = self.means + self.couplings * sums / _hits_before(hits)
+        return _Logistics(
+            means, self.log_scales, self.couplings, self.ends, self.bin_width
+        )
+
+    def log_densities(self, values):
+        """Of each value by itself, [..., K] -> [..., C, K].
 
         The bins at both ends hold all that is beyond them.
         """
         values, half = values[..., None, :], self.bin_width / 2
-        means = self._coupled_means(values, hits[..., None, :])
-        below = self._cdf(values - half, means)
-        above = self._cdf(values + half, means)
+        below = self._cdf(values - half)
+        above = self._cdf(values + half)
         below = tf.where(values <= self.ends[0] + half, 0.0, below)
         above = tf.where(values >= self.ends[1] - half, 1.0, above)
         # Far from the mean the difference is 0 in float32: there the density counts.
         near = tf.maximum(above - below, SMALLEST_PROBABILITY)
-        distance = (values - means) * tf.exp(-self.log_scales)
+        distance = (values - self.means) * tf.exp(-self.log_scales)
         far = (
             math.log(self.bin_width)
             - self.log_scales
@@ -281,17 +323,11 @@ class _Logistics:
         )
         return tf.where(above - below > SMALLEST_PROBABILITY, tf.math.log(near), far)
 
-    def _coupled_means(self, values, hits):
-        """The means given the drums before, for values and hits [..., 1, K]."""
-        apart = (values - self.means) * hits  # [..., C, K]
-        sums = tf.cumsum(apart, axis=-1, exclusive=True)
-        return self.means + self.couplings * sums / _hits_before(hits)
+    def _cdf(self, values):
+        return tf.sigmoid((values - self.means) * tf.exp(-self.log_scales))
 
-    def _cdf(self, values, means):
-        return tf.sigmoid((values - means) * tf.exp(-self.log_scales))
-
-    def drawn(self, component, draws, hits):
-        """One component [B, C], uniform draws and hits [B, K] -> values [B, K]."""
+    def drawn(self, component, draws, hits, held):
+        """Of one component [B, C], by uniform draws [B, K]: values [B, K]."""
         chosen = component[..., None]  # [B, C, 1]
         means = tf.reduce_sum(chosen * self.means, axis=-2)  # [B, K]
         scales = tf.reduce_sum(chosen * tf.exp(self.log_scales), axis=-2)
@@ -304,6 +340,8 @@ class _Logistics:
         for drum in range(hits.shape[-1]):
             mean = means[:, drum] + couplings[:, drum] * apart / number[:, drum]
             value = tf.clip_by_value(mean + noise[:, drum], *self.ends)
+            if held is not None:
+                value = with_held(value, held[:, drum])
             apart += (value - means[:, drum]) * hits[:, drum]
             values.append(value)
         return tf.stack(values, axis=-1)
@@ -315,7 +353,7 @@ class _Logistics:
         size = (self.ends[1] - self.ends[0]) / 2
         for _ in range(BISECTIONS):
             middle = low + size
-            below = self._cdf(middle[..., None, :], self.means)  # [..., C, K]
+            below = self._cdf(middle[..., None, :])  # [..., C, K]
             share = tf.reduce_sum(weights * below, axis=-2)
             low = tf.where(share < 0.5, middle, low)
             size /= 2

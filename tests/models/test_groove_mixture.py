@@ -196,3 +196,36 @@ def test_draws_have_the_coupling_that_the_loss_has(coupling):
     first, second = rows[:, 2 * DRUMS], rows[:, 2 * DRUMS + 1]
     slope = np.polyfit(first, second, 1)[0]
     assert slope == pytest.approx(coupling, abs=0.08)
+
+
+@pytest.mark.parametrize(("free", "coupling"), [(2, 0.5), (0, 0.0)])
+def test_a_free_velocity_is_distributed_as_the_loss_says_given_all_else(
+    params, free, coupling
+):
+    """A free drum last, or drums that move alone: Bayes' rule holds exactly."""
+    output = GrooveMixture(D, COMPONENTS)
+    output.build()
+    output.couplings.assign(tf.fill(output.couplings.shape, coupling))
+    held = row([1, 1, 1], [0.9, 0.85, 0.9], [0.1, 0.05, -0.1])
+    held[0, DRUMS + free] = np.nan
+
+    grid = np.float32(np.arange(1, 128) / 127)
+    rows = np.repeat(held, len(grid), axis=0)
+    rows[:, DRUMS + free] = grid
+    one = params[:1]
+    _, losses = output._two_losses(np.repeat(one, len(grid), axis=0), rows)
+    expected = np.exp(-losses.numpy())
+    expected = np.cumsum(expected / expected.sum())
+
+    count = 4000
+    many = [np.repeat(x, count, axis=0) for x in (one, held)]
+    drawn = output.sample_held(*many, 1.0, PRNGKey(0)).numpy()[:, DRUMS + free]
+    found = (drawn[:, None] <= grid + 0.5 / 127).mean(axis=0)
+    np.testing.assert_allclose(found, expected, atol=0.03)
+    median = output.sample_held(one, held, 1e-6, PRNGKey(0))[0, DRUMS + free]
+    assert np.interp(median, grid + 0.5 / 127, expected) == pytest.approx(0.5, abs=0.02)
+
+    alone = np.where(np.arange(D) < DRUMS, held, np.nan).astype(np.float32)
+    alone = np.repeat(alone, count, axis=0)
+    others = output.sample_held(many[0], alone, 1.0, PRNGKey(0)).numpy()
+    assert np.abs(np.median(others[:, DRUMS + free]) - median) > 0.03
