@@ -1,5 +1,7 @@
 """The models against numbers of the original Magenta, for each of its configs."""
 
+from functools import cached_property
+
 import keras
 import numpy as np
 import pytest
@@ -39,10 +41,29 @@ class Reference:
         rows = [tf.constant(array.astype(np.float32)) for array in rows]
         return Batch(*rows, tf.constant(self.arrays[f"{name}/sequence_length"]))
 
-    def model(self):
+    def new_model(self):
+        """One that a test may train."""
         model = training.compiled_model(self.config, self.converter, seed=0)
         checkpoint.restore(model.named_variables, self.prefix)
         return model
+
+    @cached_property
+    def model(self):
+        """One that all tests of the config share: none changes it."""
+        return self.new_model()
+
+    @cached_property
+    def computed(self):
+        """{name of a batch: (mu, sigma), reconstruction}, by one graph for all."""
+        z = self.arrays["z"]
+        compute = tf.function(
+            lambda batch: (
+                self.model.posterior(batch),
+                self.model._reconstruct(batch, z, PRNGKey(0)),
+            ),
+            autograph=False,
+        )
+        return {name: compute(self.batch(name)) for name in self.manifest["batches"]}
 
 
 @pytest.fixture(scope="module")
@@ -60,18 +81,11 @@ def test_every_config_is_compared(golden):
 
 @pytest.mark.parametrize("reference", NAMES, indirect=True)
 def test_numbers_equal_magentas(reference):
-    model, arrays = reference.model(), reference.arrays
-    for name in reference.manifest["batches"]:
+    model, arrays = reference.model, reference.arrays
+    for name, ((mu, sigma), said) in reference.computed.items():
         batch = reference.batch(name)
-        mu, sigma = model.posterior(batch)
         close(mu, arrays[f"{name}/mu"])
         close(sigma, arrays[f"{name}/sigma"])
-
-        reconstruct = tf.function(
-            lambda batch: model._reconstruct(batch, arrays["z"], PRNGKey(0)),
-            autograph=False,
-        )
-        said = reconstruct(batch)
         close(said.step_losses, arrays[f"{name}/step_loss"])
         close(tf.reduce_sum(said.step_losses, 1), arrays[f"{name}/r_loss"], atol=1e-4)
         logits = arrays[f"{name}/logits"]
@@ -90,7 +104,7 @@ def test_numbers_equal_magentas(reference):
 
 @pytest.mark.parametrize("reference", NAMES, indirect=True)
 def test_decoding_near_temperature_zero_equals_magentas(reference):
-    model, arrays = reference.model(), reference.arrays
+    model, arrays = reference.model, reference.arrays
     controls = arrays.get("decode/c_input")
     sample = tf.function(
         lambda: model.sample(
@@ -107,9 +121,8 @@ def test_decoding_near_temperature_zero_equals_magentas(reference):
 @pytest.mark.parametrize("reference", NAMES, indirect=True)
 def test_the_loss_at_a_step_equals_magentas(reference):
     arrays, objective = reference.arrays, reference.config.objective
-    batch = reference.batch("full")
-    model = reference.model()
-    kl_nats = music_vae.losses.kl_to_standard_normal_nats(*model.posterior(batch))
+    posterior, _ = reference.computed["full"]
+    kl_nats = music_vae.losses.kl_to_standard_normal_nats(*posterior)
     close(kl_nats, arrays["full/kl_div"])
     kl_cost = music_vae.losses.kl_cost_nats(kl_nats, objective.free_bits)
     close(kl_cost, arrays["full/kl_cost"])
@@ -123,7 +136,7 @@ def test_the_loss_at_a_step_equals_magentas(reference):
 
 @pytest.mark.parametrize("reference", TRAINED, indirect=True)
 def test_three_training_steps_equal_magentas(reference, monkeypatch):
-    model, arrays = reference.model(), reference.arrays
+    model, arrays = reference.new_model(), reference.arrays
 
     class RecordedNoise(PRNGKey):
         """The latent noise that Magenta drew in these steps."""
@@ -158,15 +171,16 @@ def test_recorded_sampling_equals_magentas_scheduled_sampling(golden, monkeypatc
         if "full/sampled_r_loss" not in golden.model(name)[1]:
             continue
         reference = Reference(golden, name)
-        model, arrays = reference.model(), reference.arrays
+        model, arrays = reference.model, reference.arrays
         _sample_by_argmax(monkeypatch)
+        reconstruct = tf.function(
+            lambda batch, model=model, z=arrays["z"]: model._reconstruct(
+                batch, z, PRNGKey(0), sampling_probability=1.0
+            ),
+            autograph=False,
+        )
         for batch_name in reference.manifest["batches"]:
-            said = tf.function(
-                lambda batch, model=model, z=arrays["z"]: model._reconstruct(
-                    batch, z, PRNGKey(0), sampling_probability=1.0
-                ),
-                autograph=False,
-            )(reference.batch(batch_name))
+            said = reconstruct(reference.batch(batch_name))
             close(said.step_losses, arrays[f"{batch_name}/sampled_step_loss"])
         compared += 1
     assert compared > 0
@@ -187,7 +201,7 @@ def _sample_by_argmax(monkeypatch):
 
 @pytest.mark.parametrize("reference", ["groovae_4bar"], indirect=True)
 def test_keras_gives_a_model_back_from_its_config(reference):
-    model = reference.model()
+    model = reference.model
     twin = keras.saving.deserialize_keras_object(
         keras.saving.serialize_keras_object(model)
     )
