@@ -167,7 +167,8 @@ def test_an_untrained_component_repeats_its_anchor():
 @pytest.mark.parametrize("length", [2, T])
 def test_sampling_reads_what_reconstruction_reads(decoder, z, length):
     options = SampleOptions(PRNGKey(3))
-    rows = tf.function(lambda: decoder.sample(z, length, None, options).rows)()
+    sample = lambda: decoder.sample(z, length, None, options).rows
+    rows = tf.function(sample, autograph=False)()
     assert rows.shape == [B, length, D]
     padded = np.pad(rows, [(0, 0), (0, T - length), (0, 0)])
     params = reconstruct(decoder, padded, z).params
@@ -194,7 +195,8 @@ def test_own_samples_become_anchors(decoder, targets, z, number, monkeypatch):
     """Scheduled sampling: parameters are those of being taught the rows it read."""
     monkeypatch.setattr(lstm_decoder, "num_shards", lambda *_, **__: number)
     options = {"sampling_probability": tf.constant(0.7), "rng": PRNGKey(5)}
-    sampled = tf.function(lambda: reconstruct(decoder, targets, z, **options))()
+    run = lambda: reconstruct(decoder, targets, z, **options)
+    sampled = tf.function(run, autograph=False)()
     previous = np.array(sampled.previous)
     assert not np.allclose(previous[:, 1:], targets[:, :-1])
     taught = np.concatenate([previous[:, 1:], targets[:, -1:]], axis=1)

@@ -11,7 +11,9 @@ def embeddings(encoder, inputs, lengths):
     """As training and as generation compute them, in a graph."""
     inputs, lengths = tf.constant(inputs, tf.float32), tf.constant(lengths)
     return [
-        tf.function(encoder.embed)(inputs, lengths, None, needs_gradient).numpy()
+        tf.function(encoder.embed, autograph=False)(
+            inputs, lengths, None, needs_gradient
+        ).numpy()
         for needs_gradient in (True, False)
     ]
 
