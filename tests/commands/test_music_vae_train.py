@@ -1,6 +1,7 @@
 """music_vae_train: a training that is stopped goes on as if it had not been."""
 
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -597,16 +598,16 @@ def test_another_config_in_the_same_run_dir_is_refused(
 
 
 def test_a_full_disk_is_told_and_costs_nothing_that_was_there(
-    groove_records, tmp_path, monkeypatch, capsys
+    ten_at_once, groove_records, tmp_path, monkeypatch, capsys
 ):
-    assert run(tmp_path, groove_records, 1) == 0
-    before = state_at(tmp_path, 1)
+    run_dir = shutil.copytree(ten_at_once, tmp_path / "run")
+    before = state_at(run_dir, 10)
 
     def full(**_):
         raise tf.errors.ResourceExhaustedError(None, None, "No space left on device")
 
     monkeypatch.setattr(tf.raw_ops, "SaveV2", full)
-    assert run(tmp_path, groove_records, 2) == 1
+    assert run(run_dir, groove_records, 11) == 1
     said = capsys.readouterr().err.splitlines()[-1]
-    assert "model.ckpt-2" in said and "No space left on device" in said
-    assert_same_state(checkpoint.read(tmp_path), before)
+    assert "model.ckpt-11" in said and "No space left on device" in said
+    assert_same_state(checkpoint.read(run_dir), before)
