@@ -28,10 +28,10 @@ def long_tune(tmp_path):
     return path
 
 
-@pytest.fixture
-def drums(tmp_path):
+@pytest.fixture(scope="module")
+def drums(tmp_path_factory):
     """A MIDI file of an hour, which takes seconds to read."""
-    path = tmp_path / "long.mid"
+    path = tmp_path_factory.mktemp("drums") / "long.mid"
     hits = [(step, pitch, 90) for step in range(16) for pitch in (36, 38, 42)]
     song(track(beat(1_500, hits=hits))).save(path)
     return path
