@@ -97,6 +97,8 @@ def distributions(clone, tmp_path_factory):
 
 @pytest.fixture(scope="module", params=WAYS)
 def environment(request, clone, distributions, tmp_path_factory):
+    if request.param == "wheel":
+        return request.getfixturevalue("wheel_environment")
     folder = bare_environment(tmp_path_factory.mktemp(request.param) / "env")
     if request.param == "editable":
         pip(folder, "--editable", clone)

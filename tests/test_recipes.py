@@ -90,8 +90,12 @@ def copy(tmp_path_factory):
     folder = tmp_path_factory.mktemp("recipes")
     for name in COPIED:
         source = REPOSITORY / name
-        take = shutil.copytree if source.is_dir() else shutil.copy
-        take(source, folder / name)
+        if source.is_dir():
+            # Other workers may be writing bytecode, in files that soon are gone.
+            made = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(source, folder / name, ignore=made)
+        else:
+            shutil.copy(source, folder)
     (folder / "tests").mkdir()
     shutil.copy(REPOSITORY / "tests" / "test_architecture.py", folder / "tests")
     steps = {name: follow_files(text, folder) for name, text in RECIPES.items()}
