@@ -1,7 +1,9 @@
 """What tests share: the golden data of the original Magenta, and music."""
 
+import gc
 import os
 import signal
+import sys
 from pathlib import Path
 
 import golden_data
@@ -10,6 +12,13 @@ from served import serving
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SHARED = Path(os.environ.get("MUSIC_VAE_TF_SHARED", REPOSITORY.parent / "shared"))
+
+# Compiling is done once, not by each worker, and by each process that a test starts:
+# pytest takes four seconds to compile the tests.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+# The collector finds nothing while tests are collected, and takes a sixth of the time.
+gc.disable()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -62,6 +71,15 @@ def pytest_collection_modifyitems(config, items):
     left_out = [item for item in items if item.get_closest_marker("long")]
     items[:] = [item for item in items if not item.get_closest_marker("long")]
     config.hook.pytest_deselected(items=left_out)
+
+
+def pytest_collection_finish():
+    """What is there now stays to the end: the collector need not look at it again."""
+    # When it is imported, it asks the collector who holds its generators.
+    import hypothesis  # noqa: F401
+
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session")
