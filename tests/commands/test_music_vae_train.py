@@ -1,5 +1,7 @@
 """music_vae_train: a training that is stopped goes on as if it had not been."""
 
+import contextlib
+import io
 import re
 import shutil
 import signal
@@ -88,6 +90,15 @@ def ten_at_once(groove_records, tmp_path_factory):
     run_dir = tmp_path_factory.mktemp("ten")
     assert run(run_dir, groove_records, 10, seed=3) == 0
     return run_dir
+
+
+@pytest.fixture(scope="module")
+def one_step(groove_records, tmp_path_factory):
+    """Where a step was taken, with a seed that was drawn, and what was said."""
+    run_dir = tmp_path_factory.mktemp("one") / "a b"
+    with contextlib.redirect_stderr(io.StringIO()) as said:
+        assert run(run_dir, groove_records, 1) == 0
+    return run_dir, said.getvalue()
 
 
 @pytest.fixture
@@ -188,9 +199,8 @@ def test_sampling_and_transposition_go_on_where_they_were(melody_records, tmp_pa
     assert "sampling_probability" in tags
 
 
-def test_another_seed_is_another_training(ten_at_once, groove_records, tmp_path):
-    assert run(tmp_path, groove_records, 1, seed=4) == 0
-    one, other = state_at(tmp_path, 0), state_at(ten_at_once, 0)
+def test_another_seed_is_another_training(ten_at_once, one_step):
+    one, other = state_at(one_step[0], 0), state_at(ten_at_once, 0)
     name = "encoder/mu/kernel"
     assert not np.array_equal(one[name], other[name])
 
@@ -210,37 +220,33 @@ def test_a_finished_training_is_left_alone(
 
 
 def test_other_numbers_are_told_when_a_training_goes_on(
-    groove_records, tmp_path, capsys
+    one_step, groove_records, tmp_path, capsys
 ):
-    assert run(tmp_path, groove_records, 1) == 0
-    seed = RunDirectory(tmp_path).record().seed
+    run_dir = shutil.copytree(one_step[0], tmp_path / "run")
+    seed = RunDirectory(run_dir).record().seed
     changed = TINY.replace("batch_size=8", "batch_size=4")
-    assert run(tmp_path, groove_records, 2, hparams=changed) == 0
-    said = capsys.readouterr().err
+    assert run(run_dir, groove_records, 2, hparams=changed) == 0
+    said = one_step[1] + capsys.readouterr().err
     assert (
         "Changes since the last run:\n  training > batch_size: 8 before, 4 now\n"
         in said
     )
     assert said.count(f", seed {seed}\n") == 2
-    assert RunDirectory(tmp_path).record().config.training.batch_size == 4
+    assert RunDirectory(run_dir).record().config.training.batch_size == 4
 
 
 # What a user is told.
 
 
-def test_a_training_says_what_it_does(ten_at_once, groove_records, tmp_path, capsys):
-    assert run(tmp_path / "a b", groove_records, 1) == 0
-    said = capsys.readouterr().err
+def test_a_training_says_what_it_does(one_step):
+    run_dir, said = one_step
     assert re.search("^Devices: .+$", said, re.MULTILINE)
     assert "12 NoteSequences gave 12 examples; 0 gave none." in said
-    assert (
-        f"Training groovae_4bar (849 weights) in {tmp_path}/a b, batches of 8" in said
-    )
+    assert f"Training groovae_4bar (849 weights) in {run_dir}, batches of 8" in said
     assert "Training: 1/1 steps, loss " in said
-    assert f"The checkpoint is {tmp_path}/a b/train/model.ckpt-1" in said
+    assert f"The checkpoint is {run_dir}/train/model.ckpt-1" in said
     assert (
-        f"\n    music_vae_generate --config=groovae_4bar '--run_dir={tmp_path}/a b' "
-        in said
+        f"\n    music_vae_generate --config=groovae_4bar '--run_dir={run_dir}' " in said
     )
 
 
