@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from between_workers import made_once
 
 from music_vae_tf import build
 from music_vae_tf import config as configs
@@ -53,15 +54,17 @@ def installed(tmp_path_factory):
         pytest.skip("left out: Node.js and npm are not on this machine")
     if (JS / "node_modules" / "@magenta").is_dir():
         return JS
-    folder = tmp_path_factory.mktemp("js")
+    try:
+        return made_once(tmp_path_factory, "js", install)
+    except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
+        pytest.skip("left out: npm cannot install Magenta.js (no network?)")
+
+
+def install(folder):
     for file in JS.iterdir():
         if file.is_file():
             shutil.copy(file, folder)
     command = ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"]
-    try:
-        subprocess.run(
-            command, cwd=folder, capture_output=True, timeout=SECONDS, check=True
-        )
-    except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
-        pytest.skip("left out: npm cannot install Magenta.js (no network?)")
-    return folder
+    subprocess.run(
+        command, cwd=folder, capture_output=True, timeout=SECONDS, check=True
+    )
