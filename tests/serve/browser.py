@@ -47,6 +47,12 @@ class Page:
     def wait(self, condition):
         return WebDriverWait(self.driver, SECONDS, 0.05).until(lambda _: condition())
 
+    def forget(self, address):
+        """Leaves the page, and removes what it keeps in the browser."""
+        self.driver.get("about:blank")
+        its = {"origin": address.rstrip("/"), "storageTypes": "local_storage"}
+        self.driver.execute_cdp_cmd("Storage.clearDataForOrigin", its)
+
     def open(self, address):
         self.driver.get("about:blank")
         self.driver.get(address)

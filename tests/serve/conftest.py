@@ -51,6 +51,5 @@ def page(chromium, served):
 
     page = Page(chromium)
     page.errors()  # of the test before
-    page.open(served.address)
-    chromium.execute_script("localStorage.clear()")
+    page.forget(served.address)
     return page.open(served.address)
