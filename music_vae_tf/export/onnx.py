@@ -69,7 +69,7 @@ def convert(function: Any, signature: list[tf.TensorSpec]) -> bytes:
             f"--format=onnx needs tf2onnx: pip install 'music_vae_tf[onnx]' ({error})"
         ) from error
     logging.getLogger("tf2onnx").setLevel(logging.CRITICAL)
-    compiled = tf.function(function, input_signature=signature)
+    compiled = tf.function(function, signature, autograph=False)
     with for_inference():
         proto, _ = tf2onnx.convert.from_function(
             compiled, input_signature=signature, opset=OPSET
