@@ -118,6 +118,13 @@ def test_a_pretrained_model_plays_where_none_is_named(tmp_path, caplog):
     assert f"Pretrained model {name}" in caplog.text
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_a_model_is_introduced_by_a_whole_sentence(name):
+    introduction = pretrained.introduction(name)
+    assert introduction.startswith(f"Pretrained model {name}, step ")
+    assert introduction.endswith(".") and "\n" not in introduction
+
+
 def test_every_mode_has_a_usual_model():
     modes = music_vae_generate.command.parse([])["mode"].parser.enum_values
     assert {pretrained.usual(mode) for mode in modes} <= set(OF_MUSIC_VAE)

@@ -124,5 +124,6 @@ def check(asked: configs.Config) -> None:
 def introduction(name: str) -> str:
     """A line that says which model it is, for the log of a command."""
     step = _metadata(name).step
-    summary = re.search(r"^[^#\n].*", card(name), re.MULTILINE)
-    return f"Pretrained model {name}, step {step:,}: {summary[0] if summary else ''}"
+    _, summary, _ = card(name).split("\n\n", 2)  # below the title
+    sentence, *_ = re.split(r"(?<=\.)\s", " ".join(summary.split()))
+    return f"Pretrained model {name}, step {step:,}: {sentence}"
