@@ -166,9 +166,8 @@ class GrooveMixture(Output):
         """Velocities and offsets are drawn given what is held: a loud drum makes the
         others of its step loud, an early one early.
 
-        Components weigh more that explain held values well. A drum moves with those
-        before it, held or drawn. How a held drum depends on a free one before it is
-        not counted.
+        Components weigh more that explain held values well; for that, a free drum is
+        at its mean. A drum moves with those before it, held or drawn.
         """
         return self._sample(params, temperature, rng, held)
 
@@ -191,9 +190,9 @@ class GrooveMixture(Output):
         ):
             drawn = part.drawn(component, of_part, hits, held_part)
             moved = median + temperature * (drawn - median)
-            columns.append(tf.clip_by_value(moved, *part.ends))
-        rows = self._row(hits, columns)
-        return rows if held is None else with_held(rows, held)
+            column = tf.clip_by_value(moved, *part.ends)
+            columns.append(column if held is None else with_held(column, held_part))
+        return self._row(hits, columns)
 
     def mode(self, params: tf.Tensor) -> tf.Tensor:
         """The more probable hits, and the medians of velocities and offsets, for drums
@@ -282,22 +281,28 @@ class _Logistics:
 
     def log_probabilities(self, values, hits):
         """Of values and hits [..., K], each given the drums before: [..., C, K]."""
-        moved = self._moved(values[..., None, :] - self.means, hits)
-        return moved.log_densities(values)
+        hits = hits[..., None, :]
+        apart = (values[..., None, :] - self.means) * hits
+        sums = tf.cumsum(apart, axis=-1, exclusive=True)
+        moved = self.means + self.couplings * sums / _hits_before(hits)
+        return self._with(moved).log_densities(values)
 
     def given(self, held, hits):
-        """With the means given those drums before that are held; NaN is free.
+        """With the means given the drums before, held or at their means.
 
-        held, hits: [..., K]. A free drum is at its mean.
+        held, hits: [B, K]; NaN is free.
         """
-        apart = held[..., None, :] - self.means
-        return self._moved(tf.where(tf.math.is_nan(apart), 0.0, apart), hits)
+        number, moved = _hits_before(hits), []
+        apart = tf.zeros_like(self.means[..., 0])  # [B, C], of the drums before
+        for drum in range(hits.shape[-1]):
+            share = apart / number[:, drum, None]
+            mean = self.means[..., drum] + self.couplings[:, drum] * share
+            value = with_held(mean, held[:, drum, None])
+            apart += (value - self.means[..., drum]) * hits[:, drum, None]
+            moved.append(mean)
+        return self._with(tf.stack(moved, axis=-1))
 
-    def _moved(self, apart, hits):
-        """With the means given how far drums are from their own, [..., C, K]."""
-        hits = hits[..., None, :]
-        sums = tf.cumsum(apart * hits, axis=-1, exclusive=True)
-        means = self.means + self.couplings * sums / _hits_before(hits)
+    def _with(self, means):
         return _Logistics(
             means, self.log_scales, self.couplings, self.ends, self.bin_width
         )

@@ -227,3 +227,25 @@ def test_a_free_velocity_is_distributed_as_the_loss_says_given_all_else(
     alone = np.repeat(alone, count, axis=0)
     others = output.sample_held(many[0], alone, 1.0, PRNGKey(0)).numpy()
     assert np.abs(np.median(others[:, DRUMS + free]) - median) > 0.03
+
+
+def test_without_temperature_a_drum_moves_with_held_and_free_drums():
+    """Two come after a held one: each is at its mean given those before."""
+    output = coupled(1.0)
+    params = np.zeros([1, output.params_size], np.float32)
+    free = row([1, 1, 1], [np.nan] * 3, [np.nan] * 3)
+    held = free.copy()
+    held[0, 2 * DRUMS] = 0.3
+    offsets = [
+        output.sample_held(params, rows, 1e-6, PRNGKey(0)).numpy()[0, 2 * DRUMS :]
+        for rows in (free, held)
+    ]
+    apart = 0.3 - offsets[0][0]
+    np.testing.assert_allclose(offsets[1], offsets[0] + apart, atol=2e-3)
+
+
+def test_a_drum_at_rest_is_emitted_without_velocity_though_one_is_held(params, output):
+    held = FREE.copy()
+    held[:, 0], held[:, DRUMS] = 0, 0.5
+    rows = output.sample_held(params, held, 1.0, PRNGKey(0)).numpy()
+    np.testing.assert_array_equal(rows[:, DRUMS], 0)
