@@ -190,6 +190,7 @@ def _config_and_checkpoint(flags, only_for=""):
     only_for: a program that has models of the kind music_vae alone.
     """
     from music_vae_tf import config as configs
+    from music_vae_tf import pretrained
 
     config, checkpoint_path = config_and_checkpoint(flags, kinds=())
     if only_for and config.kind != "music_vae":
@@ -197,7 +198,10 @@ def _config_and_checkpoint(flags, only_for=""):
             f"--format={flags.format} is for {only_for}, which has no models of kind "
             f"{config.kind}: use --format=savedmodel or --format=onnx"
         )
-    return configs.override(config, flags.hparams), checkpoint_path
+    asked = configs.override(config, flags.hparams)
+    if pretrained.is_weights(checkpoint_path):
+        pretrained.check(asked)
+    return asked, checkpoint_path
 
 
 def _restored(flags, only_for=""):

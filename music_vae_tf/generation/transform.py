@@ -95,6 +95,11 @@ class Report:
             f"changed their velocity, {self.removed} were removed; {self.added} were "
             "added"
         )
+        if self.taken and self.removed == self.taken and not self.added:
+            lines.append(
+                "The model answers with no note: another seed, or a temperature nearer "
+                "to 1, may give some"
+            )
         return lines
 
     def __str__(self) -> str:

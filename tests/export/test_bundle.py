@@ -91,6 +91,14 @@ def test_safetensors_of_another_config_are_refused(run_dir, tmp_path, capsys):
     assert not (tmp_path / "out").exists()
 
 
+def test_a_pretrained_model_with_other_hyperparameters_is_refused(tmp_path, capsys):
+    """Though its weights would fit."""
+    arguments = [f"--config={NAME}", "--format=onnx", f"--output_dir={tmp_path}/out"]
+    assert music_vae_export.run([*arguments, "--hparams=max_seq_len=16"]) in (1, 2)
+    assert "max_seq_len: 64 before, 16 now" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 def test_overwriting_removes_nothing_but_an_export(run_dir, tmp_path, capsys):
     folder = exported("safetensors", run_dir, tmp_path / "out")
     exported("bundle", run_dir, folder, "--overwrite")

@@ -2,6 +2,7 @@
 
 import functools
 import io
+from collections import Counter
 
 import mido
 import numpy as np
@@ -232,6 +233,14 @@ def test_notes_between_sixteenths_are_counted_and_moved_in_between():
     assert {velocity for _, velocity in hats} != {90}
     as_played = only(midi, "groovae_4bar")  # it reads their timing itself
     assert not as_played.report.between
+
+
+def test_an_answer_without_a_note_is_said():
+    silent = transform.Report("", Counter(), [], taken=6, removed=6)
+    assert "answers with no note" in str(silent)
+    for other in ({"removed": 6, "added": 1}, {"removed": 5}):
+        report = transform.Report("", Counter(), [], taken=6, **other)
+        assert "answers with no note" not in str(report)
 
 
 def test_bars_of_two_quarters_are_read_two_by_two():
