@@ -14,6 +14,8 @@ from typing import NamedTuple
 
 import mido
 
+from music_vae_tf.data import midi_events
+
 BANK_SELECT = (0, 32)  # controllers that choose a program together with its number
 FOOT = 4  # the controller of a hi-hat's pedal
 HI_HATS = frozenset([22, 26, 42, 44, 46])  # of General MIDI, and their edges (Roland)
@@ -213,9 +215,14 @@ def _as_track(events):
     for event in events:
         if event.rank == END:
             continue
-        track.append(event.message.copy(time=event.tick - tick))
+        track.append(event.message.copy(time=_gap(tick, event.tick)))
         tick = event.tick
     if ends:
         end = max(ends[-1].tick, tick)
-        track.append(ends[-1].message.copy(time=end - tick))
+        track.append(ends[-1].message.copy(time=_gap(tick, end)))
     return track
+
+
+def _gap(tick, later):
+    """Ticks between two events: no more than the standard can write."""
+    return min(later - tick, midi_events.LONGEST_GAP)

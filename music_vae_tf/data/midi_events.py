@@ -31,6 +31,7 @@ IS_PLAIN = {
     0x7F: lambda data: True,  # the sequencer's own
 }
 LONGEST_NUMBER = 5  # bytes; the standard has 4
+LONGEST_GAP = (1 << 28) - 1  # ticks, in the 4 bytes of the standard
 MAX_LENGTH = 1_000_000  # of one event, in bytes; mido reads none that is longer
 
 

@@ -5,7 +5,7 @@ import time
 
 import mido
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from song_files import (
     BAR,
@@ -297,6 +297,7 @@ def test_hours_of_fine_ticks_and_a_far_end_are_accepted():
         MidiSong.read(data(song(track(note(250_001, 36)), quarter=1)))
 
 
+@example([b"\x8f\x86\xf1\x80\0\0\xf0\xf9", b"\x8f\x80\0\x80\0\0"])
 @given(
     st.lists(
         st.one_of(
@@ -314,6 +315,15 @@ def test_whatever_is_in_a_track_can_be_written_and_read_again(parts):
         return
     assert kicks(read)[-1:] == [KICK]
     assert written.notes == read.notes or b"\xff\x2f" in b"".join(parts)
+    assert data(written.edited(Edits())) == content
+
+
+def test_a_gap_that_the_standard_cannot_write_is_written_as_its_longest():
+    """The reader takes numbers of five bytes, and adds two of them."""
+    far = b"\x8f\x86\xf1\x80\0\xf9"  # an undefined event that is left out
+    read, written, content = again(chunks(far * 2 + END, HIT + END))
+    assert kicks(read) == kicks(written) == [KICK]
+    assert b"\xff\xff\xff\x7f\xff\x2f\0" in content
     assert data(written.edited(Edits())) == content
 
 
