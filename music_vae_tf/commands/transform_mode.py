@@ -100,4 +100,12 @@ def _transform(flags, model, path, outputs) -> list[Piece]:
     )
     for line in versions[0].report.lines():
         log.info("%s: %s", path, line)
+    if silent := sum(one.report.is_silent for one in versions):
+        log.warning(
+            "%s: the model answers with no note in %d of %d versions; another --seed, "
+            "or a --temperature nearer to 1, may give some",
+            path,
+            silent,
+            len(versions),
+        )
     return [Piece(midi=one.midi, heard=one.heard()) for one in versions]

@@ -95,12 +95,12 @@ class Report:
             f"changed their velocity, {self.removed} were removed; {self.added} were "
             "added"
         )
-        if self.taken and self.removed == self.taken and not self.added:
-            lines.append(
-                "The model answers with no note: another seed, or a temperature nearer "
-                "to 1, may give some"
-            )
         return lines
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether the model took all notes away and gave none for them."""
+        return self.removed == self.taken > 0 and not self.added
 
     def __str__(self) -> str:
         return "\n".join(self.lines())
@@ -205,7 +205,7 @@ def _listed(counts) -> str:
 
 
 def _blend(amount, apply, temperature) -> Blend:
-    apply = tuple(apply)
+    apply = tuple(apply.split(",") if isinstance(apply, str) else apply)
     if not 0 <= amount <= LARGEST_AMOUNT:
         raise BadTransform(f"amount={amount}: expected 0 to {LARGEST_AMOUNT:g}")
     if not apply or not set(apply) <= set(APPLICABLE):

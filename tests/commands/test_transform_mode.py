@@ -6,6 +6,7 @@ from song_files import band, beat, events, metre, song, strokes, track, without_
 from untrained_runs import untrained_run
 
 from music_vae_tf.commands import music_vae_generate as command
+from music_vae_tf.generation.transform import Report
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +56,14 @@ def test_a_song_is_transformed_and_the_rest_of_it_stays(
     said = capsys.readouterr().err
     assert "Drums: 78 on track Drums, channel 10" in said
     assert "of 78 notes" in said.lower()
+
+
+def test_versions_without_a_note_are_counted(transform, band_file, capsys, monkeypatch):
+    silent = iter([True, False, True])
+    monkeypatch.setattr(Report, "is_silent", property(lambda report: next(silent)))
+    assert transform(input_midi=band_file, num_outputs=3) == 0
+    said = " ".join(capsys.readouterr().err.split())
+    assert "answers with no note in 2 of 3 versions; another --seed" in said
 
 
 def test_songs_are_always_played_by_means_over_hits(transform, band_file, capsys):
