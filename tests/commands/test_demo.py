@@ -49,23 +49,21 @@ def write_loop(path, seed=0):
 
 @pytest.fixture(autouse=True)
 def few_grooves(monkeypatch):
-    """And few loops: each is drawn and played."""
-    monkeypatch.setattr(demo, "NUM_GROOVES", 12)
-    monkeypatch.setattr(demo, "NUM_LOOPS", 2)
+    monkeypatch.setattr(demo, "NUM_GROOVES", 40)
 
 
 def test_it_converts_trains_generates_and_draws(tmp_path, monkeypatch, capsys):
     calls = Calls(monkeypatch, converts=True)
     assert demo.run([f"--output_dir={tmp_path}"]) == 0
     convert, train, generate = calls.made
-    assert len(list((tmp_path / "grooves").glob("*.mid"))) == 12
+    assert len(list((tmp_path / "grooves").glob("*.mid"))) == 40
     assert convert[1]["input_dir"] == tmp_path / "grooves"
     assert train[1]["examples_path"] == convert[1]["output_file"]
     assert train[1]["config"] == generate[1]["config"] == "groovae_4bar"
     assert train[1]["hparams"] == f"batch_size={demo.BATCH_SIZE},{demo.HURRIED}"
     assert generate[1]["run_dir"] == train[1]["run_dir"]
     loops = sorted(tmp_path.glob("*.mid"))
-    assert len(loops) == 2
+    assert len(loops) == 5
     assert all(loop.with_suffix(".png").exists() for loop in loops)
     assert all(loop.with_suffix(".wav").exists() for loop in loops)
     said = capsys.readouterr().out
@@ -270,10 +268,10 @@ def test_without_sound_all_else_is_written(tmp_path, monkeypatch, capsys):
     Calls(monkeypatch)
     monkeypatch.setitem(sys.modules, "midirenderer", None)
     assert demo.run([f"--output_dir={tmp_path}"]) == 1
-    assert len(list(tmp_path.glob("*.png"))) == 2
+    assert len(list(tmp_path.glob("*.png"))) == 5
     assert not list(tmp_path.glob("*.wav*"))
     out, err = capsys.readouterr()
-    assert "2 new drum loops" in out
+    assert "5 new drum loops" in out
     assert "except the sound was written: midirenderer cannot be imported" in err
 
 
