@@ -90,7 +90,7 @@ def _transform(flags, model, path, outputs) -> list[Piece]:
     versions = model.transform(
         song,
         amount=flags.amount,
-        apply=[word.strip() for word in flags.apply.split(",")],
+        apply=flags.apply,
         preserve_onsets=flags.preserve_onsets,
         temperature=flags.temperature,
         num_outputs=flags.num_outputs if flags["num_outputs"].present else 1,

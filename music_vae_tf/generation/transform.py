@@ -145,7 +145,8 @@ def transform(
         music: path or bytes of a MIDI file, a `mido.MidiFile` or a `MidiSong`.
         amount: 0 changes no note and adds none, 1 is the model's playing, more
             exaggerates it. A kit takes the place of taps at any amount.
-        apply: what is taken of the playing of given notes: 'velocity', 'timing'.
+        apply: what is taken of the playing of given notes: 'velocity', 'timing', or
+            both, also as one text with commas.
         preserve_onsets: no hit is lost, or leaves its step; humanizing adds none. The
             default is the task's: yes, except where a kit takes the place of taps.
         temperature: of hits, and of the draw of the latent vectors; near 0 a version is
@@ -205,7 +206,8 @@ def _listed(counts) -> str:
 
 
 def _blend(amount, apply, temperature) -> Blend:
-    apply = tuple(apply.split(",") if isinstance(apply, str) else apply)
+    words = apply.split(",") if isinstance(apply, str) else apply
+    apply = tuple(word.strip() for word in words)
     if not 0 <= amount <= LARGEST_AMOUNT:
         raise BadTransform(f"amount={amount}: expected 0 to {LARGEST_AMOUNT:g}")
     if not apply or not set(apply) <= set(APPLICABLE):

@@ -242,7 +242,10 @@ class _Mixture:
     def __init__(self, log_weights, velocities, offsets):
         self.log_weights = log_weights
         self.velocities, self.offsets = velocities, offsets
-        self.parts = velocities, offsets
+
+    @property
+    def parts(self):
+        return self.velocities, self.offsets
 
     def given(self, held, hits):
         """The mixture given held velocities and offsets [B, K], by Bayes' rule.
@@ -292,15 +295,9 @@ class _Logistics:
 
         held, hits: [B, K]; NaN is free.
         """
-        number, moved = _hits_before(hits), []
-        apart = tf.zeros_like(self.means[..., 0])  # [B, C], of the drums before
-        for drum in range(hits.shape[-1]):
-            share = apart / number[:, drum, None]
-            mean = self.means[..., drum] + self.couplings[:, drum] * share
-            value = with_held(mean, held[:, drum, None])
-            apart += (value - self.means[..., drum]) * hits[:, drum, None]
-            moved.append(mean)
-        return self._with(tf.stack(moved, axis=-1))
+        value_of = lambda drum, mean: with_held(mean, held[:, drum, None])
+        moved, _ = _in_turn(self.means, self.couplings, hits[:, None, :], value_of)
+        return self._with(moved)
 
     def _with(self, means):
         return _Logistics(
@@ -340,16 +337,13 @@ class _Logistics:
         draws = tf.clip_by_value(draws, SMALLEST_UNIFORM, 1 - SMALLEST_UNIFORM)
         # ONNX has no log1p; the draws keep away from 0 and 1.
         noise = scales * (tf.math.log(draws) - tf.math.log(1 - draws))
-        number = _hits_before(hits)
-        values, apart = [], tf.zeros_like(means[:, 0])  # [B], of the drums before
-        for drum in range(hits.shape[-1]):
-            mean = means[:, drum] + couplings[:, drum] * apart / number[:, drum]
+
+        def value_of(drum, mean):
             value = tf.clip_by_value(mean + noise[:, drum], *self.ends)
-            if held is not None:
-                value = with_held(value, held[:, drum])
-            apart += (value - means[:, drum]) * hits[:, drum]
-            values.append(value)
-        return tf.stack(values, axis=-1)
+            return value if held is None else with_held(value, held[:, drum])
+
+        _, values = _in_turn(means, couplings, hits, value_of)
+        return values
 
     def median(self, log_weights):
         """Of the mixture, of each drum by itself: [..., K]."""
@@ -363,6 +357,22 @@ class _Logistics:
             low = tf.where(share < 0.5, middle, low)
             size /= 2
         return low + size
+
+
+def _in_turn(means, couplings, hits, value_of):
+    """Drum by drum: the means given the values before, and the values, [..., K] each.
+
+    means, couplings, hits: [..., K]. value_of: (drum, its mean [...]) -> value [...].
+    """
+    number = _hits_before(hits)
+    moved, values, apart = [], [], tf.zeros_like(means[..., 0])
+    for drum in range(hits.shape[-1]):
+        mean = means[..., drum] + couplings[..., drum] * apart / number[..., drum]
+        value = value_of(drum, mean)
+        apart += (value - means[..., drum]) * hits[..., drum]
+        moved.append(mean)
+        values.append(value)
+    return tf.stack(moved, axis=-1), tf.stack(values, axis=-1)
 
 
 def _hits_before(hits):
